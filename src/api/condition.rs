@@ -1,0 +1,138 @@
+//! Conditions by the Kubernetes API conventions and kstatus: `Ready` and the steady ones are always
+//! there; `Reconciling` and `Stalled` are present only while True.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The type of a [`Condition`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum ConditionType {
+    /// The resource is usable: the verification is approved, the number is assigned.
+    Ready,
+    /// The operator is working on it, or waits for something that will come by itself.
+    Reconciling,
+    /// A person or a changed spec is needed.
+    Stalled,
+    /// The verification was submitted: its id is known.
+    Submitted,
+    /// The verification is approved.
+    Approved,
+    /// The order was placed: its id is known.
+    Ordered,
+    /// The number is assigned.
+    Assigned,
+    /// Written by another version of the operator.
+    #[serde(other)]
+    #[schemars(skip)]
+    Other,
+}
+
+/// The status of a [`Condition`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// Why a condition has its status: the reasons of the contract, none else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[allow(missing_docs)] // each is documented for users in docs/reasons.md
+pub enum Reason {
+    AccessKeyNotFound,
+    Adopted,
+    Approved,
+    AwaitingApproval,
+    AwaitingLinkTarget,
+    AwaitingNumber,
+    AwaitingVerification,
+    BudgetExceeded,
+    Conflict,
+    Declared,
+    DocumentInvalid,
+    DocumentNotFound,
+    InvalidSpec,
+    LedgerUnavailable,
+    NotOrdered,
+    NotSubmitted,
+    NumberAssigned,
+    Ordered,
+    Ordering,
+    OutcomeUnknown,
+    Probing,
+    ProvenByOrder,
+    ProviderUnavailable,
+    Refused,
+    Rejected,
+    Submitted,
+    Submitting,
+    Suspended,
+    /// Written by another version of the operator.
+    #[serde(other)]
+    #[schemars(skip)]
+    Other,
+}
+
+impl Reason {
+    /// Whether the resource waits for a person or a changed spec, so that `Stalled` is True.
+    #[must_use]
+    pub fn stalls(self) -> bool {
+        matches!(
+            self,
+            Self::Refused
+                | Self::OutcomeUnknown
+                | Self::Conflict
+                | Self::InvalidSpec
+                | Self::DocumentInvalid
+                | Self::Rejected
+        )
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(self, f)
+    }
+}
+
+/// One observation of a resource, as in the Kubernetes API conventions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// What is observed.
+    #[serde(rename = "type")]
+    pub type_: ConditionType,
+    /// Whether it holds.
+    pub status: ConditionStatus,
+    /// Why, as one of the documented words.
+    pub reason: Reason,
+    /// What is awaited, or the command that resolves it.
+    #[schemars(length(max = 4096))]
+    pub message: String,
+    /// The `metadata.generation` that this was observed at.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// When `status` last changed.
+    #[schemars(extend("format" = "date-time", "type" = "string"), with = "String")]
+    pub last_transition_time: Timestamp,
+}
+
+impl Condition {
+    /// Keeps the transition time of the previous condition of this type where the status did not flip.
+    #[must_use]
+    pub fn carried_over(mut self, previous: &[Condition]) -> Self {
+        let same = |c: &&Condition| c.type_ == self.type_ && c.status == self.status;
+        if let Some(before) = previous.iter().find(same) {
+            self.last_transition_time = before.last_transition_time;
+        }
+        self
+    }
+}

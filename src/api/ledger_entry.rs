@@ -1,0 +1,54 @@
+//! `LedgerEntry`: how the Kubernetes ledger stores one key. Internal; users never write it.
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+/// What was ever asked of TENIOS for one resource, and what came of it. Written by the operator only;
+/// deleting one lets the resource of that name order again.
+///
+/// There is no status subresource: an entry is created whole, together with its first intent.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "tenios.dev",
+    version = "v1alpha1",
+    kind = "LedgerEntry",
+    plural = "ledgerentries",
+    namespaced,
+    derive = "PartialEq",
+    printcolumn(name = "Kind", json_path = ".spec.kind", type_ = "string"),
+    printcolumn(name = "Namespace", json_path = ".spec.namespace", type_ = "string"),
+    printcolumn(name = "Resource", json_path = ".spec.name", type_ = "string"),
+    printcolumn(name = "Revision", json_path = ".spec.revision", type_ = "integer"),
+    printcolumn(name = "Age", json_path = ".metadata.creationTimestamp", type_ = "date"),
+    validation = Rule::new("self.spec.kind == oldSelf.spec.kind && self.spec.namespace == oldSelf.spec.namespace && self.spec.name == oldSelf.spec.name && self.spec.revision > oldSelf.spec.revision")
+        .message("an entry belongs to one resource for ever, and its revision only grows")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerEntrySpec {
+    /// Kind of the resource.
+    #[schemars(length(min = 1, max = 63), extend("enum" = ["PhoneVerification", "PhoneNumberOrder"]))]
+    pub kind: String,
+    /// Namespace of the resource.
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: String,
+    /// Name of the resource.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Number of appends so far.
+    #[schemars(range(min = 1))]
+    pub revision: u64,
+    /// What older events fold into.
+    #[schemars(extend("type" = "object", "x-kubernetes-preserve-unknown-fields" = true), with = "serde_json::Value")]
+    pub snapshot: serde_json::Value,
+    /// The newest events, oldest first.
+    #[schemars(
+        length(max = 64),
+        extend("items" = {
+            "type": "object",
+            "required": ["type"],
+            "properties": {"type": {"type": "string", "maxLength": 32}},
+            "x-kubernetes-preserve-unknown-fields": true
+        })
+    )]
+    pub events: Vec<serde_json::Value>,
+}

@@ -1,0 +1,188 @@
+//! `PhoneNumberOrder`: what to order, and what to link it to.
+
+use jiff::Timestamp;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, PhoneNumber, ResourceRef, SecretKeyRef};
+
+/// One phone number, ordered from TENIOS at most once.
+///
+/// `spec.verificationRef`, `spec.verificationId`, `spec.numberType` and `spec.linkTo` are frozen from
+/// the moment a request is open or accepted, and free again after a refusal.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "tenios.dev",
+    version = "v1alpha1",
+    kind = "PhoneNumberOrder",
+    plural = "phonenumberorders",
+    shortname = "pno",
+    category = "tenios",
+    namespaced,
+    status = "PhoneNumberOrderStatus",
+    derive = "PartialEq",
+    selectable = ".status.state",
+    selectable = ".status.orderId",
+    selectable = ".status.phoneNumber",
+    printcolumn(name = "State", json_path = ".status.state", type_ = "string"),
+    printcolumn(name = "Number", json_path = ".status.phoneNumber", type_ = "string"),
+    printcolumn(name = "Order", json_path = ".status.orderId", type_ = "string"),
+    printcolumn(name = "Reason", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", type_ = "string"),
+    printcolumn(name = "Age", json_path = ".metadata.creationTimestamp", type_ = "date"),
+    printcolumn(name = "Verification", json_path = ".status.verificationId", type_ = "string", priority = 1),
+    printcolumn(name = "Link", json_path = ".status.linkTo", type_ = "string", priority = 1),
+    printcolumn(name = "Message", json_path = ".status.conditions[?(@.type==\"Ready\")].message", type_ = "string", priority = 1),
+    validation = Rule::new("!(oldSelf.?status.?state.orValue('') in ['Ordering', 'AwaitingNumber', 'Assigned', 'OutcomeUnknown']) || (self.spec.numberType == oldSelf.spec.numberType && self.spec.?verificationRef == oldSelf.spec.?verificationRef && self.spec.?verificationId == oldSelf.spec.?verificationId && self.spec.?linkTo == oldSelf.spec.?linkTo)")
+        .message("verificationRef, verificationId, numberType and linkTo are frozen while the order is open or placed; for another number create another PhoneNumberOrder")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.verificationRef) != has(self.verificationId)")
+    .message("give exactly one of verificationRef and verificationId"))]
+pub struct PhoneNumberOrderSpec {
+    /// The `PhoneVerification` to order with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification_ref: Option<ResourceRef>,
+    /// The id of an approved verification, where it is not managed here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), extend("pattern" = "^[!-~]+$", "example" = "705d5302-d918-454a-b703-c9c23995726e"))]
+    pub verification_id: Option<String>,
+    /// The type of number. TENIOS takes only GEOGRAPHICAL.
+    #[serde(default)]
+    pub number_type: NumberType,
+    /// An existing number whose routing plan the new one takes over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_to: Option<LinkTo>,
+    /// The TENIOS access key to use; without it the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key_secret_ref: Option<SecretKeyRef>,
+    /// An order or a number that exists already: nothing is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopt: Option<AdoptOrder>,
+    /// What deleting the resource means for the number. Retain keeps it.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// Holds back every request while true.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// The types of number that TENIOS takes (`tenios-api.md`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline, extend("example" = "GEOGRAPHICAL"))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum NumberType {
+    /// A number of an area code.
+    #[default]
+    Geographical,
+}
+
+impl NumberType {
+    /// The provider's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Geographical => "GEOGRAPHICAL",
+        }
+    }
+}
+
+/// The number to link to, by exactly one of the two.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.phoneNumber) != has(self.orderRef)")
+    .message("give exactly one of phoneNumber and orderRef"))]
+pub struct LinkTo {
+    /// A number of the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone_number: Option<PhoneNumber>,
+    /// Another `PhoneNumberOrder`; this one waits until it has its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_ref: Option<ResourceRef>,
+}
+
+/// An order that exists already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.orderId) || has(self.phoneNumber)")
+    .message("give orderId, phoneNumber or both"))]
+pub struct AdoptOrder {
+    /// The id that TENIOS gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), extend("pattern" = "^[!-~]+$", "example" = "300000"))]
+    pub order_id: Option<String>,
+    /// The assigned number; alone it records a number that arrived otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone_number: Option<PhoneNumber>,
+}
+
+/// What deleting the resource means for the number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline, extend("example" = "Retain"))]
+pub enum DeletionPolicy {
+    /// The number stays; a resource re-created under the same name finds it again.
+    #[default]
+    Retain,
+}
+
+/// The step that an order is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[allow(missing_docs)] // docs/reasons.md
+pub enum OrderState {
+    Waiting,
+    Ordering,
+    AwaitingNumber,
+    Assigned,
+    OutcomeUnknown,
+    Refused,
+    Conflict,
+    Suspended,
+    #[serde(other)]
+    #[schemars(skip)]
+    Other,
+}
+
+/// What the operator knows about an order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PhoneNumberOrderStatus {
+    /// The `metadata.generation` that the rest belongs to; -1 before the first visit.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// The step it is at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<OrderState>,
+    /// The last request sent or about to be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub attempt: Option<String>,
+    /// The verification that was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub verification_id: Option<String>,
+    /// The number that it was linked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub link_to: Option<String>,
+    /// The id that TENIOS gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub order_id: Option<String>,
+    /// The assigned number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub phone_number: Option<String>,
+    /// When the accepted request was recorded as intended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"), with = "Option<String>")]
+    pub ordered_time: Option<Timestamp>,
+    /// When the number was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"), with = "Option<String>")]
+    pub assigned_time: Option<Timestamp>,
+    /// What is observed: `Ready`, `Ordered`, `Assigned`, and `Reconciling` or `Stalled` while True.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+}

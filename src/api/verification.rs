@@ -1,0 +1,206 @@
+//! `PhoneVerification`: an address and the document that proves it.
+
+use jiff::Timestamp;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, SecretKeyRef};
+
+/// A verification document for one area code, submitted to TENIOS once.
+///
+/// `spec.address`, `spec.areaCode` and `spec.document` are frozen from the moment a request is open
+/// or accepted, and free again after a refusal.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "tenios.dev",
+    version = "v1alpha1",
+    kind = "PhoneVerification",
+    plural = "phoneverifications",
+    shortname = "pver",
+    category = "tenios",
+    namespaced,
+    status = "PhoneVerificationStatus",
+    derive = "PartialEq",
+    selectable = ".status.state",
+    selectable = ".status.verificationId",
+    printcolumn(name = "State", json_path = ".status.state", type_ = "string"),
+    printcolumn(name = "Reason", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", type_ = "string"),
+    printcolumn(name = "Age", json_path = ".metadata.creationTimestamp", type_ = "date"),
+    printcolumn(name = "Verification", json_path = ".status.verificationId", type_ = "string", priority = 1),
+    printcolumn(name = "Area", json_path = ".spec.areaCode", type_ = "string", priority = 1),
+    printcolumn(name = "Message", json_path = ".status.conditions[?(@.type==\"Ready\")].message", type_ = "string", priority = 1),
+    validation = Rule::new("!(oldSelf.?status.?state.orValue('') in ['Submitting', 'AwaitingApproval', 'Approved', 'Rejected', 'OutcomeUnknown']) || (self.spec.address == oldSelf.spec.address && self.spec.areaCode == oldSelf.spec.areaCode && self.spec.document == oldSelf.spec.document)")
+        .message("address, areaCode and document are frozen while the submission is open or accepted; for another address or document create another PhoneVerification")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.address.country != 'Germany' || self.areaCode.matches('^[2-9][0-9]{1,4}$')")
+    .message("a German area code has 2 to 5 digits without the leading 0, the first 2 to 9, such as 221")
+    .field_path(".areaCode"))]
+pub struct PhoneVerificationSpec {
+    /// The address that the document proves. It must lie within the area of the area code.
+    pub address: Address,
+    /// Area code of the numbers to order, without the leading 0.
+    #[schemars(length(min = 1, max = 8), extend("pattern" = "^[1-9][0-9]*$", "example" = "221"))]
+    pub area_code: String,
+    /// The document that proves the address.
+    pub document: Document,
+    /// The TENIOS access key to use; without it the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key_secret_ref: Option<SecretKeyRef>,
+    /// What a person saw in the TENIOS portal. TENIOS offers no way to ask for it.
+    #[serde(default)]
+    pub approval: Approval,
+    /// An id that exists already: nothing is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopt: Option<AdoptVerification>,
+    /// Holds back every request while true.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// A postal address.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.country != 'Germany' || self.zip.matches('^[0-9]{5}$')")
+    .message("a German postcode has 5 digits; quote it in YAML so that leading zeros stay")
+    .field_path(".zip"))]
+pub struct Address {
+    /// Country by its English name.
+    #[schemars(length(min = 1, max = 64), extend("example" = "Germany"))]
+    pub country: String,
+    /// City.
+    #[schemars(length(min = 1, max = 128), extend("example" = "Köln"))]
+    pub city: String,
+    /// Postcode, as text.
+    #[schemars(length(min = 1, max = 16), extend("example" = "50667"))]
+    pub zip: String,
+    /// Street, without the house number.
+    #[schemars(length(min = 1, max = 128), extend("example" = "Domkloster"))]
+    pub street: String,
+    /// House number, as text.
+    #[schemars(length(min = 1, max = 16), extend("example" = "4a"))]
+    pub house_number: String,
+}
+
+// The address is personal data and must not reach a log (promise 21).
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Address(..)")
+    }
+}
+
+/// The document and what it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Document {
+    /// What the document is.
+    #[serde(rename = "type")]
+    pub type_: DocumentType,
+    /// Where the PDF is.
+    pub secret_ref: SecretKeyRef,
+}
+
+/// The kinds of document that TENIOS takes (`tenios-api.md`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline, extend("example" = "CERTIFICATE_OF_REGISTRATION"))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(missing_docs)] // the provider's words
+pub enum DocumentType {
+    AllocationNotice,
+    IdentityCard,
+    BusinessLicense,
+    IdentityCardAndBusinessLicense,
+    CertificateOfRegistration,
+    Contract,
+}
+
+impl DocumentType {
+    /// The provider's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AllocationNotice => "ALLOCATION_NOTICE",
+            Self::IdentityCard => "IDENTITY_CARD",
+            Self::BusinessLicense => "BUSINESS_LICENSE",
+            Self::IdentityCardAndBusinessLicense => "IDENTITY_CARD_AND_BUSINESS_LICENSE",
+            Self::CertificateOfRegistration => "CERTIFICATE_OF_REGISTRATION",
+            Self::Contract => "CONTRACT",
+        }
+    }
+}
+
+/// What is declared about the provider's decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline, extend("example" = "Approved"))]
+pub enum Approval {
+    /// Not decided yet: orders wait.
+    #[default]
+    Pending,
+    /// A person saw the approval in the portal: orders go out.
+    Approved,
+    /// A person saw the rejection in the portal.
+    Rejected,
+    /// Nobody looks: orders try at a slow pace until the provider takes one.
+    Probe,
+}
+
+/// A verification that exists already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AdoptVerification {
+    /// The id that TENIOS gave.
+    #[schemars(length(min = 1, max = 128), extend("pattern" = "^[!-~]+$", "example" = "705d5302-d918-454a-b703-c9c23995726e"))]
+    pub verification_id: String,
+}
+
+/// The step that a verification is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[allow(missing_docs)] // docs/reasons.md
+pub enum VerificationState {
+    Waiting,
+    Submitting,
+    AwaitingApproval,
+    Approved,
+    Rejected,
+    OutcomeUnknown,
+    Refused,
+    Conflict,
+    Suspended,
+    #[serde(other)]
+    #[schemars(skip)]
+    Other,
+}
+
+/// What the operator knows about a verification.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PhoneVerificationStatus {
+    /// The `metadata.generation` that the rest belongs to; -1 before the first visit.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// The step it is at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<VerificationState>,
+    /// The id that TENIOS gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub verification_id: Option<String>,
+    /// The last request sent or about to be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub attempt: Option<String>,
+    /// When the accepted request was recorded as intended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"), with = "Option<String>")]
+    pub submitted_time: Option<Timestamp>,
+    /// SHA-256 of the PDF that was sent, as `sha256:` and hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub document_digest: Option<String>,
+    /// What is observed: `Ready`, `Submitted`, `Approved`, and `Reconciling` or `Stalled` while True.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+}

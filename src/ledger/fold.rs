@@ -1,0 +1,282 @@
+//! State as a pure fold over events.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::event::{AttemptId, Event, Refusal, Terms};
+use crate::api::PhoneNumber;
+
+/// Orders that nobody expected, at most so many are kept: a provider that sends more has a defect that
+/// the first of them show.
+const STRAYS_KEPT: usize = 16;
+
+/// Requests that the budget counts, at most so many newest are kept for one resource.
+const SPENT_KEPT: usize = 256;
+
+/// Where the newest request stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all_fields = "camelCase")]
+pub enum Phase {
+    /// None was ever recorded.
+    #[default]
+    Idle,
+    /// Intended, perhaps in flight.
+    Open {
+        /// The request.
+        attempt: AttemptId,
+        /// When it was intended.
+        at: Timestamp,
+    },
+    /// Taken by the provider.
+    Accepted {
+        /// The request; none where a person adopted.
+        attempt: Option<AttemptId>,
+    },
+    /// Refused by the provider.
+    Refused {
+        /// The request.
+        attempt: AttemptId,
+        /// When.
+        at: Timestamp,
+        /// The answer.
+        refusal: Refusal,
+    },
+    /// Provably not processed.
+    NotProcessed {
+        /// The request.
+        attempt: AttemptId,
+        /// When.
+        at: Timestamp,
+        /// What was seen.
+        why: String,
+        /// Seconds that the provider asked to wait.
+        retry_after: Option<u32>,
+    },
+    /// Nobody can tell.
+    Unknown {
+        /// The request.
+        attempt: AttemptId,
+        /// When.
+        at: Timestamp,
+        /// What was seen.
+        why: String,
+    },
+    /// Nothing was placed, a person says.
+    NotPlaced {
+        /// The request.
+        attempt: AttemptId,
+    },
+}
+
+/// What the provider gave, or a person says it gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Accepted {
+    /// The verification id or order id; none where only a number was adopted.
+    pub id: Option<String>,
+    /// The request that brought it; none where it was adopted.
+    pub attempt: Option<AttemptId>,
+    /// When that request was intended, or when it was adopted.
+    pub at: Timestamp,
+    /// Whether the id is the provider's answer, which wins over what a push says it is.
+    pub answered: bool,
+}
+
+/// An assigned number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Assigned {
+    /// The number.
+    pub number: PhoneNumber,
+    /// When it was recorded.
+    pub at: Timestamp,
+}
+
+/// An order that exists beside the one of this resource: after a wrong "it was not placed", say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stray {
+    /// The request that placed it.
+    pub attempt: AttemptId,
+    /// Its id.
+    pub id: String,
+    /// Its number, where known.
+    pub number: Option<PhoneNumber>,
+}
+
+/// What is known about one resource. Bounded in size whatever happens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct State {
+    /// What the newest request asked for; what was ordered, once accepted.
+    pub terms: Terms,
+    /// Where the newest request stands.
+    pub phase: Phase,
+    /// Requests ever intended.
+    pub attempts: u64,
+    /// Requests in a row that were refused or not processed: what back-off grows by.
+    pub failures: u32,
+    /// The id, once known.
+    pub accepted: Option<Accepted>,
+    /// The number, once known. The first one stays.
+    pub number: Option<Assigned>,
+    /// Orders beside this one.
+    pub strays: Vec<Stray>,
+    /// When the requests that count for the budget were intended: all but those provably not processed.
+    pub spent: Vec<Timestamp>,
+}
+
+impl State {
+    /// The state after one more event.
+    #[must_use]
+    pub fn then(mut self, event: &Event) -> Self {
+        self.apply(event);
+        self
+    }
+
+    /// The newest request.
+    #[must_use]
+    pub fn attempt(&self) -> Option<&AttemptId> {
+        match &self.phase {
+            Phase::Idle => None,
+            Phase::Accepted { attempt } => attempt.as_ref(),
+            Phase::Open { attempt, .. }
+            | Phase::Refused { attempt, .. }
+            | Phase::NotProcessed { attempt, .. }
+            | Phase::Unknown { attempt, .. }
+            | Phase::NotPlaced { attempt } => Some(attempt),
+        }
+    }
+
+    /// The id that the provider gave.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.accepted.as_ref()?.id.as_deref()
+    }
+
+    fn apply(&mut self, event: &Event) {
+        match event.clone() {
+            Event::Intended { attempt, at, terms } => {
+                self.attempts += 1;
+                self.spent.push(at);
+                let excess = self.spent.len().saturating_sub(SPENT_KEPT);
+                self.spent.drain(..excess);
+                self.terms = terms;
+                self.phase = Phase::Open { attempt, at };
+            }
+            Event::Accepted { attempt, at, id } => self.accept(attempt, at, id, true),
+            Event::Refused { attempt, at, refusal } => {
+                if self.is_pending(&attempt) {
+                    self.failures = self.failures.saturating_add(1);
+                    self.phase = Phase::Refused { attempt, at, refusal };
+                }
+            }
+            Event::NotProcessed { attempt, at, why, retry_after } => {
+                if let Some(intended) = self.pending_since(&attempt) {
+                    self.failures = self.failures.saturating_add(1);
+                    self.spent.retain(|t| *t != intended);
+                    self.phase = Phase::NotProcessed { attempt, at, why, retry_after };
+                }
+            }
+            Event::Unknown { attempt, at, why } => {
+                if matches!(&self.phase, Phase::Open { attempt: open, .. } if *open == attempt) {
+                    self.phase = Phase::Unknown { attempt, at, why };
+                }
+            }
+            Event::NotPlaced { attempt, .. } => {
+                if self.is_pending(&attempt) {
+                    self.phase = Phase::NotPlaced { attempt };
+                }
+            }
+            Event::Adopted { at, id, number } => self.adopt(at, id, number),
+            Event::Assigned { attempt, at, order_id, number } => self.assign(&attempt, at, &order_id, number),
+            Event::Rebuilt { at, attempt, id, number, terms } => {
+                self.terms = terms;
+                if id.is_some() || number.is_some() {
+                    self.phase = Phase::Accepted { attempt: attempt.clone() };
+                    self.accepted = Some(Accepted { id, attempt, at, answered: true });
+                    self.number = number.map(|number| Assigned { number, at });
+                } else if let Some(attempt) = attempt {
+                    let why = "the ledger lost its entry; the status names this attempt and no id".to_owned();
+                    self.phase = Phase::Unknown { attempt, at, why };
+                }
+            }
+        }
+    }
+
+    /// Whether this request is the newest one and still has no outcome.
+    fn is_pending(&self, attempt: &AttemptId) -> bool {
+        self.pending_since(attempt).is_some()
+    }
+
+    fn pending_since(&self, attempt: &AttemptId) -> Option<Timestamp> {
+        match &self.phase {
+            Phase::Open { attempt: open, at } if open == attempt => Some(*at),
+            Phase::Unknown { attempt: open, .. } if open == attempt => self.spent.last().copied(),
+            _ => None,
+        }
+    }
+
+    /// The first id stays; one from another request is kept beside it. What the provider answered wins
+    /// over what its push says, so that both orders of arrival end alike.
+    fn accept(&mut self, attempt: AttemptId, at: Timestamp, id: String, answered: bool) {
+        let since = self.pending_since(&attempt).unwrap_or(at);
+        match &mut self.accepted {
+            None => {
+                self.accepted =
+                    Some(Accepted { id: Some(id), attempt: Some(attempt.clone()), at: since, answered });
+            }
+            Some(known) if known.attempt.as_ref() == Some(&attempt) => {
+                if answered && !known.answered {
+                    known.id = Some(id);
+                    known.answered = true;
+                }
+            }
+            Some(known) if known.id.as_ref() == Some(&id) => {}
+            Some(_) => self.keep_stray(&attempt, id, None),
+        }
+        self.failures = 0;
+        if self.attempt() == Some(&attempt)
+            || !matches!(self.phase, Phase::Open { .. } | Phase::Unknown { .. })
+        {
+            self.phase = Phase::Accepted { attempt: Some(attempt) };
+        }
+    }
+
+    fn adopt(&mut self, at: Timestamp, id: Option<String>, number: Option<PhoneNumber>) {
+        let attempt = self.attempt().cloned();
+        let known = self.accepted.take();
+        let id = id.or_else(|| known.as_ref().and_then(|k| k.id.clone()));
+        let (attempt, at_first) = known.map_or((attempt, at), |k| (k.attempt, k.at));
+        self.accepted = Some(Accepted { id, attempt: attempt.clone(), at: at_first, answered: true });
+        if let Some(number) = number {
+            self.number = Some(Assigned { number, at });
+        }
+        self.failures = 0;
+        self.phase = Phase::Accepted { attempt };
+    }
+
+    fn assign(&mut self, attempt: &AttemptId, at: Timestamp, order_id: &str, number: PhoneNumber) {
+        self.accept(attempt.clone(), at, order_id.to_owned(), false);
+        let ours = self
+            .accepted
+            .as_ref()
+            .is_some_and(|a| a.attempt.as_ref() == Some(attempt) || a.id.as_deref() == Some(order_id));
+        match &self.number {
+            None if ours => self.number = Some(Assigned { number, at }),
+            Some(known) if ours && known.number == number => {}
+            _ => self.keep_stray(attempt, order_id.to_owned(), Some(number)),
+        }
+    }
+
+    fn keep_stray(&mut self, attempt: &AttemptId, id: String, number: Option<PhoneNumber>) {
+        let same = |s: &&mut Stray| {
+            s.attempt == *attempt && s.id == id && (s.number.is_none() || s.number == number)
+        };
+        if let Some(known) = self.strays.iter_mut().find(same) {
+            known.number = known.number.take().or(number);
+        } else if self.strays.len() < STRAYS_KEPT {
+            self.strays.push(Stray { attempt: attempt.clone(), id, number });
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The ledger: for each resource an append-only list of [`Event`]s, outside the resource. It is the
+//! truth; `.status` is its projection.
+//!
+//! Why it is not the resource itself: resources get deleted, re-created, restored and rewritten by
+//! tools that do not ask. Why appends compare before they set: whoever wins the append of
+//! [`Event::Intended`] may send, once; so a stale cache, a second replica or a crash can't order twice,
+//! with or without a lease.
+
+mod event;
+mod fold;
+mod index;
+pub mod kubernetes;
+pub mod terms;
+
+use std::fmt;
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+
+pub use event::{AttemptId, Event, Refusal, Terms};
+pub use fold::{Accepted, Assigned, Phase, State, Stray};
+pub use index::{Claim, Index, Known};
+
+/// The kinds of resource that have entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `PhoneVerification`
+    Verification,
+    /// `PhoneNumberOrder`
+    Order,
+}
+
+impl Kind {
+    /// The Kubernetes kind.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verification => "PhoneVerification",
+            Self::Order => "PhoneNumberOrder",
+        }
+    }
+
+    /// The short name that kubectl knows.
+    #[must_use]
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Verification => "pver",
+            Self::Order => "pno",
+        }
+    }
+}
+
+/// What an entry belongs to: kind, namespace and name, not the uid. So a deleted and re-created
+/// resource finds its order again, as a `PersistentVolume` that was retained.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Kind of the resource.
+    pub kind: Kind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)
+    }
+}
+
+/// What compare-and-set compares; only the store that made it can read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version(String);
+
+/// One key's events, the older ones folded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Whose it is.
+    pub key: Key,
+    /// Number of appends so far; 0 where nothing is stored.
+    pub revision: u64,
+    /// What compare-and-set compares; none where nothing is stored.
+    pub version: Option<Version>,
+    /// What the older events fold into.
+    pub snapshot: State,
+    /// The newest events, oldest first.
+    pub events: Vec<Event>,
+}
+
+/// Above this number of events the older half folds into the snapshot. The newer half stays, so that a
+/// writer whose answer was lost finds its own events on reading again.
+const EVENTS_KEPT: usize = 16;
+
+impl Entry {
+    /// An entry that holds nothing yet.
+    #[must_use]
+    pub fn empty(key: Key) -> Self {
+        Self { key, revision: 0, version: None, snapshot: State::default(), events: Vec::new() }
+    }
+
+    /// What the events fold into.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.events.iter().fold(self.snapshot.clone(), State::then)
+    }
+
+    /// Whether all these events are among the newest.
+    #[must_use]
+    pub fn contains(&self, events: &[Event]) -> bool {
+        events.iter().all(|e| self.events.contains(e))
+    }
+
+    /// The entry as it would be stored after these events.
+    #[must_use]
+    pub fn with(&self, events: &[Event]) -> Self {
+        let mut next = self.clone();
+        next.revision += 1;
+        next.events.extend_from_slice(events);
+        if next.events.len() > EVENTS_KEPT {
+            let older = next.events.len() - EVENTS_KEPT / 2;
+            next.snapshot = next.events.drain(..older).fold(next.snapshot, |state, event| state.then(&event));
+        }
+        next
+    }
+}
+
+/// Why an append did not happen, as far as the store knows.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else appended first; this is what is stored now. Nothing of ours was written.
+    #[error("somebody else wrote the ledger entry first")]
+    Conflict(Box<Entry>),
+    /// The store refused or could not be reached, and nothing of ours was written.
+    #[error("the ledger can't be written: {0}")]
+    Rejected(String),
+    /// The store did not answer, and reading again failed too: it may or may not be written.
+    #[error("the ledger did not say whether it was written: {0}")]
+    Ambiguous(String),
+}
+
+/// Why an entry could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger can't be read: {0}")]
+pub struct ReadError(pub String);
+
+/// A change of the ledger, by whomever.
+#[derive(Debug)]
+pub enum Change {
+    /// A full list begins: what it does not name is gone.
+    Listing,
+    /// An entry of the list, or a new or changed one.
+    Entry(Box<Entry>),
+    /// The list is complete.
+    Listed,
+    /// An entry was deleted.
+    Gone(Key),
+    /// The watch broke; it goes on by itself.
+    Broken(String),
+}
+
+/// Where entries are kept. Appends to one key are totally ordered by compare-and-set on
+/// [`Entry::version`]; there is no order across keys.
+pub trait Ledger: Send + Sync + 'static {
+    /// The stored entry; [`Entry::empty`] where there is none.
+    fn read<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Entry, ReadError>>;
+
+    /// Appends after `base`, if `base` is still what is stored. An answer that was lost is settled by
+    /// reading again: the same events there mean that it was written.
+    fn append<'a>(
+        &'a self,
+        base: &'a Entry,
+        events: &'a [Event],
+    ) -> BoxFuture<'a, Result<Entry, AppendError>>;
+
+    /// All entries, then every change, for ever.
+    fn changes(&self) -> BoxStream<'static, Change>;
+}

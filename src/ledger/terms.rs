@@ -1,0 +1,36 @@
+//! The names under which an intent records what it asks for.
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+use super::Terms;
+
+/// The verification id that an order was sent with.
+pub const VERIFICATION_ID: &str = "verificationId";
+/// The number that an order was linked to.
+pub const LINK_NUMBER: &str = "linkToNumber";
+/// The digest of the document that was sent.
+pub const DOCUMENT_DIGEST: &str = "documentDigest";
+/// Before the name of what stands in the spec, as against what it was resolved to.
+pub const SPEC: &str = "spec.";
+
+/// `sha256:` and the digest in hex.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::from("sha256:"), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The part of the terms that stands in the spec.
+pub fn of_spec(terms: &Terms) -> impl Iterator<Item = (&String, &String)> {
+    terms.iter().filter(|(name, _)| name.starts_with(SPEC))
+}
+
+/// Whether the spec's part is the same in both.
+#[must_use]
+pub fn same_spec(a: &Terms, b: &Terms) -> bool {
+    of_spec(a).eq(of_spec(b))
+}

@@ -1,0 +1,11 @@
+//! A Kubernetes operator for the TENIOS Number Order API. An order costs money, the provider has no
+//! idempotency key and nothing can be read back: `docs/promises.md` says what holds all the same.
+//!
+//! Arrows run one way: `controller`, `push` → `lifecycle`, `ledger`, `tenios` → `api`.
+
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod ledger;
+pub mod lifecycle;
+pub mod tenios;

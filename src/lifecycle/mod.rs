@@ -1,0 +1,253 @@
+//! What to do next and what to show, for each kind: pure functions of the spec, the ledger's state, the
+//! surroundings and the time. No client, no clock, no I/O.
+//!
+//! `decide` is asked again after everything that it asked for was done, until it rests. `project` turns
+//! where it rests into `.status`.
+
+pub mod order;
+mod order_status;
+mod retry;
+pub mod verification;
+mod verification_status;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::{Condition, ConditionStatus, ConditionType, Reason};
+use crate::ledger::{AttemptId, Claim, Event, Key, Phase, State, Terms};
+
+pub use order_status::project as project_order;
+pub use retry::Pace;
+pub use verification_status::project as project_verification;
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision<S> {
+    /// Append these, then decide again.
+    Record(Vec<Event>),
+    /// Read the Secrets that the spec names, then decide again.
+    ReadSecrets,
+    /// Ask for a place in the budget, then decide again.
+    Reserve,
+    /// Record the intent with these terms; whoever wins that may send the request.
+    Send(Terms),
+    /// Nothing to do until something changes.
+    Rest(Standing<S>),
+}
+
+/// Where a resource stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing<S> {
+    /// `.status.state`
+    pub state: S,
+    /// The reason of `Ready`, and of the step that holds it back.
+    pub reason: Reason,
+    /// What is awaited, or the command that resolves it.
+    pub message: String,
+    /// When to look again where no watch will tell; none where one will.
+    pub again: Option<Duration>,
+    /// Something to tell the user by an event that the status does not show.
+    pub remark: Option<String>,
+}
+
+impl<S> Standing<S> {
+    /// Rests here until a watch tells of a change.
+    pub fn new(state: S, reason: Reason, message: impl Into<String>) -> Self {
+        Self { state, reason, message: message.into(), again: None, remark: None }
+    }
+
+    /// Looks again after this time.
+    #[must_use]
+    pub fn again_in(mut self, wait: Duration) -> Self {
+        self.again = Some(wait);
+        self
+    }
+}
+
+/// Who may be sending the request of an open attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// This process, now.
+    Here,
+    /// This process intended it and knows that it never left.
+    NeverLeft,
+    /// Another process, or one that is gone. It can't be sending any more after this time, counted on
+    /// this process's own clock from when it first saw the attempt: no clock is trusted across machines.
+    Elsewhere {
+        /// Zero once it is over.
+        remaining: Duration,
+    },
+}
+
+/// What reading a Secret brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found<T> {
+    /// It is there and usable.
+    Usable(T),
+    /// The Secret or the key is not there, or may not be read.
+    Missing(String),
+    /// It is there and can't be used.
+    Invalid(String),
+}
+
+/// The answer to [`Decision::Reserve`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// Not asked yet.
+    NotAsked,
+    /// A place is reserved.
+    Reserved,
+    /// None is free.
+    Exceeded {
+        /// Whose budget: `this namespace` or `the operator`.
+        whose: &'static str,
+        /// When one gets free.
+        until: Timestamp,
+    },
+}
+
+/// Who owns a claim.
+pub type Owner<'a> = &'a dyn Fn(&Claim) -> Option<Key>;
+
+/// How an open or unknown attempt goes on: the same for both kinds.
+enum Pending {
+    Settle(Event),
+    InFlight { message: String, again: Option<Duration> },
+    Unknown { attempt: AttemptId, why: String },
+}
+
+fn pending(state: &State, sender: Sender, not_placed: Option<&str>, now: Timestamp) -> Option<Pending> {
+    match &state.phase {
+        Phase::Open { attempt, .. } => Some(match sender {
+            Sender::NeverLeft => Pending::Settle(Event::NotProcessed {
+                attempt: attempt.clone(),
+                at: now,
+                why: "the intent was recorded too late for the request to leave".into(),
+                retry_after: None,
+            }),
+            Sender::Here => {
+                Pending::InFlight { message: format!("request {attempt} is being sent"), again: None }
+            }
+            Sender::Elsewhere { remaining } if remaining.is_zero() => Pending::Settle(Event::Unknown {
+                attempt: attempt.clone(),
+                at: now,
+                why: "its sender stopped before it recorded an outcome".into(),
+            }),
+            Sender::Elsewhere { remaining } => Pending::InFlight {
+                message: format!(
+                    "request {attempt} was intended by a process that has not told its outcome; it may still be sending"
+                ),
+                again: Some(remaining),
+            },
+        }),
+        Phase::Unknown { attempt, .. } if not_placed == Some(attempt.as_str()) => {
+            Some(Pending::Settle(Event::NotPlaced { attempt: attempt.clone(), at: now }))
+        }
+        Phase::Unknown { attempt, why, .. } => {
+            Some(Pending::Unknown { attempt: attempt.clone(), why: why.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// A value of the not-placed annotation that names no attempt of this resource.
+fn stray_annotation(state: &State, not_placed: Option<&str>) -> Option<String> {
+    let value = not_placed?;
+    let known = state.attempt().map(AttemptId::as_str) == Some(value);
+    let spent = !matches!(state.phase, Phase::Idle)
+        && !matches!(state.phase, Phase::Unknown { .. } | Phase::Open { .. });
+    // Once it worked, the annotation stays on the resource and means nothing any more.
+    if known || spent {
+        return None;
+    }
+    let shown: String = value.chars().filter(|c| !c.is_control()).take(64).collect();
+    Some(format!(
+        "the annotation {} names {shown:?}, which is not the attempt whose outcome is unknown; it has no effect",
+        crate::api::NOT_PLACED_ANNOTATION
+    ))
+}
+
+/// The conditions of both kinds, from the steady ones in between.
+fn conditions(
+    standing: (Reason, &str),
+    ready: bool,
+    steady: [(ConditionType, ConditionStatus, Reason); 2],
+    generation: i64,
+    previous: &[Condition],
+    now: Timestamp,
+) -> Vec<Condition> {
+    let (reason, message) = standing;
+    let make = |type_, status, reason, message: &str| {
+        Condition {
+            type_,
+            status,
+            reason,
+            message: message.to_owned(),
+            observed_generation: generation,
+            last_transition_time: now,
+        }
+        .carried_over(previous)
+    };
+    let ready_status = match reason {
+        _ if ready => ConditionStatus::True,
+        Reason::OutcomeUnknown => ConditionStatus::Unknown,
+        _ => ConditionStatus::False,
+    };
+    let mut all = vec![make(ConditionType::Ready, ready_status, reason, message)];
+    if reason.stalls() {
+        all.push(make(ConditionType::Stalled, ConditionStatus::True, reason, message));
+    } else if !ready && reason != Reason::Suspended {
+        all.push(make(ConditionType::Reconciling, ConditionStatus::True, reason, message));
+    }
+    for (type_, status, steady_reason) in steady {
+        let text = if steady_reason == reason { message } else { "" };
+        all.push(make(type_, status, steady_reason, text));
+    }
+    all
+}
+
+/// `request_field` → the field of the spec that it was made from.
+fn spec_field(request_field: &str) -> &str {
+    match request_field {
+        "number_type" => "spec.numberType",
+        "verification_id" => "spec.verificationRef or spec.verificationId",
+        "link_to_number" => "spec.linkTo",
+        "push_url" | "push_secret" => "the operator's --push-base-url and --push-key-file",
+        "access_key" => "spec.accessKeySecretRef, or the operator's --access-key-file",
+        "country" => "spec.address.country",
+        "city" => "spec.address.city",
+        "zip" => "spec.address.zip",
+        "street" => "spec.address.street",
+        "house_number" => "spec.address.houseNumber",
+        "area_code" => "spec.areaCode",
+        "document_type" => "spec.document.type",
+        "document_data" => "spec.document.secretRef",
+        other => other,
+    }
+}
+
+/// What was refused, by which field, and how it goes on.
+fn refusal_message(refusal: &crate::ledger::Refusal, next: Option<Timestamp>) -> String {
+    let mut text = format!("TENIOS refused the request: {}", refusal.code);
+    if !refusal.message.is_empty() {
+        text = format!("{text}: {}", refusal.message);
+    }
+    if !refusal.fields.is_empty() {
+        let fields: Vec<&str> = refusal.fields.iter().map(|f| spec_field(f)).collect();
+        text = format!("{text} (caused by {})", fields.join(", "));
+    }
+    if matches!(refusal.code.as_str(), "BAD_CREDENTIALS" | "HTTP_403") {
+        text.push_str(
+            "; check the access key (spec.accessKeySecretRef, or the operator's --access-key-file)",
+        );
+    }
+    match next {
+        Some(at) => format!("{text}; tried again at {}", shown(at)),
+        None => format!("{text}; mend the spec to try again"),
+    }
+}
+
+fn shown(at: Timestamp) -> String {
+    format!("{at:.0}")
+}

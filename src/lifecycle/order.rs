@@ -1,0 +1,435 @@
+//! What a `PhoneNumberOrder` does next.
+
+use jiff::Timestamp;
+
+use super::retry::Due;
+use super::{
+    Budget, Decision, Found, Owner, Pace, Pending, Sender, Standing, pending, refusal_message, shown,
+};
+use crate::api::order::{AdoptOrder, OrderState};
+use crate::api::verification::Approval;
+use crate::api::{PhoneNumber, PhoneNumberOrderSpec, PhoneNumberOrderStatus, PhoneVerificationSpec, Reason};
+use crate::ledger::{AttemptId, Claim, Event, Key, Phase, State, Terms, terms};
+
+/// The verification that the order names.
+#[derive(Clone, Debug)]
+pub enum Verification<'a> {
+    /// `spec.verificationId`: the user answers for its approval.
+    Given(&'a str),
+    /// `spec.verificationRef` names nothing.
+    Missing(&'a str),
+    /// `spec.verificationRef` names this.
+    Found {
+        /// Its name.
+        name: &'a str,
+        /// Its spec; none where this version of the operator can't read it.
+        spec: Option<&'a PhoneVerificationSpec>,
+        /// What the ledger knows of it.
+        state: &'a State,
+        /// Whether an order with its id was accepted.
+        proven: bool,
+    },
+}
+
+/// What the order is linked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Nothing.
+    None,
+    /// This number.
+    Number(PhoneNumber),
+    /// An order that is not there.
+    Missing(String),
+    /// An order that has no number yet.
+    Waiting(String),
+    /// Orders that link to each other: these names, the first one again at the end.
+    Ring(Vec<String>),
+}
+
+/// Everything that the decision depends on.
+pub struct View<'a> {
+    /// Whose it is.
+    pub key: &'a Key,
+    /// What is wanted.
+    pub spec: &'a PhoneNumberOrderSpec,
+    /// What was last shown; read only where the ledger has no entry.
+    pub status: Option<&'a PhoneNumberOrderStatus>,
+    /// The value of the not-placed annotation.
+    pub not_placed: Option<&'a str>,
+    /// What the ledger knows.
+    pub state: &'a State,
+    /// Who may be sending.
+    pub sender: Sender,
+    /// The verification.
+    pub verification: Verification<'a>,
+    /// The link target.
+    pub link: Link,
+    /// The access key; none where it was not read yet.
+    pub access_key: Option<Found<()>>,
+    /// The budget.
+    pub budget: Budget,
+    /// Who owns a claim.
+    pub owner: Owner<'a>,
+    /// The bounds of the back-off.
+    pub pace: &'a Pace,
+    /// Whether the provider is given a push URL.
+    pub push: bool,
+    /// The time.
+    pub now: Timestamp,
+}
+
+type Next = Decision<OrderState>;
+
+/// What to do next. Steps that send nothing come before those that may.
+#[must_use]
+pub fn decide(view: &View) -> Next {
+    let mut next = rebuild(view)
+        .or_else(|| adopt(view))
+        .or_else(|| settle(view))
+        .or_else(|| placed(view))
+        .unwrap_or_else(|| place(view));
+    if let Decision::Rest(standing) = &mut next {
+        standing.remark = super::stray_annotation(view.state, view.not_placed);
+    }
+    next
+}
+
+fn rest(state: OrderState, reason: Reason, message: impl Into<String>) -> Next {
+    Decision::Rest(Standing::new(state, reason, message))
+}
+
+fn conflict(message: impl Into<String>) -> Next {
+    rest(OrderState::Conflict, Reason::Conflict, message)
+}
+
+/// The ledger has nothing, the status has: whoever emptied the ledger, ordering again is not the answer.
+fn rebuild(view: &View) -> Option<Next> {
+    let status = view.status.filter(|_| view.state.phase == Phase::Idle)?;
+    let attempt = status.attempt.as_deref().and_then(AttemptId::parse);
+    let id = status.order_id.clone().filter(|id| !id.is_empty());
+    let number = status.phone_number.as_deref().and_then(|n| PhoneNumber::try_from(n).ok());
+    if attempt.is_none() && id.is_none() && number.is_none() {
+        return None;
+    }
+    if let Some(other) = other_owner(view, id.as_deref(), number.as_ref()) {
+        return Some(conflict(other));
+    }
+    let mut terms = spec_terms(view.spec);
+    terms.extend(status.verification_id.clone().map(|id| (terms::VERIFICATION_ID.into(), id)));
+    Some(Decision::Record(vec![Event::Rebuilt { at: view.now, attempt, id, number, terms }]))
+}
+
+fn adopt(view: &View) -> Option<Next> {
+    let adopt = view.spec.adopt.as_ref()?;
+    let AdoptOrder { order_id, phone_number } = adopt;
+    let state = view.state;
+    let known_id = state.id();
+    let known_number = state.number.as_ref().map(|n| &n.number);
+    let placed_by_us = state.accepted.as_ref().is_some_and(|a| a.attempt.is_some() && a.id.is_some());
+    if let (Some(wanted), Some(known)) = (order_id.as_deref(), known_id)
+        && wanted != known
+        && placed_by_us
+    {
+        return Some(conflict(format!(
+            "spec.adopt.orderId is {wanted}, but this resource placed order {known}; remove spec.adopt.orderId, or adopt {wanted} under another name"
+        )));
+    }
+    if let (Some(wanted), Some(known)) = (phone_number, known_number)
+        && wanted != known
+        && placed_by_us
+    {
+        return Some(conflict(format!(
+            "spec.adopt.phoneNumber is {wanted}, but the number of this order is {known}; remove spec.adopt.phoneNumber"
+        )));
+    }
+    if let Some(other) = other_owner(view, order_id.as_deref(), phone_number.as_ref()) {
+        return Some(conflict(other));
+    }
+    let news_id = order_id.as_deref().is_some_and(|id| Some(id) != known_id);
+    let news_number = phone_number.as_ref().is_some_and(|n| Some(n) != known_number);
+    if !news_id && !news_number {
+        return None;
+    }
+    // While a sender may be at work its own answer comes first.
+    if let Some(Pending::InFlight { message, again }) = pending(state, view.sender, None, view.now) {
+        let mut standing = Standing::new(OrderState::Ordering, Reason::Ordering, message);
+        standing.again = again;
+        return Some(Decision::Rest(standing));
+    }
+    Some(Decision::Record(vec![Event::Adopted {
+        at: view.now,
+        id: order_id.clone(),
+        number: phone_number.clone(),
+    }]))
+}
+
+fn other_owner(view: &View, id: Option<&str>, number: Option<&PhoneNumber>) -> Option<String> {
+    let id = id.map(|id| (format!("order id {id}"), Claim::OrderId(id.into())));
+    let number = number.map(|n| (format!("number {n}"), Claim::Number(n.to_string())));
+    id.into_iter().chain(number).find_map(|(what, claim)| {
+        let owner = (view.owner)(&claim).filter(|owner| owner != view.key)?;
+        // Another tenant's names are not this tenant's business.
+        let whose = if owner.namespace == view.key.namespace {
+            format!("PhoneNumberOrder {}", owner.name)
+        } else {
+            "a PhoneNumberOrder in another namespace".into()
+        };
+        Some(format!("{what} belongs to {whose} already and can have only one owner; keep one of the two"))
+    })
+}
+
+fn settle(view: &View) -> Option<Next> {
+    let name = &view.key.name;
+    match pending(view.state, view.sender, view.not_placed, view.now)? {
+        // An id or number that is known already ends the wait, whatever became of the open attempt.
+        Pending::InFlight { .. } | Pending::Unknown { .. } if view.state.accepted.is_some() => None,
+        Pending::Settle(event) => Some(Decision::Record(vec![event])),
+        Pending::InFlight { message, again } => {
+            let mut standing = Standing::new(OrderState::Ordering, Reason::Ordering, message);
+            standing.again = again;
+            Some(Decision::Rest(standing))
+        }
+        Pending::Unknown { attempt, why } => Some(rest(
+            OrderState::OutcomeUnknown,
+            Reason::OutcomeUnknown,
+            format!(
+                "nobody can tell whether order request {attempt} was placed ({why}); look in the TENIOS portal. If it was: set spec.adopt.orderId. If it was not: kubectl annotate pno {name} --overwrite {}={attempt}",
+                crate::api::NOT_PLACED_ANNOTATION
+            ),
+        )),
+    }
+}
+
+/// What was ordered stands, whatever the spec says by now.
+fn placed(view: &View) -> Option<Next> {
+    let accepted = view.state.accepted.as_ref()?;
+    if let Some(different) = changed_terms(view) {
+        return Some(conflict(different));
+    }
+    let number = view.state.number.as_ref().map(|n| &n.number);
+    if let Some(other) = other_owner(view, accepted.id.as_deref(), number) {
+        return Some(conflict(other));
+    }
+    let strays: String = view.state.strays.iter().fold(String::new(), |text, stray| {
+        let number = stray.number.as_ref().map(|n| format!(" with number {n}")).unwrap_or_default();
+        format!("{text}; order {}{number} was placed by attempt {}, too", stray.id, stray.attempt)
+    });
+    if let Some(number) = number {
+        return Some(rest(
+            OrderState::Assigned,
+            Reason::NumberAssigned,
+            format!("number {number} is assigned{strays}"),
+        ));
+    }
+    let id = accepted.id.as_deref().unwrap_or("?");
+    let how = if view.push {
+        "TENIOS pushes the number when it is assigned".to_owned()
+    } else {
+        "the operator runs without --push-base-url: when the number is in the TENIOS portal, set spec.adopt.phoneNumber".into()
+    };
+    Some(rest(
+        OrderState::AwaitingNumber,
+        Reason::AwaitingNumber,
+        format!("order {id} is placed; {how}{strays}"),
+    ))
+}
+
+/// A field of the spec that differs from what was ordered, with both values. A resource that names the
+/// same verification or number in another way asks for the same thing.
+fn changed_terms(view: &View) -> Option<String> {
+    let ordered = &view.state.terms;
+    if ordered.is_empty() {
+        return None;
+    }
+    let wanted = spec_terms(view.spec);
+    let resolved = |name: &str, resolved: &str| {
+        wanted.get(name).is_some_and(|value| ordered.get(resolved) == Some(value))
+    };
+    let same_verification = resolved("spec.verificationId", terms::VERIFICATION_ID);
+    let same_link = resolved("spec.linkTo.phoneNumber", terms::LINK_NUMBER);
+    let names = wanted.keys().chain(ordered.keys().filter(|n| n.starts_with(terms::SPEC)));
+    let differs = |name: &&String| {
+        wanted.get(*name) != ordered.get(*name)
+            && !(same_verification && name.starts_with("spec.verification"))
+            && !(same_link && name.starts_with("spec.linkTo"))
+    };
+    let name = names.into_iter().find(differs)?;
+    let value = |terms: &Terms| terms.get(name).map_or("nothing".to_owned(), |v| format!("{v:?}"));
+    Some(format!(
+        "{name} is {}, but what was ordered under this name had {}; nothing is sent. Set it back, or give the new order another name",
+        value(&wanted),
+        value(ordered)
+    ))
+}
+
+fn spec_terms(spec: &PhoneNumberOrderSpec) -> Terms {
+    let mut terms = Terms::new();
+    let mut put = |name: &str, value: &str| terms.insert(name.to_owned(), value.to_owned());
+    put("spec.numberType", spec.number_type.as_str());
+    if let Some(reference) = &spec.verification_ref {
+        put("spec.verificationRef.name", &reference.name);
+    }
+    if let Some(id) = &spec.verification_id {
+        put("spec.verificationId", id);
+    }
+    if let Some(link) = &spec.link_to {
+        if let Some(number) = &link.phone_number {
+            put("spec.linkTo.phoneNumber", number.as_str());
+        }
+        if let Some(reference) = &link.order_ref {
+            put("spec.linkTo.orderRef.name", &reference.name);
+        }
+    }
+    terms
+}
+
+/// Nothing is open or placed: what stands between here and a request.
+fn place(view: &View) -> Next {
+    if let Link::Ring(names) = &view.link {
+        let message = match names.as_slice() {
+            [one, again] if one == again => {
+                format!("spec.linkTo.orderRef names {one}, which is this order itself")
+            }
+            names => format!("spec.linkTo.orderRef makes a ring: {}", names.join(" -> ")),
+        };
+        return rest(OrderState::Waiting, Reason::InvalidSpec, message);
+    }
+    if view.spec.suspend {
+        return rest(OrderState::Suspended, Reason::Suspended, "spec.suspend is true: nothing is sent");
+    }
+    let edited = !terms::same_spec(&spec_terms(view.spec), &view.state.terms);
+    if let Some(wait) = back_off(view, edited) {
+        return wait;
+    }
+    let verification_id = match approved(view) {
+        Ok(id) => id,
+        Err(next) => return *next,
+    };
+    let link = match &view.link {
+        Link::None | Link::Ring(_) => None,
+        Link::Number(number) => Some(number),
+        Link::Missing(name) => {
+            return rest(
+                OrderState::Waiting,
+                Reason::AwaitingLinkTarget,
+                format!("waits for PhoneNumberOrder {name}, which is not there"),
+            );
+        }
+        Link::Waiting(name) => {
+            return rest(
+                OrderState::Waiting,
+                Reason::AwaitingLinkTarget,
+                format!("waits for the number of PhoneNumberOrder {name}"),
+            );
+        }
+    };
+    match &view.access_key {
+        None => return Decision::ReadSecrets,
+        Some(Found::Usable(())) => {}
+        Some(Found::Missing(why) | Found::Invalid(why)) => {
+            return Decision::Rest(
+                Standing::new(
+                    OrderState::Waiting,
+                    Reason::AccessKeyNotFound,
+                    format!("waits for the access key: {why}"),
+                )
+                .again_in(view.pace.retry_min),
+            );
+        }
+    }
+    match &view.budget {
+        Budget::NotAsked => Decision::Reserve,
+        Budget::Exceeded { whose, until } => {
+            let wait = std::time::Duration::try_from(until.duration_since(view.now)).unwrap_or_default();
+            let message = format!("the order budget of {whose} is spent; goes on from {}", shown(*until));
+            // Bounded, because another order may give its place back when it turns out not to have left.
+            let wait = wait.clamp(std::time::Duration::from_millis(50), view.pace.retry_max);
+            Decision::Rest(Standing::new(OrderState::Waiting, Reason::BudgetExceeded, message).again_in(wait))
+        }
+        Budget::Reserved => {
+            let mut terms = spec_terms(view.spec);
+            terms.insert(terms::VERIFICATION_ID.into(), verification_id.to_owned());
+            terms.extend(link.map(|number| (terms::LINK_NUMBER.to_owned(), number.to_string())));
+            Decision::Send(terms)
+        }
+    }
+}
+
+fn back_off(view: &View, edited: bool) -> Option<Next> {
+    let due = view.pace.due(view.state, edited, view.now);
+    let (next, again) = match due {
+        Due::Now => return None,
+        Due::At(at, left) => (Some(at), Some(left)),
+        Due::Never => (None, None),
+    };
+    let mut standing = match &view.state.phase {
+        Phase::Refused { refusal, .. } => {
+            Standing::new(OrderState::Refused, Reason::Refused, refusal_message(refusal, next))
+        }
+        Phase::NotProcessed { why, .. } => Standing::new(
+            OrderState::Waiting,
+            Reason::ProviderUnavailable,
+            format!(
+                "the last request was not processed ({why}); tried again at {}",
+                next.map(shown).unwrap_or_default()
+            ),
+        ),
+        _ => return None,
+    };
+    standing.again = again;
+    Some(Decision::Rest(standing))
+}
+
+/// The verification id to order with, or what has to come first.
+fn approved<'a>(view: &'a View) -> Result<&'a str, Box<Next>> {
+    let wait = |reason, message: String| Err(Box::new(rest(OrderState::Waiting, reason, message)));
+    let (name, spec, state, proven) = match &view.verification {
+        Verification::Given(id) => return Ok(id),
+        Verification::Missing(name) => {
+            return wait(
+                Reason::AwaitingVerification,
+                format!("waits for PhoneVerification {name}, which is not there"),
+            );
+        }
+        Verification::Found { name, spec, state, proven } => (name, spec, state, proven),
+    };
+    let Some(spec) = spec else {
+        return wait(
+            Reason::AwaitingVerification,
+            format!("waits for PhoneVerification {name}, which this version of the operator can't read"),
+        );
+    };
+    let id = match state.id() {
+        Some(id) if super::verification::stands(spec, state) => id,
+        Some(_) => {
+            return wait(
+                Reason::AwaitingVerification,
+                format!(
+                    "waits for PhoneVerification {name}, which is in conflict with what was submitted under its name"
+                ),
+            );
+        }
+        None => {
+            return wait(
+                Reason::AwaitingVerification,
+                format!(
+                    "waits for PhoneVerification {name} to be submitted; kubectl describe pver {name} tells what holds it back"
+                ),
+            );
+        }
+    };
+    match spec.approval {
+        Approval::Approved | Approval::Probe => Ok(id),
+        Approval::Pending if *proven => Ok(id),
+        Approval::Pending => wait(
+            Reason::AwaitingApproval,
+            format!(
+                "waits for PhoneVerification {name} to be approved: once the TENIOS portal shows it, set its spec.approval to Approved"
+            ),
+        ),
+        Approval::Rejected => wait(
+            Reason::AwaitingApproval,
+            format!("PhoneVerification {name} was rejected; refer to another one"),
+        ),
+    }
+}

@@ -1,0 +1,262 @@
+//! What a `PhoneVerification` does next.
+
+use jiff::Timestamp;
+
+use super::retry::Due;
+use super::{Decision, Found, Pace, Pending, Sender, Standing, pending, refusal_message, shown};
+use crate::api::verification::{Approval, VerificationState};
+use crate::api::{PhoneVerificationSpec, PhoneVerificationStatus, Reason};
+use crate::ledger::{AttemptId, Event, Key, Phase, State, Terms, terms};
+
+/// What the Secrets hold that the spec names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secrets {
+    /// The access key.
+    pub access_key: Found<()>,
+    /// The document, as its digest.
+    pub document: Found<String>,
+}
+
+/// Everything that the decision depends on.
+pub struct View<'a> {
+    /// Whose it is.
+    pub key: &'a Key,
+    /// What is wanted.
+    pub spec: &'a PhoneVerificationSpec,
+    /// What was last shown; read only where the ledger has no entry.
+    pub status: Option<&'a PhoneVerificationStatus>,
+    /// The value of the not-placed annotation.
+    pub not_placed: Option<&'a str>,
+    /// What the ledger knows.
+    pub state: &'a State,
+    /// Who may be sending.
+    pub sender: Sender,
+    /// The Secrets; none where they were not read yet.
+    pub secrets: Option<Secrets>,
+    /// Whether an order with this id was accepted.
+    pub proven: bool,
+    /// The bounds of the back-off.
+    pub pace: &'a Pace,
+    /// The time.
+    pub now: Timestamp,
+}
+
+type Next = Decision<VerificationState>;
+
+/// What to do next. Steps that send nothing come before those that may.
+#[must_use]
+pub fn decide(view: &View) -> Next {
+    let mut next = rebuild(view)
+        .or_else(|| adopt(view))
+        .or_else(|| settle(view))
+        .or_else(|| submitted(view))
+        .unwrap_or_else(|| submit(view));
+    if let Decision::Rest(standing) = &mut next {
+        standing.remark = super::stray_annotation(view.state, view.not_placed);
+    }
+    next
+}
+
+/// Whether what was submitted under this name is what the spec asks for.
+#[must_use]
+pub fn stands(spec: &PhoneVerificationSpec, state: &State) -> bool {
+    changed(spec, state).is_none()
+}
+
+fn rest(state: VerificationState, reason: Reason, message: impl Into<String>) -> Next {
+    Decision::Rest(Standing::new(state, reason, message))
+}
+
+fn rebuild(view: &View) -> Option<Next> {
+    let status = view.status.filter(|_| view.state.phase == Phase::Idle)?;
+    let attempt = status.attempt.as_deref().and_then(AttemptId::parse);
+    let id = status.verification_id.clone().filter(|id| !id.is_empty());
+    if attempt.is_none() && id.is_none() {
+        return None;
+    }
+    let mut terms = spec_terms(view.spec);
+    terms.extend(status.document_digest.clone().map(|d| (terms::DOCUMENT_DIGEST.into(), d)));
+    Some(Decision::Record(vec![Event::Rebuilt { at: view.now, attempt, id, number: None, terms }]))
+}
+
+fn adopt(view: &View) -> Option<Next> {
+    let wanted = &view.spec.adopt.as_ref()?.verification_id;
+    let known = view.state.id();
+    if known == Some(wanted) {
+        return None;
+    }
+    let submitted_by_us = view.state.accepted.as_ref().is_some_and(|a| a.attempt.is_some());
+    if let Some(known) = known
+        && submitted_by_us
+    {
+        return Some(rest(
+            VerificationState::Conflict,
+            Reason::Conflict,
+            format!(
+                "spec.adopt.verificationId is {wanted}, but this resource submitted verification {known}; remove spec.adopt, or adopt {wanted} under another name"
+            ),
+        ));
+    }
+    if let Some(Pending::InFlight { message, again }) = pending(view.state, view.sender, None, view.now) {
+        let mut standing = Standing::new(VerificationState::Submitting, Reason::Submitting, message);
+        standing.again = again;
+        return Some(Decision::Rest(standing));
+    }
+    Some(Decision::Record(vec![Event::Adopted { at: view.now, id: Some(wanted.clone()), number: None }]))
+}
+
+fn settle(view: &View) -> Option<Next> {
+    let name = &view.key.name;
+    match pending(view.state, view.sender, view.not_placed, view.now)? {
+        Pending::InFlight { .. } | Pending::Unknown { .. } if view.state.accepted.is_some() => None,
+        Pending::Settle(event) => Some(Decision::Record(vec![event])),
+        Pending::InFlight { message, again } => {
+            let mut standing = Standing::new(VerificationState::Submitting, Reason::Submitting, message);
+            standing.again = again;
+            Some(Decision::Rest(standing))
+        }
+        Pending::Unknown { attempt, why } => Some(rest(
+            VerificationState::OutcomeUnknown,
+            Reason::OutcomeUnknown,
+            format!(
+                "nobody can tell whether verification request {attempt} was taken ({why}); look in the TENIOS portal. If it was: set spec.adopt.verificationId. If it was not: kubectl annotate pver {name} --overwrite {}={attempt}",
+                crate::api::NOT_PLACED_ANNOTATION
+            ),
+        )),
+    }
+}
+
+fn submitted(view: &View) -> Option<Next> {
+    let id = view.state.id()?;
+    if let Some(name) = changed(view.spec, view.state) {
+        let value = |terms: &Terms| match terms.get(name) {
+            // The address is named by its digest: messages do not carry it.
+            Some(value) => format!("{value:?}"),
+            None => "nothing".into(),
+        };
+        return Some(rest(
+            VerificationState::Conflict,
+            Reason::Conflict,
+            format!(
+                "{name} is {}, but what was submitted under this name had {}; nothing is sent. Set it back, or give the new verification another name",
+                value(&spec_terms(view.spec)),
+                value(&view.state.terms)
+            ),
+        ));
+    }
+    Some(match (view.spec.approval, view.proven) {
+        (Approval::Rejected, _) => rest(
+            VerificationState::Rejected,
+            Reason::Rejected,
+            format!(
+                "verification {id} was rejected by TENIOS, as spec.approval says; submit another document as another PhoneVerification"
+            ),
+        ),
+        (Approval::Approved, _) => {
+            rest(VerificationState::Approved, Reason::Approved, format!("verification {id} is approved"))
+        }
+        (_, true) => rest(
+            VerificationState::Approved,
+            Reason::Approved,
+            format!("verification {id} is approved: an order with it was accepted"),
+        ),
+        (Approval::Probe, false) => rest(
+            VerificationState::AwaitingApproval,
+            Reason::Probing,
+            format!("verification {id} is submitted; orders with it try until TENIOS takes one"),
+        ),
+        (Approval::Pending, false) => rest(
+            VerificationState::AwaitingApproval,
+            Reason::AwaitingApproval,
+            format!(
+                "verification {id} is submitted; once the TENIOS portal shows it as approved, set spec.approval to Approved"
+            ),
+        ),
+    })
+}
+
+/// The first field of the spec that differs from what was submitted. An adopted verification has no
+/// recorded terms to differ from.
+fn changed<'a>(spec: &PhoneVerificationSpec, state: &'a State) -> Option<&'a str> {
+    let wanted = spec_terms(spec);
+    terms::of_spec(&state.terms)
+        .find(|(name, value)| wanted.get(*name) != Some(value))
+        .map(|(name, _)| name.as_str())
+}
+
+fn spec_terms(spec: &PhoneVerificationSpec) -> Terms {
+    let address = &spec.address;
+    let parts = [&address.country, &address.city, &address.zip, &address.street, &address.house_number];
+    // As a JSON array, so that no two addresses run into the same text.
+    let address = serde_json::json!(parts).to_string();
+    let document = &spec.document;
+    let reference = format!("{}/{}", document.secret_ref.name, document.secret_ref.key);
+    [
+        ("spec.address", terms::digest(address.as_bytes())),
+        ("spec.areaCode", spec.area_code.clone()),
+        ("spec.document.secretRef", reference),
+        ("spec.document.type", document.type_.as_str().to_owned()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+fn submit(view: &View) -> Next {
+    if view.spec.suspend {
+        return rest(
+            VerificationState::Suspended,
+            Reason::Suspended,
+            "spec.suspend is true: nothing is sent",
+        );
+    }
+    let edited = !terms::same_spec(&spec_terms(view.spec), &view.state.terms);
+    if let Some(wait) = back_off(view, edited) {
+        return wait;
+    }
+    let Some(secrets) = &view.secrets else { return Decision::ReadSecrets };
+    // A Secret may only be read, not watched, so it is looked at again after a while.
+    let look_again = |reason, message| {
+        Decision::Rest(
+            Standing::new(VerificationState::Waiting, reason, message).again_in(view.pace.retry_min),
+        )
+    };
+    if let Found::Missing(why) | Found::Invalid(why) = &secrets.access_key {
+        return look_again(Reason::AccessKeyNotFound, format!("waits for the access key: {why}"));
+    }
+    match &secrets.document {
+        Found::Missing(why) => look_again(Reason::DocumentNotFound, format!("waits for the document: {why}")),
+        Found::Invalid(why) => {
+            look_again(Reason::DocumentInvalid, format!("the document can't be sent: {why}; put a PDF there"))
+        }
+        Found::Usable(digest) => {
+            let mut terms = spec_terms(view.spec);
+            terms.insert(terms::DOCUMENT_DIGEST.into(), digest.clone());
+            Decision::Send(terms)
+        }
+    }
+}
+
+fn back_off(view: &View, edited: bool) -> Option<Next> {
+    let (next, again) = match view.pace.due(view.state, edited, view.now) {
+        Due::Now => return None,
+        Due::At(at, left) => (Some(at), Some(left)),
+        Due::Never => (None, None),
+    };
+    let mut standing = match &view.state.phase {
+        Phase::Refused { refusal, .. } => {
+            Standing::new(VerificationState::Refused, Reason::Refused, refusal_message(refusal, next))
+        }
+        Phase::NotProcessed { why, .. } => Standing::new(
+            VerificationState::Waiting,
+            Reason::ProviderUnavailable,
+            format!(
+                "the last request was not processed ({why}); tried again at {}",
+                next.map(shown).unwrap_or_default()
+            ),
+        ),
+        _ => return None,
+    };
+    standing.again = again;
+    Some(Decision::Rest(standing))
+}

@@ -1,0 +1,273 @@
+//! The provider's client. It knows the wire (`tenios-api.md`) and sorts whatever happens into one
+//! [`Outcome`]; it never tries again.
+//!
+//! One call is at most one arrival (promise 5): HTTP/1.1 only, a new connection for each request, no
+//! redirects, no retries. A request is provably not processed while its last byte was not handed over,
+//! so that is what is tracked, rather than which kind of error came back.
+
+mod body;
+mod outcome;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+
+pub use body::SendBy;
+use body::{Departure, RequestBody};
+pub use outcome::Outcome;
+use outcome::{Answer, Body, classify};
+
+use crate::api::PhoneNumber;
+use crate::api::verification::{Address, DocumentType};
+
+/// Answers above this many bytes are not read further: a real one has about 60.
+const ANSWER_LIMIT: usize = 64 * 1024;
+
+/// A PDF. It is read when it is needed, held while it is sent, and can't be printed.
+#[derive(Clone)]
+pub struct Document(Bytes);
+
+impl Document {
+    /// The largest document that is sent, in bytes: a Secret holds at most 1 MiB, and a request of
+    /// 1.4 MB in base64 is already above what many servers take.
+    pub const LIMIT: usize = 1_000_000;
+
+    /// Takes bytes that look like a PDF.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with them.
+    pub fn new(bytes: Vec<u8>) -> Result<Self, String> {
+        if bytes.is_empty() {
+            return Err("is empty".into());
+        }
+        if bytes.len() > Self::LIMIT {
+            return Err(format!("has {} bytes; at most {} can be sent", bytes.len(), Self::LIMIT));
+        }
+        if !bytes.starts_with(b"%PDF-") {
+            return Err("is not a PDF: it does not begin with %PDF-".into());
+        }
+        Ok(Self(bytes.into()))
+    }
+
+    /// `sha256:` and the digest in hex.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        crate::ledger::terms::digest(&self.0)
+    }
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Document({} bytes)", self.0.len())
+    }
+}
+
+/// One request, without the access key.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// `POST /verification/create`
+    Verification {
+        /// The address.
+        address: Address,
+        /// Without the leading 0.
+        area_code: String,
+        /// What the document is.
+        document_type: DocumentType,
+        /// The document.
+        document: Document,
+    },
+    /// `POST /number/order`
+    Order {
+        /// The provider's word.
+        number_type: &'static str,
+        /// Id of an approved verification.
+        verification_id: String,
+        /// A number of the account.
+        link_to: Option<PhoneNumber>,
+        /// Where the number is pushed to.
+        push: Option<PushTarget>,
+    },
+}
+
+/// Where the provider pushes the number to.
+#[derive(Clone, Debug)]
+pub struct PushTarget {
+    /// HTTPS URL.
+    pub url: String,
+    /// At most 64 characters.
+    pub secret: SecretString,
+}
+
+impl Request {
+    /// The label of the metrics, and the path below the base URL.
+    #[must_use]
+    pub fn endpoint(&self) -> &'static str {
+        match self {
+            Self::Verification { .. } => "verification/create",
+            Self::Order { .. } => "number/order",
+        }
+    }
+
+    fn id_field(&self) -> &'static str {
+        match self {
+            Self::Verification { .. } => "verification_id",
+            Self::Order { .. } => "order_id",
+        }
+    }
+
+    fn fields(&self, access_key: &SecretString) -> Vec<(&'static str, String)> {
+        let mut fields = vec![("access_key", access_key.expose_secret().to_owned())];
+        match self {
+            Self::Verification { address, area_code, document_type, .. } => fields.extend([
+                ("country", address.country.clone()),
+                ("city", address.city.clone()),
+                ("zip", address.zip.clone()),
+                ("street", address.street.clone()),
+                ("house_number", address.house_number.clone()),
+                ("document_type", document_type.as_str().to_owned()),
+                ("area_code", area_code.clone()),
+            ]),
+            Self::Order { number_type, verification_id, link_to, push } => {
+                fields.push(("number_type", (*number_type).to_owned()));
+                fields.push(("verification_id", verification_id.clone()));
+                fields.extend(link_to.iter().map(|number| ("link_to_number", number.to_string())));
+                if let Some(push) = push {
+                    fields.push(("push_url", push.url.clone()));
+                    fields.push(("push_secret", push.secret.expose_secret().to_owned()));
+                }
+            }
+        }
+        fields
+    }
+
+    fn document(&self) -> Option<(&'static str, Bytes)> {
+        match self {
+            Self::Verification { document, .. } => Some(("document_data", document.0.clone())),
+            Self::Order { .. } => None,
+        }
+    }
+}
+
+/// The provider's client.
+#[derive(Clone, Debug)]
+pub struct Tenios {
+    http: reqwest::Client,
+    base: String,
+    timeout: Duration,
+}
+
+impl Tenios {
+    /// A client for this base URL.
+    ///
+    /// # Errors
+    /// When no TLS roots can be loaded.
+    pub fn new(
+        base: &str,
+        roots: Vec<reqwest::Certificate>,
+        timeout: Duration,
+    ) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .http1_only()
+            .pool_max_idle_per_host(0)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .connect_timeout(timeout)
+            .tls_certs_merge(roots)
+            .user_agent(concat!("tenios-operator/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), timeout })
+    }
+
+    /// The longest that one call takes, from dialling to the last byte.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Sends one request, once.
+    pub async fn send(&self, request: &Request, access_key: &SecretString, send_by: SendBy) -> Outcome {
+        let departure = Departure::default();
+        let fields = request.fields(access_key);
+        let answered = self.exchange(request, &fields, send_by, departure.clone());
+        let result = tokio::time::timeout(self.timeout, answered)
+            .await
+            .unwrap_or_else(|_| Err(format!("no answer within {} s", self.timeout.as_secs_f32())));
+        let outcome = match result {
+            Ok(answer) => classify(&answer, request.id_field(), Timestamp::now()),
+            Err(why) if departure.revoke() => Outcome::NotProcessed { why, retry_after: None },
+            Err(why) => Outcome::Unknown { why },
+        };
+        scrubbed(outcome, &fields)
+    }
+
+    async fn exchange(
+        &self,
+        request: &Request,
+        fields: &[(&'static str, String)],
+        send_by: SendBy,
+        departure: Departure,
+    ) -> Result<Answer, String> {
+        let json: Map<String, Value> =
+            fields.iter().map(|(name, value)| ((*name).to_owned(), Value::String(value.clone()))).collect();
+        let json = serde_json::to_vec(&json).map_err(|e| e.to_string())?;
+        let body = RequestBody::new(json, request.document(), send_by, departure);
+        let mut response = self
+            .http
+            .post(format!("{}/{}", self.base, request.endpoint()))
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .header(http::header::ACCEPT, "application/json")
+            .header(http::header::CONNECTION, "close")
+            .body(reqwest::Body::wrap(body))
+            .send()
+            .await
+            .map_err(|e| causes(&e))?;
+        let retry_after = response.headers().get(http::header::RETRY_AFTER);
+        let retry_after = retry_after.map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+        let status = response.status().as_u16();
+        Ok(Answer { status, retry_after, body: read(&mut response).await })
+    }
+}
+
+async fn read(response: &mut reqwest::Response) -> Body {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(None) => return Body::Whole(body),
+            Ok(Some(chunk)) if body.len() + chunk.len() > ANSWER_LIMIT => return Body::TooLarge,
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Err(error) => return Body::Broken(causes(&error)),
+        }
+    }
+}
+
+/// An error with its causes: reqwest's own text says only that sending failed.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// A provider may quote the request in its refusal, and the refusal ends up in conditions and logs
+/// (promise 21). Short values such as a house number are left: removing every 4 would help nobody.
+fn scrubbed(outcome: Outcome, fields: &[(&'static str, String)]) -> Outcome {
+    const SECRET: [&str; 5] = ["access_key", "push_secret", "street", "city", "zip"];
+    let Outcome::Refused(mut refusal) = outcome else { return outcome };
+    let secret = fields.iter().filter(|(name, value)| SECRET.contains(name) && value.len() >= 4);
+    for (name, value) in secret {
+        for text in [&mut refusal.message, &mut refusal.code].into_iter().chain(&mut refusal.fields) {
+            *text = text.replace(value.as_str(), &format!("<{name}>"));
+        }
+    }
+    Outcome::Refused(refusal)
+}
