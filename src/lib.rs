@@ -6,6 +6,9 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod controller;
 pub mod ledger;
 pub mod lifecycle;
+pub mod push;
+pub mod telemetry;
 pub mod tenios;

@@ -91,6 +91,26 @@ pub enum Found<T> {
     Invalid(String),
 }
 
+impl<T> Found<T> {
+    /// The same about a part of it.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Found<U> {
+        match self {
+            Self::Usable(value) => Found::Usable(f(value)),
+            Self::Missing(why) => Found::Missing(why),
+            Self::Invalid(why) => Found::Invalid(why),
+        }
+    }
+
+    /// Without taking it.
+    pub fn as_ref(&self) -> Found<&T> {
+        match self {
+            Self::Usable(value) => Found::Usable(value),
+            Self::Missing(why) => Found::Missing(why.clone()),
+            Self::Invalid(why) => Found::Invalid(why.clone()),
+        }
+    }
+}
+
 /// The answer to [`Decision::Reserve`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Budget {

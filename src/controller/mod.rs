@@ -1,0 +1,183 @@
+//! The controllers: they observe, ask the lifecycle what to do, act, and show where it rests.
+
+mod caches;
+mod errand;
+mod flights;
+pub mod leader;
+mod order;
+mod run;
+mod secrets;
+mod status;
+mod verification;
+mod wake;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::{Client, Resource};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::Reason;
+use crate::ledger::{Book, Event, Key};
+use crate::lifecycle::Pace;
+use crate::push::Address as PushAddress;
+use crate::telemetry::Metrics;
+use crate::tenios::Tenios;
+
+pub use run::run;
+
+/// What the controllers are told from outside.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The bounds of the back-off.
+    pub pace: Pace,
+    /// How long after the decision to send a request may still leave.
+    pub send_within: Duration,
+    /// How many requests to the provider are in flight at most.
+    pub provider_concurrency: usize,
+    /// How many resources of a kind are reconciled at a time at most.
+    pub concurrency: u16,
+    /// The operator's own access key.
+    pub access_key_file: Option<PathBuf>,
+    /// Watched namespaces; empty means all.
+    pub namespaces: Vec<String>,
+}
+
+/// How long a reconcile waits for the provider before it shows that a request is in flight. Most answers
+/// come earlier, and then that write is saved.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Added to what a request may take before another process calls its outcome unknown.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Everything that a reconcile needs.
+pub struct Context {
+    client: Client,
+    book: Arc<Book>,
+    tenios: Tenios,
+    push: Option<PushAddress>,
+    config: Config,
+    metrics: Arc<Metrics>,
+    caches: caches::Caches,
+    secrets: secrets::Secrets,
+    flights: flights::Flights,
+    wake: wake::Wake,
+    places: Arc<Semaphore>,
+    /// Errands, which go on when a reconcile does not.
+    tasks: TaskTracker,
+    /// Cancelled when no new request may be sent.
+    draining: CancellationToken,
+    waits: Mutex<HashMap<Key, (Reason, u32)>>,
+    remarks: Mutex<HashMap<Key, String>>,
+}
+
+impl Context {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        book: Arc<Book>,
+        tenios: Tenios,
+        push: Option<PushAddress>,
+        config: Config,
+        metrics: Arc<Metrics>,
+        draining: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            secrets: secrets::Secrets::new(client.clone(), config.access_key_file.clone()),
+            flights: flights::Flights::new(config.send_within + tenios.timeout() + MARGIN),
+            places: Arc::new(Semaphore::new(config.provider_concurrency)),
+            caches: caches::Caches::default(),
+            wake: wake::Wake::default(),
+            tasks: TaskTracker::new(),
+            waits: Mutex::default(),
+            remarks: Mutex::default(),
+            client,
+            book,
+            tenios,
+            push,
+            config,
+            metrics,
+            draining,
+        })
+    }
+
+    /// Whether everything that is watched was listed once.
+    #[must_use]
+    pub fn is_watching(&self) -> bool {
+        self.caches.are_listed()
+    }
+
+    /// A ledger entry changed by another hand: its resource and those that refer to it look again.
+    pub fn ledger_changed(&self, key: &Key) {
+        self.wake.now(key);
+        self.wake.changed(key);
+    }
+
+    /// Waits until every errand has ended; the answers that could not be recorded by then.
+    pub async fn drain(&self, limit: Duration) -> Vec<(Key, Event)> {
+        self.draining.cancel();
+        self.tasks.close();
+        let _ = tokio::time::timeout(limit, self.tasks.wait()).await;
+        self.flights.not_recorded()
+    }
+
+    /// How long to wait for what no watch tells of; longer each time in a row.
+    fn wait(&self, key: &Key, reason: Reason) -> Duration {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = match waits.get(key) {
+            Some((before, times)) if *before == reason => times.saturating_add(1),
+            _ => 1,
+        };
+        waits.insert(key.clone(), (reason, times));
+        self.config.pace.retry(times)
+    }
+
+    /// When to look again. Secrets and the ledger are asked less and less often while they don't change.
+    fn look_again(&self, key: &Key, reason: Reason, again: Option<Duration>) -> Option<Duration> {
+        match reason {
+            Reason::AccessKeyNotFound
+            | Reason::DocumentNotFound
+            | Reason::DocumentInvalid
+            | Reason::LedgerUnavailable => Some(self.wait(key, reason)),
+            _ => {
+                self.waits.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+                again
+            }
+        }
+    }
+
+    /// Tells the user by an event, once for the same words.
+    async fn remark<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K, remark: Option<&str>) {
+        let Some(remark) = remark else { return };
+        if self.is_news(key, remark) {
+            status::publish(&self.client, object, "Warning", "AnnotationIgnored", remark).await;
+        }
+    }
+
+    fn is_news(&self, key: &Key, words: &str) -> bool {
+        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        remarks.insert(key.clone(), words.to_owned()).as_deref() != Some(words)
+    }
+
+    /// Forgets what was only kept for a resource that is gone.
+    fn forget(&self, key: &Key) {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.metrics.resource(key, None);
+    }
+}
+
+/// A failed reconcile: the apiserver did not answer as needed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Failed(#[from] kube::Error);
+
+fn now() -> Timestamp {
+    Timestamp::now()
+}

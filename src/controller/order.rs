@@ -1,0 +1,259 @@
+//! One visit to a `PhoneNumberOrder`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::{Resource, ResourceExt};
+use secrecy::SecretString;
+
+use super::caches::Guarded;
+use super::errand::{self, Errand, NotStarted};
+use super::{Context, Failed, PATIENCE, now, status};
+use crate::api::order::OrderState;
+use crate::api::{
+    NOT_PLACED_ANNOTATION, PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec, PhoneNumberOrderStatus,
+    Reason,
+};
+use crate::ledger::{AppendError, AttemptId, Key, Kind, Known, Reservation, State, Terms, terms};
+use crate::lifecycle::order::{Link, Verification, View, decide};
+use crate::lifecycle::{Budget, Decision, Found, Standing, project_order};
+use crate::tenios::Request;
+
+/// More links than this in a row are taken for a ring.
+const LINKS_FOLLOWED: usize = 64;
+
+/// What one visit has found out so far beyond the caches.
+#[derive(Default)]
+struct Visit<'a> {
+    access_key: Option<Found<SecretString>>,
+    reservation: Option<Reservation<'a>>,
+    budget: Option<Budget>,
+}
+
+/// Visits an order until it rests. Returns when to look again.
+pub(super) async fn visit(
+    context: &Arc<Context>,
+    object: &Guarded<PhoneNumberOrder>,
+) -> Result<Option<Duration>, Failed> {
+    let key =
+        Key { kind: Kind::Order, namespace: object.namespace().unwrap_or_default(), name: object.name_any() };
+    let order = match &object.0 {
+        Ok(order) => order,
+        Err(unreadable) => return report_unreadable(context, &key, object, &unreadable.error).await,
+    };
+    let standing = settle(context, &key, order).await?;
+    show(context, &key, object, order, &standing).await
+}
+
+async fn settle(
+    context: &Arc<Context>,
+    key: &Key,
+    order: &PhoneNumberOrder,
+) -> Result<Standing<OrderState>, Failed> {
+    let mut visit = Visit::default();
+    loop {
+        let known = context.book.known(key);
+        match consider(context, key, order, &known.state, &visit) {
+            Decision::Rest(standing) => return Ok(standing),
+            Decision::ReadSecrets => {
+                let reference = order.spec.access_key_secret_ref.as_ref();
+                visit.access_key = Some(context.secrets.access_key(&key.namespace, reference).await?);
+            }
+            Decision::Reserve => match context.book.reserve(&key.namespace, now()) {
+                Ok(place) => {
+                    visit.reservation = Some(place);
+                    visit.budget = Some(Budget::Reserved);
+                }
+                Err(spent) => {
+                    visit.budget = Some(Budget::Exceeded { whose: spent.whose, until: spent.until })
+                }
+            },
+            Decision::Record(events) => match context.book.append(&known.entry, &events).await {
+                Ok(()) => context.wake.changed(key),
+                Err(AppendError::Conflict(_)) => {}
+                Err(error) => return Ok(ledger_unavailable(&error.to_string())),
+            },
+            Decision::Send(terms) => {
+                if let Some(standing) = send(context, key, order, &known, terms, &mut visit).await {
+                    return Ok(standing);
+                }
+            }
+        }
+    }
+}
+
+/// Sends and waits a little for the end. None means: decide again.
+async fn send(
+    context: &Arc<Context>,
+    key: &Key,
+    order: &PhoneNumberOrder,
+    known: &Known,
+    terms: Terms,
+    visit: &mut Visit<'_>,
+) -> Option<Standing<OrderState>> {
+    let Some(Found::Usable(access_key)) = visit.access_key.take() else { return None };
+    let Ok(permit) = context.places.clone().acquire_owned().await else { return None };
+    if context.draining.is_cancelled() {
+        return Some(Standing::new(
+            OrderState::Waiting,
+            Reason::Ordering,
+            "the operator is stopping; nothing is sent",
+        ));
+    }
+    let attempt = AttemptId::random();
+    let request = Request::Order {
+        number_type: order.spec.number_type.as_str(),
+        verification_id: terms.get(terms::VERIFICATION_ID)?.clone(),
+        link_to: terms.get(terms::LINK_NUMBER).and_then(|n| PhoneNumber::try_from(n.as_str()).ok()),
+        push: context.push.as_ref().map(|push| push.target(&key.namespace, &key.name, &attempt)),
+    };
+    let errand = Errand { key: key.clone(), attempt, terms, request, access_key, permit };
+    let started = errand::start(context, &known.entry, errand).await;
+    *visit = Visit::default();
+    match started {
+        Ok(ended) => {
+            let _ = tokio::time::timeout(PATIENCE, ended).await;
+            None
+        }
+        Err(NotStarted::DecideAgain) => None,
+        // Its ledger entry was deleted under it; the errand wakes this resource when it ends.
+        Err(NotStarted::Busy) => Some(Standing::new(
+            OrderState::Ordering,
+            Reason::Ordering,
+            "an earlier request is still being sent",
+        )),
+        Err(NotStarted::Ledger(why)) => Some(ledger_unavailable(&why)),
+    }
+}
+
+fn ledger_unavailable(why: &str) -> Standing<OrderState> {
+    Standing::new(
+        OrderState::Waiting,
+        Reason::LedgerUnavailable,
+        format!("nothing is sent while the ledger can't be written: {why}"),
+    )
+}
+
+fn consider(
+    context: &Context,
+    key: &Key,
+    order: &PhoneNumberOrder,
+    state: &State,
+    visit: &Visit,
+) -> Decision<OrderState> {
+    let spec = &order.spec;
+    let name = spec.verification_ref.as_ref().map(|r| r.name.as_str());
+    let referred = name.map(|name| Key {
+        kind: Kind::Verification,
+        namespace: key.namespace.clone(),
+        name: name.into(),
+    });
+    // Registered before the cache is read: a change in between wakes.
+    if let Some(target) = &referred {
+        context.wake.when_changed(target, key);
+    }
+    let verification = name.and_then(|name| context.caches.verification(&key.namespace, name));
+    let verification_known = referred.as_ref().map(|key| context.book.known(key));
+    let view = View {
+        key,
+        spec,
+        status: order.status.as_ref(),
+        not_placed: order.annotations().get(NOT_PLACED_ANNOTATION).map(String::as_str),
+        state,
+        sender: context.flights.sender(key, state),
+        verification: match (name, &verification, &verification_known) {
+            (Some(name), Some(found), Some(known)) => Verification::Found {
+                name,
+                spec: found.0.as_ref().ok().map(|v| &v.spec),
+                state: &known.state,
+                proven: known.state.id().is_some_and(|id| context.book.is_proven(id)),
+            },
+            (Some(name), _, _) => Verification::Missing(name),
+            (None, _, _) => Verification::Given(spec.verification_id.as_deref().unwrap_or_default()),
+        },
+        link: link(context, key, spec),
+        access_key: visit.access_key.as_ref().map(|found| found.as_ref().map(|_| ())),
+        budget: visit.budget.clone().unwrap_or(Budget::NotAsked),
+        owner: &|claim| context.book.owner(claim),
+        pace: &context.config.pace,
+        push: context.push.is_some(),
+        now: now(),
+    };
+    decide(&view)
+}
+
+/// Follows `linkTo.orderRef` from order to order.
+fn link(context: &Context, key: &Key, spec: &PhoneNumberOrderSpec) -> Link {
+    let Some(link) = &spec.link_to else { return Link::None };
+    if let Some(number) = &link.phone_number {
+        return Link::Number(number.clone());
+    }
+    let Some(first) = link.order_ref.as_ref().map(|r| r.name.clone()) else { return Link::None };
+    let target = Key { name: first.clone(), ..key.clone() };
+    context.wake.when_changed(&target, key);
+    let mut path = vec![key.name.clone()];
+    let mut next = Some(first.clone());
+    while let Some(name) = next {
+        let seen = path.contains(&name);
+        path.push(name.clone());
+        if seen || path.len() > LINKS_FOLLOWED {
+            let start = path.iter().position(|n| *n == name).unwrap_or(0);
+            return Link::Ring(path.split_off(start));
+        }
+        let order = context.caches.order(&key.namespace, &name);
+        let spec = order.as_ref().and_then(|o| o.0.as_ref().ok()).and_then(|o| o.spec.link_to.as_ref());
+        next = spec.and_then(|l| l.order_ref.as_ref()).map(|r| r.name.clone());
+    }
+    if context.caches.order(&key.namespace, &first).is_none() {
+        return Link::Missing(first);
+    }
+    match &context.book.known(&target).state.number {
+        Some(assigned) => Link::Number(assigned.number.clone()),
+        None => Link::Waiting(first),
+    }
+}
+
+async fn show(
+    context: &Context,
+    key: &Key,
+    object: &Guarded<PhoneNumberOrder>,
+    order: &PhoneNumberOrder,
+    standing: &Standing<OrderState>,
+) -> Result<Option<Duration>, Failed> {
+    let known = context.book.known(key);
+    let previous = order.status.clone().unwrap_or_default();
+    let generation = order.metadata.generation.unwrap_or_default();
+    let next = project_order(&known.state, standing, generation, &previous, now());
+    context.metrics.resource(key, Some(format!("{:?}", standing.state)));
+    if status::write(&context.client, object, &previous, &next).await? {
+        context.wake.changed(key);
+        status::announce(&context.client, object, &previous.conditions, &next.conditions).await;
+    }
+    context.remark(key, object, standing.remark.as_deref()).await;
+    Ok(context.look_again(key, standing.reason, standing.again))
+}
+
+/// A resource that was stored by an older or looser schema is reported on it and otherwise left alone.
+async fn report_unreadable(
+    context: &Context,
+    key: &Key,
+    object: &Guarded<PhoneNumberOrder>,
+    error: &str,
+) -> Result<Option<Duration>, Failed> {
+    let standing = Standing::new(
+        OrderState::Waiting,
+        Reason::InvalidSpec,
+        format!("this version of the operator can't read the resource: {error}; nothing is sent"),
+    );
+    let known = context.book.known(key);
+    let generation = object.meta().generation.unwrap_or_default();
+    let previous = PhoneNumberOrderStatus::default();
+    let next = project_order(&known.state, &standing, generation, &previous, now());
+    context.metrics.resource(key, Some("Unreadable".into()));
+    // What it showed before can't be read either, so the only memory of having reported it is ours.
+    if context.is_news(key, &format!("{generation}: {}", standing.message)) {
+        status::write(&context.client, object, &previous, &next).await?;
+        status::announce(&context.client, object, &[], &next.conditions).await;
+    }
+    Ok(None)
+}

@@ -1,0 +1,196 @@
+//! The watches and the two controllers on kube's runtime.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use futures::{Stream, StreamExt, TryStreamExt};
+use kube::runtime::controller::{Action, Config as ControllerConfig};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store, reflector};
+use kube::runtime::{Controller, WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::caches::{Guarded, Watched};
+use super::wake::Scope;
+use super::{Context, Failed, order, verification};
+use crate::ledger::{Key, Kind};
+
+/// Runs the controllers until `stop`; then the visits under way are finished.
+pub async fn run(context: Arc<Context>, stop: CancellationToken) {
+    context.book.listed().await;
+    let namespaces: Vec<Option<String>> = match context.config.namespaces.as_slice() {
+        [] => vec![None],
+        names => names.iter().cloned().map(Some).collect(),
+    };
+    let mut watched = Vec::new();
+    let mut running = Vec::new();
+    for namespace in namespaces {
+        let verifications = Watch::new(&context, namespace.as_deref(), Kind::Verification);
+        let orders = Watch::new(&context, namespace.as_deref(), Kind::Order);
+        watched.push(Watched { namespace, verifications: verifications.store(), orders: orders.store() });
+        running.push((verifications, orders));
+    }
+    context.caches.set(watched);
+    let all = running.into_iter().map(|(verifications, orders)| {
+        let verifications = verifications.run(context.clone(), stop.clone(), |context, object| async move {
+            verification::visit(&context, &object).await
+        });
+        let orders = orders.run(context.clone(), stop.clone(), |context, object| async move {
+            order::visit(&context, &object).await
+        });
+        futures::future::join(verifications, orders)
+    });
+    join_all(all).await;
+}
+
+/// One kind in one namespace, or in all.
+struct Watch<K: Resource<DynamicType = ()> + Clone + 'static> {
+    api: Api<Guarded<K>>,
+    kind: Kind,
+    store: Store<Guarded<K>>,
+    writer: Writer<Guarded<K>>,
+    woken: UnboundedReceiver<Key>,
+}
+
+impl<K> Watch<K>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    fn new(context: &Context, namespace: Option<&str>, kind: Kind) -> Self {
+        let client: Client = context.client.clone();
+        let api = match namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        };
+        let writer = Writer::new(());
+        Self {
+            api,
+            kind,
+            store: writer.as_reader(),
+            writer,
+            woken: context.wake.woken(Scope { kind, namespace: namespace.map(ToOwned::to_owned) }),
+        }
+    }
+
+    fn store(&self) -> Store<Guarded<K>> {
+        self.store.clone()
+    }
+
+    async fn run<F, V>(self, context: Arc<Context>, stop: CancellationToken, visit: F)
+    where
+        F: Fn(Arc<Context>, Arc<Guarded<K>>) -> V + Clone + Send + Sync + 'static,
+        V: Future<Output = Result<Option<Duration>, Failed>> + Send + 'static,
+    {
+        let Self { api, kind, store, writer, woken } = self;
+        let touched = watch(api, kind, writer, context.clone());
+        let config = ControllerConfig::default().concurrency(context.config.concurrency);
+        let reconcile = move |object: Arc<Guarded<K>>, context: Arc<Context>| {
+            let visit = visit.clone();
+            async move { reconcile(kind, object, context, visit).await }
+        };
+        Controller::for_stream(touched, store)
+            .with_config(config)
+            .reconcile_on(woken_objects(woken))
+            .graceful_shutdown_on(stop.cancelled_owned())
+            .run(reconcile, on_failure, context)
+            .for_each(|_| std::future::ready(()))
+            .await;
+    }
+}
+
+fn watch<K>(
+    api: Api<Guarded<K>>,
+    kind: Kind,
+    writer: Writer<Guarded<K>>,
+    context: Arc<Context>,
+) -> impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + 'static
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let events = watcher(api, watcher::Config::default()).default_backoff().modify(|object| {
+        // Half the size of an object, and never looked at.
+        object.managed_fields_mut().clear();
+    });
+    let told = context.clone();
+    reflector(writer, events)
+        .inspect_ok(move |event| {
+            if let watcher::Event::Delete(object) = event {
+                told.forget(&key_of(kind, object));
+            }
+        })
+        .touched_objects()
+        .inspect_ok(move |object| context.wake.changed(&key_of(kind, object)))
+        .inspect_err(
+            move |error| tracing::warn!(%error, kind = kind.as_str(), "a watch broke; it is set up again"),
+        )
+}
+
+fn key_of<K: Resource<DynamicType = ()>>(kind: Kind, object: &Guarded<K>) -> Key {
+    Key { kind, namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+}
+
+fn woken_objects<K>(
+    woken: UnboundedReceiver<Key>,
+) -> impl Stream<Item = ObjectRef<Guarded<K>>> + Send + 'static
+where
+    K: Resource<DynamicType = ()> + 'static,
+{
+    futures::stream::unfold(woken, |mut woken| async move { woken.recv().await.map(|key| (key, woken)) })
+        .map(|key| ObjectRef::new(&key.name).within(&key.namespace))
+}
+
+/// One reconcile, in a task of its own: the controller polls every future it holds on each wake.
+async fn reconcile<K, F, V>(
+    kind: Kind,
+    object: Arc<Guarded<K>>,
+    context: Arc<Context>,
+    visit: F,
+) -> Result<Action, Failed>
+where
+    K: Resource<DynamicType = ()> + Send + Sync + 'static,
+    F: Fn(Arc<Context>, Arc<Guarded<K>>) -> V + Send + 'static,
+    V: Future<Output = Result<Option<Duration>, Failed>> + Send + 'static,
+{
+    let key = key_of(kind, &object);
+    let span =
+        tracing::info_span!("reconcile", kind = kind.as_str(), namespace = key.namespace, name = key.name);
+    let began = Instant::now();
+    let task = tokio::spawn(visit(context.clone(), object).instrument(span));
+    let result = task.await;
+    context.metrics.reconciled(kind, began.elapsed().as_secs_f64());
+    context.metrics.budget_remaining(context.book.budget_remaining(super::now()));
+    match result {
+        Ok(Ok(None)) => Ok(Action::await_change()),
+        Ok(Ok(Some(wait))) => Ok(Action::requeue(wait)),
+        Ok(Err(failed)) => {
+            context.metrics.reconcile_error(kind, "apiserver");
+            tracing::warn!(error = %failed, %key, "a reconcile failed; it is tried again");
+            Ok(Action::requeue(context.wait(&key, crate::api::Reason::Other)))
+        }
+        Err(panic) => {
+            context.metrics.reconcile_error(kind, "panic");
+            tracing::error!(error = %panic, %key, "a reconcile panicked; please report it");
+            Ok(Action::requeue(context.config.pace.retry_max))
+        }
+    }
+}
+
+fn on_failure<K>(_: Arc<Guarded<K>>, _: &Failed, context: Arc<Context>) -> Action
+where
+    K: Resource<DynamicType = ()>,
+{
+    Action::requeue(context.config.pace.retry_min)
+}

@@ -1,0 +1,98 @@
+//! Reading Secrets: by `get` only, when needed, never kept.
+
+use std::path::PathBuf;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+use secrecy::SecretString;
+
+use crate::api::SecretKeyRef;
+use crate::lifecycle::Found;
+use crate::tenios::Document;
+
+/// Access keys longer than this are a mistake, such as a whole file in the wrong key.
+const ACCESS_KEY_LIMIT: usize = 1024;
+
+/// Where access keys and documents come from.
+#[derive(Clone)]
+pub(super) struct Secrets {
+    client: Client,
+    own_access_key: Option<PathBuf>,
+}
+
+impl Secrets {
+    pub(super) fn new(client: Client, own_access_key: Option<PathBuf>) -> Self {
+        Self { client, own_access_key }
+    }
+
+    /// The access key that the spec names, else the operator's own, read anew each time.
+    pub(super) async fn access_key(
+        &self,
+        namespace: &str,
+        reference: Option<&SecretKeyRef>,
+    ) -> Result<Found<SecretString>, kube::Error> {
+        let (bytes, whence) = match (reference, &self.own_access_key) {
+            (Some(reference), _) => match self.read(namespace, reference).await? {
+                Found::Usable(bytes) => (bytes, reference.to_string()),
+                Found::Missing(why) => return Ok(Found::Missing(why)),
+                Found::Invalid(why) => return Ok(Found::Invalid(why)),
+            },
+            (None, None) => {
+                let why =
+                    "spec.accessKeySecretRef is not set, and the operator runs without --access-key-file";
+                return Ok(Found::Missing(why.into()));
+            }
+            (None, Some(path)) => match tokio::fs::read(path).await {
+                Ok(bytes) => (bytes, "the operator's --access-key-file".into()),
+                Err(error) => {
+                    let kind = error.kind();
+                    return Ok(Found::Missing(format!(
+                        "the operator's --access-key-file can't be read: {kind}"
+                    )));
+                }
+            },
+        };
+        Ok(match String::from_utf8(bytes).map(|text| text.trim().to_owned()) {
+            Ok(text) if text.is_empty() => Found::Invalid(format!("{whence} is empty")),
+            Ok(text) if text.len() <= ACCESS_KEY_LIMIT && !text.contains(char::is_control) => {
+                Found::Usable(text.into())
+            }
+            _ => Found::Invalid(format!("{whence} is no access key: expected one line of text")),
+        })
+    }
+
+    /// The PDF that the spec names.
+    pub(super) async fn document(
+        &self,
+        namespace: &str,
+        reference: &SecretKeyRef,
+    ) -> Result<Found<Document>, kube::Error> {
+        Ok(match self.read(namespace, reference).await? {
+            Found::Missing(why) => Found::Missing(why),
+            Found::Invalid(why) => Found::Invalid(why),
+            Found::Usable(bytes) => match Document::new(bytes) {
+                Ok(document) => Found::Usable(document),
+                Err(why) => Found::Invalid(format!("{reference} {why}")),
+            },
+        })
+    }
+
+    async fn read(&self, namespace: &str, reference: &SecretKeyRef) -> Result<Found<Vec<u8>>, kube::Error> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let secret = match api.get_opt(&reference.name).await {
+            Ok(Some(secret)) => secret,
+            Ok(None) => return Ok(Found::Missing(format!("Secret {:?} is not there", reference.name))),
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                return Ok(Found::Missing(format!(
+                    "Secret {:?} may not be read by the operator",
+                    reference.name
+                )));
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(match secret.data.and_then(|mut data| data.remove(&reference.key)) {
+            Some(bytes) => Found::Usable(bytes.0),
+            None => Found::Missing(format!("{reference} is not there")),
+        })
+    }
+}

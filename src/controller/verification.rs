@@ -1,0 +1,203 @@
+//! One visit to a `PhoneVerification`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::{Resource, ResourceExt};
+use secrecy::SecretString;
+
+use super::caches::Guarded;
+use super::errand::{self, Errand, NotStarted};
+use super::{Context, Failed, PATIENCE, now, status};
+use crate::api::verification::VerificationState;
+use crate::api::{
+    NOT_PLACED_ANNOTATION, PhoneVerification, PhoneVerificationSpec, PhoneVerificationStatus, Reason,
+};
+use crate::ledger::{AppendError, AttemptId, Key, Kind, Known, State, Terms};
+use crate::lifecycle::verification::{Secrets, View, decide};
+use crate::lifecycle::{Decision, Found, Standing, project_verification};
+use crate::tenios::{Document, Request};
+
+/// What one visit has found out so far beyond the caches.
+struct SecretsRead {
+    access_key: Found<SecretString>,
+    document: Found<Document>,
+}
+
+/// Visits a verification until it rests. Returns when to look again.
+pub(super) async fn visit(
+    context: &Arc<Context>,
+    object: &Guarded<PhoneVerification>,
+) -> Result<Option<Duration>, Failed> {
+    let key = Key {
+        kind: Kind::Verification,
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+    };
+    let verification = match &object.0 {
+        Ok(verification) => verification,
+        Err(unreadable) => return report_unreadable(context, &key, object, &unreadable.error).await,
+    };
+    let standing = settle(context, &key, verification).await?;
+    show(context, &key, object, verification, &standing).await
+}
+
+async fn settle(
+    context: &Arc<Context>,
+    key: &Key,
+    verification: &PhoneVerification,
+) -> Result<Standing<VerificationState>, Failed> {
+    let mut secrets = None;
+    loop {
+        let known = context.book.known(key);
+        match consider(context, key, verification, &known.state, secrets.as_ref()) {
+            Decision::Rest(standing) => return Ok(standing),
+            Decision::ReadSecrets => secrets = Some(read(context, key, &verification.spec).await?),
+            // The budget counts orders.
+            Decision::Reserve => {}
+            Decision::Record(events) => match context.book.append(&known.entry, &events).await {
+                Ok(()) => context.wake.changed(key),
+                Err(AppendError::Conflict(_)) => {}
+                Err(error) => return Ok(ledger_unavailable(&error.to_string())),
+            },
+            Decision::Send(terms) => {
+                if let Some(standing) =
+                    send(context, key, &verification.spec, &known, terms, secrets.take()).await
+                {
+                    return Ok(standing);
+                }
+            }
+        }
+    }
+}
+
+async fn read(context: &Context, key: &Key, spec: &PhoneVerificationSpec) -> Result<SecretsRead, Failed> {
+    Ok(SecretsRead {
+        access_key: context.secrets.access_key(&key.namespace, spec.access_key_secret_ref.as_ref()).await?,
+        document: context.secrets.document(&key.namespace, &spec.document.secret_ref).await?,
+    })
+}
+
+/// Sends and waits a little for the end. None means: decide again.
+async fn send(
+    context: &Arc<Context>,
+    key: &Key,
+    spec: &PhoneVerificationSpec,
+    known: &Known,
+    terms: Terms,
+    secrets: Option<SecretsRead>,
+) -> Option<Standing<VerificationState>> {
+    let Some(SecretsRead { access_key: Found::Usable(access_key), document: Found::Usable(document) }) =
+        secrets
+    else {
+        return None;
+    };
+    let Ok(permit) = context.places.clone().acquire_owned().await else { return None };
+    if context.draining.is_cancelled() {
+        return Some(Standing::new(
+            VerificationState::Waiting,
+            Reason::Submitting,
+            "the operator is stopping; nothing is sent",
+        ));
+    }
+    let request = Request::Verification {
+        address: spec.address.clone(),
+        area_code: spec.area_code.clone(),
+        document_type: spec.document.type_,
+        document,
+    };
+    let attempt = AttemptId::random();
+    let errand = Errand { key: key.clone(), attempt, terms, request, access_key, permit };
+    match errand::start(context, &known.entry, errand).await {
+        Ok(ended) => {
+            let _ = tokio::time::timeout(PATIENCE, ended).await;
+            None
+        }
+        Err(NotStarted::DecideAgain) => None,
+        // Its ledger entry was deleted under it; the errand wakes this resource when it ends.
+        Err(NotStarted::Busy) => Some(Standing::new(
+            VerificationState::Submitting,
+            Reason::Submitting,
+            "an earlier request is still being sent",
+        )),
+        Err(NotStarted::Ledger(why)) => Some(ledger_unavailable(&why)),
+    }
+}
+
+fn ledger_unavailable(why: &str) -> Standing<VerificationState> {
+    Standing::new(
+        VerificationState::Waiting,
+        Reason::LedgerUnavailable,
+        format!("nothing is sent while the ledger can't be written: {why}"),
+    )
+}
+
+fn consider(
+    context: &Context,
+    key: &Key,
+    verification: &PhoneVerification,
+    state: &State,
+    secrets: Option<&SecretsRead>,
+) -> Decision<VerificationState> {
+    decide(&View {
+        key,
+        spec: &verification.spec,
+        status: verification.status.as_ref(),
+        not_placed: verification.annotations().get(NOT_PLACED_ANNOTATION).map(String::as_str),
+        state,
+        sender: context.flights.sender(key, state),
+        secrets: secrets.map(|read| Secrets {
+            access_key: read.access_key.as_ref().map(|_| ()),
+            document: read.document.as_ref().map(Document::digest),
+        }),
+        proven: state.id().is_some_and(|id| context.book.is_proven(id)),
+        pace: &context.config.pace,
+        now: now(),
+    })
+}
+
+async fn show(
+    context: &Context,
+    key: &Key,
+    object: &Guarded<PhoneVerification>,
+    verification: &PhoneVerification,
+    standing: &Standing<VerificationState>,
+) -> Result<Option<Duration>, Failed> {
+    let known = context.book.known(key);
+    let previous = verification.status.clone().unwrap_or_default();
+    let generation = verification.metadata.generation.unwrap_or_default();
+    let next =
+        project_verification(Some(&verification.spec), &known.state, standing, generation, &previous, now());
+    context.metrics.resource(key, Some(format!("{:?}", standing.state)));
+    if status::write(&context.client, object, &previous, &next).await? {
+        context.wake.changed(key);
+        status::announce(&context.client, object, &previous.conditions, &next.conditions).await;
+    }
+    context.remark(key, object, standing.remark.as_deref()).await;
+    Ok(context.look_again(key, standing.reason, standing.again))
+}
+
+/// A resource that was stored by an older or looser schema is reported on it and otherwise left alone.
+async fn report_unreadable(
+    context: &Context,
+    key: &Key,
+    object: &Guarded<PhoneVerification>,
+    error: &str,
+) -> Result<Option<Duration>, Failed> {
+    let standing = Standing::new(
+        VerificationState::Waiting,
+        Reason::InvalidSpec,
+        format!("this version of the operator can't read the resource: {error}; nothing is sent"),
+    );
+    let known = context.book.known(key);
+    let generation = object.meta().generation.unwrap_or_default();
+    let previous = PhoneVerificationStatus::default();
+    let next = project_verification(None, &known.state, &standing, generation, &previous, now());
+    context.metrics.resource(key, Some("Unreadable".into()));
+    // What it showed before can't be read either, so the only memory of having reported it is ours.
+    if context.is_news(key, &format!("{generation}: {}", standing.message)) {
+        status::write(&context.client, object, &previous, &next).await?;
+        status::announce(&context.client, object, &[], &next.conditions).await;
+    }
+    Ok(None)
+}

@@ -1,0 +1,267 @@
+//! The ledger with its index: what every part of the operator reads and appends through.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{mpsc, watch};
+
+use super::{AppendError, Change, Claim, Entry, Event, Index, Key, Known, Ledger, ReadError};
+use crate::telemetry::Metrics;
+
+/// Requests that may place an order, in a rolling window (promise 14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// So many requests.
+    pub requests: u32,
+    /// Within this time.
+    pub window: SignedDuration,
+}
+
+/// The budgets of the operator and of each namespace.
+#[derive(Clone, Copy, Debug)]
+pub struct Budgets {
+    /// `--order-budget`
+    pub operator: Budget,
+    /// `--order-budget-per-namespace`
+    pub namespace: Budget,
+}
+
+/// See the module documentation.
+pub struct Book {
+    ledger: Arc<dyn Ledger>,
+    index: Mutex<Index>,
+    reserved: Mutex<Vec<String>>,
+    budgets: Budgets,
+    listed: watch::Sender<bool>,
+    changed: mpsc::UnboundedSender<Key>,
+    metrics: Arc<Metrics>,
+}
+
+/// A place in the budget, held from the decision to send until the intent is recorded.
+pub struct Reservation<'a> {
+    book: &'a Book,
+    namespace: String,
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        let mut reserved = lock(&self.book.reserved);
+        if let Some(at) = reserved.iter().position(|n| *n == self.namespace) {
+            reserved.swap_remove(at);
+        }
+    }
+}
+
+/// Whose budget is spent, and when a place gets free.
+#[derive(Clone, Copy, Debug)]
+pub struct Spent {
+    /// For the message.
+    pub whose: &'static str,
+    /// When a place gets free.
+    pub until: Timestamp,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Book {
+    /// A book over this ledger, and the keys whose entries others changed.
+    #[must_use]
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        budgets: Budgets,
+        metrics: Arc<Metrics>,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Key>) {
+        let (changed, receiver) = mpsc::unbounded_channel();
+        let (listed, _) = watch::channel(false);
+        let book = Self {
+            ledger,
+            index: Mutex::default(),
+            reserved: Mutex::default(),
+            budgets,
+            listed,
+            changed,
+            metrics,
+        };
+        (Arc::new(book), receiver)
+    }
+
+    /// Follows the ledger for ever.
+    pub async fn follow(&self) {
+        let mut changes = self.ledger.changes();
+        while let Some(change) = changes.next().await {
+            match change {
+                Change::Listing => lock(&self.index).begin_listing(),
+                Change::Entry(entry) => self.learn(*entry, true),
+                Change::Listed => {
+                    for key in lock(&self.index).end_listing() {
+                        let _ = self.changed.send(key);
+                    }
+                    self.listed.send_replace(true);
+                }
+                Change::Gone(key) => {
+                    let rivals = lock(&self.index).remove(&key);
+                    for key in rivals.into_iter().chain([key]) {
+                        let _ = self.changed.send(key);
+                    }
+                }
+                Change::Broken(error) => {
+                    tracing::warn!(%error, "the ledger's watch broke; it is set up again")
+                }
+            }
+        }
+    }
+
+    /// Waits until all entries were listed once. Before that, nobody may decide anything.
+    pub async fn listed(&self) {
+        let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
+    }
+
+    /// Whether all entries were listed once.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        *self.listed.borrow()
+    }
+
+    fn learn(&self, entry: Entry, tell_own: bool) {
+        let key = entry.key.clone();
+        let Some(rivals) = lock(&self.index).apply(entry) else { return };
+        for key in rivals.into_iter().chain(tell_own.then_some(key)) {
+            let _ = self.changed.send(key);
+        }
+    }
+
+    /// The entry as last seen, which may be behind what is stored.
+    #[must_use]
+    pub fn known(&self, key: &Key) -> Known {
+        lock(&self.index)
+            .get(key)
+            .unwrap_or_else(|| Known { entry: Arc::new(Entry::empty(key.clone())), state: Arc::default() })
+    }
+
+    /// The first to claim this.
+    #[must_use]
+    pub fn owner(&self, claim: &Claim) -> Option<Key> {
+        lock(&self.index).owner(claim)
+    }
+
+    /// Whether an order with this verification id was accepted.
+    #[must_use]
+    pub fn is_proven(&self, verification_id: &str) -> bool {
+        lock(&self.index).is_proven(verification_id)
+    }
+
+    /// The stored entry, asked for now.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn read(&self, key: &Key) -> Result<Known, ReadError> {
+        let entry = self.ledger.read(key).await?;
+        if entry.version.is_none() {
+            lock(&self.index).remove(key);
+        } else {
+            self.learn(entry, false);
+        }
+        Ok(self.known(key))
+    }
+
+    /// Appends after `base`.
+    ///
+    /// # Errors
+    /// [`AppendError`]; after a conflict the index has what is stored.
+    pub async fn append(&self, base: &Entry, events: &[Event]) -> Result<(), AppendError> {
+        let mut result = self.ledger.append(base, events).await;
+        if let Err(AppendError::Conflict(stored)) = &result
+            && stored.revision < base.revision
+        {
+            // Restored from a backup under us: what we know goes back in, beside what is there now.
+            tracing::error!(key = %base.key, "the ledger went back in time; writing back what is known");
+            let mut known = base.clone();
+            known.version.clone_from(&stored.version);
+            let theirs = stored.events.iter().filter(|e| !base.events.contains(e)).cloned();
+            let both: Vec<Event> = theirs.chain(events.iter().cloned()).collect();
+            result = self.ledger.append(&known, &both).await;
+        }
+        self.metrics.append(match &result {
+            Ok(_) => "stored",
+            Err(AppendError::Conflict(_)) => "conflict",
+            Err(AppendError::Rejected(_)) => "rejected",
+            Err(AppendError::Ambiguous(_)) => "ambiguous",
+        });
+        match result {
+            Ok(stored) => {
+                self.learn(stored, false);
+                Ok(())
+            }
+            Err(AppendError::Conflict(stored)) => {
+                if stored.version.is_none() {
+                    lock(&self.index).remove(&base.key);
+                } else {
+                    self.learn((*stored).clone(), false);
+                }
+                Err(AppendError::Conflict(stored))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Appends a fact that must not be lost, whatever is stored by now, as often as it takes. Only an
+    /// entry that can't be read or written at all holds it up.
+    pub async fn insist(&self, key: &Key, event: &Event) {
+        let paces = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(100))
+            .with_max_delay(Duration::from_secs(5));
+        let mut pace = paces.without_max_times().build();
+        let mut known = self.known(key);
+        loop {
+            let events = std::slice::from_ref(event);
+            if known.entry.contains(events) {
+                return;
+            }
+            match self.append(&known.entry, events).await {
+                Ok(()) => return,
+                Err(AppendError::Conflict(_)) => known = self.known(key),
+                Err(error) => {
+                    tracing::error!(%error, kind = key.kind.as_str(), namespace = key.namespace, name = key.name,
+                        "an outcome can't be recorded yet; trying again");
+                    tokio::time::sleep(pace.next().unwrap_or(Duration::from_secs(5))).await;
+                    if let Ok(now) = self.read(key).await {
+                        known = now;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A place in both budgets, or whose is spent.
+    ///
+    /// # Errors
+    /// [`Spent`] when there is none.
+    pub fn reserve(&self, namespace: &str, now: Timestamp) -> Result<Reservation<'_>, Spent> {
+        let index = lock(&self.index);
+        let mut reserved = lock(&self.reserved);
+        let here = reserved.iter().filter(|n| *n == namespace).count();
+        let Budgets { operator, namespace: each } = self.budgets;
+        if let Some(until) = index.budget_opens(Some(namespace), each.requests, each.window, now, here) {
+            return Err(Spent { whose: "this namespace", until });
+        }
+        if let Some(until) = index.budget_opens(None, operator.requests, operator.window, now, reserved.len())
+        {
+            return Err(Spent { whose: "the operator", until });
+        }
+        reserved.push(namespace.to_owned());
+        Ok(Reservation { book: self, namespace: namespace.to_owned() })
+    }
+
+    /// What the operator's budget has left.
+    #[must_use]
+    pub fn budget_remaining(&self, now: Timestamp) -> i64 {
+        let Budget { requests, window } = self.budgets.operator;
+        let spent = lock(&self.index).spent(None, window, now).len();
+        i64::from(requests) - i64::try_from(spent).unwrap_or(i64::MAX)
+    }
+}

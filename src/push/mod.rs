@@ -1,0 +1,5 @@
+//! The push.
+
+mod address;
+
+pub use address::{Address, PushKeys, PushKeysError};

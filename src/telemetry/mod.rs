@@ -1,0 +1,5 @@
+//! Logs, metrics, health.
+
+mod metrics;
+
+pub use metrics::{Metrics, ProviderLabels};
