@@ -10,5 +10,7 @@ pub mod controller;
 pub mod ledger;
 pub mod lifecycle;
 pub mod push;
+pub mod server;
+// pub mod simulator;
 pub mod telemetry;
 pub mod tenios;

@@ -1,4 +1,88 @@
-//! The command line.
-fn main() {
-    print!("{}", tenios_operator::api::crd::to_yaml().unwrap_or_default());
+//! The command line: it wires things and decides nothing.
+
+#![forbid(unsafe_code)]
+
+mod operate;
+mod options;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use options::{Command, Options, SimulateOptions};
+
+/// A wrong configuration.
+const WRONG_CONFIGURATION: u8 = 2;
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => return explain(&error),
+    };
+    // The only TLS provider compiled in; kube and reqwest both take the process's default.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let result = match options.command {
+        Command::Crds => return print_crds(),
+        Command::Run(run) => in_runtime(operate::run(*run)),
+        Command::Simulate(simulate) => in_runtime(run_simulator(simulate)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Configuration(line)) => {
+            eprintln!("error: {line}");
+            ExitCode::from(WRONG_CONFIGURATION)
+        }
+        Err(Failure::Runtime(line)) => {
+            eprintln!("error: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why the program ends.
+pub enum Failure {
+    /// One line that names the flag.
+    Configuration(String),
+    /// What went wrong later.
+    Runtime(String),
+}
+
+/// One line that names the flag, on standard error; help and version as clap has them.
+fn explain(error: &clap::Error) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        print!("{error}");
+        return ExitCode::SUCCESS;
+    }
+    let text = error.to_string();
+    let end = text.find("\n\nUsage").or_else(|| text.find("\n\nFor more")).unwrap_or(text.len());
+    let line: Vec<&str> = text[..end].split_whitespace().collect();
+    eprintln!("{}", line.join(" "));
+    ExitCode::from(WRONG_CONFIGURATION)
+}
+
+fn print_crds() -> ExitCode {
+    match tenios_operator::api::crd::to_yaml() {
+        Ok(yaml) => {
+            print!("{yaml}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    // Two threads serve both a quiet operator and a busy one; each idle one more costs memory.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::Runtime(e.to_string()))?;
+    runtime.block_on(work)
+}
+
+async fn run_simulator(_: SimulateOptions) -> Result<(), Failure> {
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The watched resources, a store for each watched namespace.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -19,15 +19,17 @@ pub(super) struct Watched {
 
 /// See the module documentation.
 #[derive(Default)]
-pub(super) struct Caches(OnceLock<Vec<Watched>>);
+pub(super) struct Caches(RwLock<Vec<Watched>>);
 
 impl Caches {
+    /// Each term of leadership begins with empty stores.
     pub(super) fn set(&self, watched: Vec<Watched>) {
-        let _ = self.0.set(watched);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = watched;
     }
 
-    fn of(&self, namespace: &str) -> Option<&Watched> {
-        self.0.get()?.iter().find(|w| w.namespace.as_deref().is_none_or(|n| n == namespace))
+    fn of<T>(&self, namespace: &str, get: impl FnOnce(&Watched) -> Option<T>) -> Option<T> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        get(all.iter().find(|w| w.namespace.as_deref().is_none_or(|n| n == namespace))?)
     }
 
     pub(super) fn verification(
@@ -35,21 +37,33 @@ impl Caches {
         namespace: &str,
         name: &str,
     ) -> Option<Arc<Guarded<PhoneVerification>>> {
-        self.of(namespace)?.verifications.get(&ObjectRef::new(name).within(namespace))
+        self.of(namespace, |w| w.verifications.get(&ObjectRef::new(name).within(namespace)))
     }
 
     pub(super) fn order(&self, namespace: &str, name: &str) -> Option<Arc<Guarded<PhoneNumberOrder>>> {
-        self.of(namespace)?.orders.get(&ObjectRef::new(name).within(namespace))
+        self.of(namespace, |w| w.orders.get(&ObjectRef::new(name).within(namespace)))
+    }
+
+    /// Waits until every store was filled once: a reference that is merely not listed yet must not look
+    /// like one to nothing.
+    pub(super) async fn listed(&self) {
+        let all: Vec<_> = {
+            let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            all.iter().map(|w| (w.verifications.clone(), w.orders.clone())).collect()
+        };
+        for (verifications, orders) in all {
+            let _ = tokio::join!(verifications.wait_until_ready(), orders.wait_until_ready());
+        }
     }
 
     /// Whether every store was filled once.
     pub(super) fn are_listed(&self) -> bool {
         use futures::FutureExt;
-        self.0.get().is_some_and(|all| {
-            all.iter().all(|w| {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        !all.is_empty()
+            && all.iter().all(|w| {
                 w.verifications.wait_until_ready().now_or_never().is_some()
                     && w.orders.wait_until_ready().now_or_never().is_some()
             })
-        })
     }
 }

@@ -13,6 +13,7 @@ mod wake;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -72,6 +73,7 @@ pub struct Context {
     tasks: TaskTracker,
     /// Cancelled when no new request may be sent.
     draining: CancellationToken,
+    leads: AtomicBool,
     waits: Mutex<HashMap<Key, (Reason, u32)>>,
     remarks: Mutex<HashMap<Key, String>>,
 }
@@ -95,6 +97,7 @@ impl Context {
             caches: caches::Caches::default(),
             wake: wake::Wake::default(),
             tasks: TaskTracker::new(),
+            leads: AtomicBool::new(false),
             waits: Mutex::default(),
             remarks: Mutex::default(),
             client,
@@ -107,10 +110,15 @@ impl Context {
         })
     }
 
-    /// Whether everything that is watched was listed once.
+    /// This replica leads from now on, or does not.
+    pub fn lead(&self, leads: bool) {
+        self.leads.store(leads, Ordering::Relaxed);
+    }
+
+    /// Whether everything that this replica has to watch was listed once.
     #[must_use]
-    pub fn is_watching(&self) -> bool {
-        self.caches.are_listed()
+    pub fn is_standby_or_watching(&self) -> bool {
+        !self.leads.load(Ordering::Relaxed) || self.caches.are_listed()
     }
 
     /// A ledger entry changed by another hand: its resource and those that refer to it look again.

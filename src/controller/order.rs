@@ -65,7 +65,7 @@ async fn settle(
                     visit.budget = Some(Budget::Reserved);
                 }
                 Err(spent) => {
-                    visit.budget = Some(Budget::Exceeded { whose: spent.whose, until: spent.until })
+                    visit.budget = Some(Budget::Exceeded { whose: spent.whose, until: spent.until });
                 }
             },
             Decision::Record(events) => match context.book.append(&known.entry, &events).await {

@@ -167,6 +167,7 @@ where
     let key = key_of(kind, &object);
     let span =
         tracing::info_span!("reconcile", kind = kind.as_str(), namespace = key.namespace, name = key.name);
+    context.caches.listed().await;
     let began = Instant::now();
     let task = tokio::spawn(visit(context.clone(), object).instrument(span));
     let result = task.await;
@@ -188,6 +189,7 @@ where
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
 fn on_failure<K>(_: Arc<Guarded<K>>, _: &Failed, context: Arc<Context>) -> Action
 where
     K: Resource<DynamicType = ()>,

@@ -110,7 +110,7 @@ impl Book {
                     }
                 }
                 Change::Broken(error) => {
-                    tracing::warn!(%error, "the ledger's watch broke; it is set up again")
+                    tracing::warn!(%error, "the ledger's watch broke; it is set up again");
                 }
             }
         }
@@ -133,6 +133,11 @@ impl Book {
         for key in rivals.into_iter().chain(tell_own.then_some(key)) {
             let _ = self.changed.send(key);
         }
+    }
+
+    /// Says that this entry changed, for those who follow it in this process.
+    pub fn tell(&self, key: &Key) {
+        let _ = self.changed.send(key.clone());
     }
 
     /// The entry as last seen, which may be behind what is stored.

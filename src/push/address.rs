@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use sha2::Sha256;
 
 use crate::ledger::{AttemptId, Key, Kind};
@@ -16,7 +16,7 @@ pub const PREFIX: &str = "/push/v1/";
 
 /// The push keys: the first signs, all verify, so that a key can be rotated.
 #[derive(Clone)]
-pub struct PushKeys(Arc<Vec<SecretString>>);
+pub struct PushKeys(Arc<Vec<Hmac<Sha256>>>);
 
 /// Why there are no push keys.
 #[derive(Debug, thiserror::Error)]
@@ -36,16 +36,17 @@ impl PushKeys {
     /// When the file can't be read or has no key.
     pub fn from_file(path: &std::path::Path) -> Result<Self, PushKeysError> {
         let text = std::fs::read_to_string(path).map_err(|e| PushKeysError::Unreadable(path.into(), e))?;
-        let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
-        if lines().next().is_none() || lines().any(|line| line.len() < 16) {
-            return Err(PushKeysError::NoKey(path.into()));
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let keys: Option<Vec<_>> = lines.map(keyed).collect();
+        match keys {
+            Some(keys) if !keys.is_empty() => Ok(Self(Arc::new(keys))),
+            _ => Err(PushKeysError::NoKey(path.into())),
         }
-        Ok(Self(Arc::new(lines().map(Into::into).collect())))
     }
 
     /// Lower-case hex of HMAC-SHA256 over the path: 64 characters, which is the most that TENIOS takes.
     fn sign(&self, path: &str) -> SecretString {
-        let signature = self.0.first().map(|key| mac(key, path).finalize().into_bytes());
+        let signature = self.0.first().map(|key| key.clone().chain_update(path).finalize().into_bytes());
         let hex = signature.iter().flatten().fold(String::new(), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
             text
@@ -60,19 +61,16 @@ impl PushKeys {
         let well_formed = decode_hex(secret, &mut given);
         let mut genuine = subtle::Choice::from(0);
         for key in self.0.iter() {
-            let expected = mac(key, path).finalize().into_bytes();
+            let expected = key.clone().chain_update(path).finalize().into_bytes();
             genuine |= subtle::ConstantTimeEq::ct_eq(expected.as_slice(), &given[..]);
         }
         (genuine & subtle::Choice::from(u8::from(well_formed))).into()
     }
 }
 
-fn mac(key: &SecretString, path: &str) -> Hmac<Sha256> {
-    // HMAC takes keys of any length; the error can't happen, and an unkeyed MAC would verify nothing.
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.expose_secret().as_bytes())
-        .unwrap_or_else(|_| <Hmac<Sha256> as KeyInit>::new(&Default::default()));
-    mac.update(path.as_bytes());
-    mac
+/// HMAC itself takes keys of any length; short ones can be guessed.
+fn keyed(line: &str) -> Option<Hmac<Sha256>> {
+    if line.len() < 16 { None } else { Hmac::new_from_slice(line.as_bytes()).ok() }
 }
 
 /// 64 lower-case hexadecimal digits.

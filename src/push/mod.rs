@@ -1,5 +1,162 @@
-//! The push.
+//! The push receiver: it authenticates, appends to the ledger, and answers. The rest is the
+//! controller's work, which a change of the ledger wakes, on whichever replica it runs.
+//!
+//! A push is checked by its own path and secret alone: no lookup is made, and no apiserver asked, on
+//! behalf of somebody who can't know the secret (promise 19).
 
 mod address;
 
-pub use address::{Address, PushKeys, PushKeysError};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+
+use jiff::Timestamp;
+use tracing::Instrument;
+
+pub use address::{Address, PREFIX, PushKeys, PushKeysError};
+
+use crate::api::PhoneNumber;
+use crate::ledger::{AppendError, AttemptId, Book, Event, Key};
+use crate::server::{RequestBody, read_body};
+use crate::telemetry::Metrics;
+
+/// Bodies above this are not read: a real push has about 150 bytes.
+pub const BODY_LIMIT: usize = 16 * 1024;
+
+/// How long storing a push may take before the provider is told to try again.
+const STORE_WITHIN: Duration = Duration::from_secs(8);
+
+/// How often a push yields to another writer of the same entry.
+const TRIES: usize = 5;
+
+/// See the module documentation.
+#[derive(Clone)]
+pub struct Receiver {
+    book: Arc<Book>,
+    keys: PushKeys,
+    metrics: Arc<Metrics>,
+}
+
+/// What TENIOS sends (`tenios-api.md`).
+#[derive(serde::Deserialize)]
+struct Push {
+    phonenumber: String,
+    #[serde(deserialize_with = "text_or_number")]
+    order_id: String,
+    push_secret: String,
+}
+
+/// What the sender learns.
+enum Answer {
+    Stored,
+    TryAgain,
+    /// One answer for everything that is not a genuine push.
+    NotFound,
+}
+
+impl Receiver {
+    /// A receiver that appends to this book.
+    #[must_use]
+    pub fn new(book: Arc<Book>, keys: PushKeys, metrics: Arc<Metrics>) -> Self {
+        Self { book, keys, metrics }
+    }
+
+    /// Answers one request.
+    pub async fn answer(self, request: Request<RequestBody>) -> Response<Full<Bytes>> {
+        let (answer, result) = self.take(request).await;
+        self.metrics.push(result);
+        let (status, body) = match answer {
+            Answer::Stored => (StatusCode::OK, "{}"),
+            Answer::TryAgain => (StatusCode::SERVICE_UNAVAILABLE, "{\"error\":\"try again\"}"),
+            Answer::NotFound => (StatusCode::NOT_FOUND, "{\"error\":\"not found\"}"),
+        };
+        let mut response = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
+        *response.status_mut() = status;
+        let json = header::HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response
+    }
+
+    async fn take(&self, request: Request<RequestBody>) -> (Answer, &'static str) {
+        let method_fits = request.method() == Method::POST;
+        let path = request.uri().path().to_owned();
+        let Ok(body) = read_body(request.into_body(), BODY_LIMIT).await else {
+            return (Answer::NotFound, "malformed");
+        };
+        // A prefix that an Ingress left in front is not part of what was signed.
+        let signed = path.find(PREFIX).map_or(path.as_str(), |at| &path[at..]);
+        let push = serde_json::from_slice::<Push>(&body).ok();
+        // Checked whether or not the rest makes sense, so that all refusals take about the same time.
+        let secret = push.as_ref().map_or(&b""[..], |p| p.push_secret.as_bytes());
+        let genuine = self.keys.verify(signed, secret);
+        let (Some(push), true, true) = (push, genuine, method_fits) else {
+            return (Answer::NotFound, "unauthenticated");
+        };
+        let Some((key, attempt)) = address::parse(signed) else {
+            return (Answer::NotFound, "malformed");
+        };
+        let Ok(number) = PhoneNumber::try_from(push.phonenumber) else {
+            tracing::warn!(%key, %attempt, "a genuine push carries no E.164 number");
+            return (Answer::NotFound, "malformed");
+        };
+        let span =
+            tracing::info_span!("push", namespace = key.namespace, name = key.name, attempt = %attempt);
+        let stored = self.store(&key, &attempt, &push.order_id, number).instrument(span);
+        match tokio::time::timeout(STORE_WITHIN, stored).await {
+            Ok(true) => (Answer::Stored, "stored"),
+            Ok(false) | Err(_) => (Answer::TryAgain, "not_stored"),
+        }
+    }
+
+    /// Appends the number unless it is there already. True once it is stored.
+    async fn store(&self, key: &Key, attempt: &AttemptId, order_id: &str, number: PhoneNumber) -> bool {
+        let order_id: String = order_id.chars().filter(char::is_ascii_graphic).take(128).collect();
+        let mut known = self.book.known(key);
+        for _ in 0..TRIES {
+            let event = Event::Assigned {
+                attempt: attempt.clone(),
+                at: Timestamp::now(),
+                order_id: order_id.clone(),
+                number: number.clone(),
+            };
+            let state = &known.state;
+            if state.number.is_some() && (**state).clone().then(&event) == **state {
+                // Only what is stored counts, and memory may be ahead of a store that was restored.
+                return self
+                    .book
+                    .read(key)
+                    .await
+                    .is_ok_and(|stored| (*stored.state).clone().then(&event) == *stored.state);
+            }
+            match self.book.append(&known.entry, std::slice::from_ref(&event)).await {
+                Ok(()) => {
+                    tracing::info!(order_id, "the number was pushed and is stored");
+                    self.book.tell(key);
+                    return true;
+                }
+                Err(AppendError::Conflict(_)) => known = self.book.known(key),
+                Err(error) => {
+                    tracing::error!(%error, "a push can't be stored; the provider is told to try again");
+                    return false;
+                }
+            }
+        }
+        false
+    }
+}
+
+fn text_or_number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Id {
+        Text(String),
+        Number(u64),
+    }
+    Ok(match serde::Deserialize::deserialize(from)? {
+        Id::Text(text) => text,
+        Id::Number(number) => number.to_string(),
+    })
+}

@@ -1,0 +1,53 @@
+# `make help` lists the targets.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+CACHE := $(or $(TENIOS_TEST_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tenios-operator)
+DENY_VERSION := 0.20.2
+DENY := $(CACHE)/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+.PHONY: demo
+demo: control-plane ## From kubectl apply to a phone number, on this machine; KEEP=1 leaves it running
+	@echo "building the operator (about 3 minutes the first time)"
+	@$(CARGO) test --quiet --locked --test demo
+
+.PHONY: test
+test: control-plane ## Run every test, from the pure ones to those on a real control plane
+	$(CARGO) test --locked
+
+.PHONY: lint
+lint: $(DENY) ## Check formatting, clippy's warnings, and the dependencies' licences and sources
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
+
+.PHONY: crds
+crds: ## Generate crds/ from src/api
+	@mkdir -p crds
+	$(CARGO) run --quiet --locked -- crds > crds/tenios.dev.yaml.new
+	mv crds/tenios.dev.yaml.new crds/tenios.dev.yaml
+
+.PHONY: build
+build: ## Build the operator for release
+	$(CARGO) build --release --locked
+
+.PHONY: control-plane
+control-plane: ## Build kube-apiserver, kube-controller-manager, etcd and kubectl, once, outside the checkout
+	@tests/control-plane/build > /dev/null
+
+.PHONY: clean
+clean: ## Remove what was built here; what is cached outside the checkout stays
+	$(CARGO) clean
+
+# Without its profile's link-time optimisation, which takes longer than all checks it will ever do.
+$(DENY):
+	@echo "building cargo-deny $(DENY_VERSION), once (about 1.5 minutes on two cores)"
+	CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+		$(CARGO) install cargo-deny --quiet --locked --no-default-features --version $(DENY_VERSION) \
+		--root $(CACHE)/tools/cargo-deny-$(DENY_VERSION)

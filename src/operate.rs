@@ -1,0 +1,245 @@
+//! `tenios-operator run`: puts the parts together, and takes them down in order.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use tenios_operator::controller::leader::Leader;
+use tenios_operator::controller::{self, Context};
+use tenios_operator::ledger::kubernetes::KubernetesLedger;
+use tenios_operator::ledger::{Book, Budgets, Event, Key};
+use tenios_operator::lifecycle::Pace;
+use tenios_operator::push::{Address, PushKeys, Receiver};
+use tenios_operator::server::{Limits, Server, Tls};
+use tenios_operator::telemetry::{self, Metrics, health};
+use tenios_operator::tenios::Tenios;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::Failure;
+use crate::options::RunOptions;
+
+/// Runs the operator until it is told to stop.
+///
+/// # Errors
+/// A wrong configuration, or a part that can't be started.
+pub async fn run(options: RunOptions) -> Result<(), Failure> {
+    options.check().map_err(Failure::Configuration)?;
+    telemetry::init(options.log_format, &options.log).map_err(|e| flag("--log", e))?;
+    let tenios = provider(&options)?;
+    let keys = match &options.push_key_file {
+        Some(path) => Some(PushKeys::from_file(path).map_err(|e| flag("--push-key-file", e))?),
+        None => None,
+    };
+    if let Some(path) = &options.access_key_file
+        && let Err(error) = std::fs::metadata(path)
+    {
+        // Not fatal: resources may bring their own key, and the file may come later.
+        tracing::warn!(path = %path.display(), %error, "--access-key-file can't be read yet");
+    }
+    let client = connect().await?;
+    let metrics = Arc::new(Metrics::default());
+    let ledger = Arc::new(KubernetesLedger::new(&client, &options.namespace));
+    let budgets = Budgets { operator: options.order_budget, namespace: options.order_budget_per_namespace };
+    let (book, mut changes) = Book::new(ledger, budgets, metrics.clone());
+    let push =
+        options.push_base_url.as_deref().zip(keys.clone()).map(|(base, keys)| Address::new(base, keys));
+    let draining = CancellationToken::new();
+    let context =
+        Context::new(client.clone(), book.clone(), tenios, push, config(&options), metrics.clone(), draining);
+
+    let servers = CancellationToken::new();
+    let mut serving = vec![serve_metrics(&options, &metrics, &servers).await?];
+    serving.push(serve_health(&options, &book, &context, &servers).await?);
+    if let Some(keys) = keys {
+        serving
+            .push(serve_push(&options, Receiver::new(book.clone(), keys, metrics.clone()), &servers).await?);
+    }
+    let following = tokio::spawn(async move { book.follow().await });
+    let told = context.clone();
+    tokio::spawn(async move {
+        while let Some(key) = changes.recv().await {
+            told.ledger_changed(&key);
+        }
+    });
+
+    let stop = CancellationToken::new();
+    let leading = tokio::spawn(lead(options.clone(), client, context.clone(), metrics, stop.clone()));
+    terminated().await;
+    tracing::info!("told to stop: no new request, those in flight are finished and recorded");
+    stop.cancel();
+    let lost = context.drain(options.drain_timeout).await;
+    report_lost(&lost, &options.termination_log);
+    let _ = tokio::time::timeout(Duration::from_secs(5), leading).await;
+    servers.cancel();
+    let _ = tokio::time::timeout(Duration::from_secs(5), futures::future::join_all(serving)).await;
+    following.abort();
+    Ok(())
+}
+
+fn flag(name: &str, error: impl std::fmt::Display) -> Failure {
+    Failure::Configuration(format!("{name}: {error}"))
+}
+
+fn provider(options: &RunOptions) -> Result<Tenios, Failure> {
+    let roots = match &options.tenios_ca_file {
+        None => Vec::new(),
+        Some(path) => {
+            let pem = std::fs::read(path).map_err(|e| flag("--tenios-ca-file", e))?;
+            reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| flag("--tenios-ca-file", e))?
+        }
+    };
+    Tenios::new(&options.tenios_url, roots, options.provider_timeout).map_err(|e| flag("--tenios-url", e))
+}
+
+async fn connect() -> Result<Client, Failure> {
+    let failed = |e: &dyn std::fmt::Display| Failure::Runtime(format!("no Kubernetes credentials: {e}"));
+    let mut config = kube::Config::infer().await.map_err(|e| failed(&e))?;
+    // Sending a write again after a 504 turns our own success into a conflict; we settle that ourselves.
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    // Above the 290 s that a watch lasts, so that a dead connection ends at all.
+    config.read_timeout = Some(Duration::from_secs(295));
+    Client::try_from(config).map_err(|e| failed(&e))
+}
+
+fn config(options: &RunOptions) -> controller::Config {
+    controller::Config {
+        pace: Pace {
+            retry_min: options.retry_min,
+            retry_max: options.retry_max,
+            refusal_min: options.refusal_retry_min,
+            refusal_max: options.refusal_retry_max,
+        },
+        send_within: options.send_within,
+        provider_concurrency: usize::from(options.provider_concurrency),
+        concurrency: options.concurrency,
+        access_key_file: options.access_key_file.clone(),
+        namespaces: options.watch_namespace.clone(),
+    }
+}
+
+type Serving = tokio::task::JoinHandle<()>;
+
+async fn bind(name: &str, at: std::net::SocketAddr) -> Result<Server, Failure> {
+    Server::bind(at).await.map_err(|e| Failure::Runtime(format!("{name}: {at}: {e}")))
+}
+
+async fn serve_metrics(
+    options: &RunOptions,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+) -> Result<Serving, Failure> {
+    let server = bind("--metrics-listen", options.metrics_listen).await?;
+    let metrics = metrics.clone();
+    let answer = move |request: http::Request<tenios_operator::server::RequestBody>| {
+        std::future::ready(health::scrape(request.method(), request.uri().path(), &metrics))
+    };
+    Ok(tokio::spawn(
+        server.with_limits(Limits { keep_alive: true, ..Limits::default() }).run(answer, stop.clone()),
+    ))
+}
+
+async fn serve_health(
+    options: &RunOptions,
+    book: &Arc<Book>,
+    context: &Arc<Context>,
+    stop: &CancellationToken,
+) -> Result<Serving, Failure> {
+    let server = bind("--health-listen", options.health_listen).await?;
+    let (book, context) = (book.clone(), context.clone());
+    let answer = move |request: http::Request<tenios_operator::server::RequestBody>| {
+        let missing = match (book.is_listed(), context.is_standby_or_watching()) {
+            (false, _) => Some("the ledger was not read yet"),
+            (true, false) => Some("the watches are not established yet"),
+            (true, true) => None,
+        };
+        std::future::ready(health::probe(request.method(), request.uri().path(), missing))
+    };
+    Ok(tokio::spawn(
+        server.with_limits(Limits { keep_alive: true, ..Limits::default() }).run(answer, stop.clone()),
+    ))
+}
+
+async fn serve_push(
+    options: &RunOptions,
+    receiver: Receiver,
+    stop: &CancellationToken,
+) -> Result<Serving, Failure> {
+    let mut server = bind("--push-listen", options.push_listen).await?;
+    if let (Some(cert), Some(key)) = (&options.push_tls_cert_file, &options.push_tls_key_file) {
+        let tls = Tls::from_files(cert, key).map_err(|e| flag("--push-tls-cert-file", e))?;
+        server = server.with_tls(tls);
+    }
+    let answer = move |request| {
+        let receiver = receiver.clone();
+        receiver.answer(request)
+    };
+    Ok(tokio::spawn(server.with_limits(Limits::default()).run(answer, stop.clone())))
+}
+
+/// Leads, or waits to; a lease that is lost ends the controllers, and they begin anew once it is ours
+/// again. Requests in flight go on meanwhile: they hold the ledger's word, not the lease's.
+async fn lead(
+    options: RunOptions,
+    client: Client,
+    context: Arc<Context>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) {
+    if !options.leader_election {
+        metrics.leader(true);
+        context.lead(true);
+        return controller::run(context, stop).await;
+    }
+    let mut leader = Leader::new(client, &options.namespace);
+    while !stop.is_cancelled() && leader.acquire(&stop).await {
+        tracing::info!("this replica leads");
+        metrics.leader(true);
+        context.lead(true);
+        let term = stop.child_token();
+        let work = tokio::spawn(controller::run(context.clone(), term.clone()));
+        leader.hold(&stop).await;
+        tracing::info!("this replica does not lead any more");
+        metrics.leader(false);
+        context.lead(false);
+        term.cancel();
+        let _ = work.await;
+    }
+    leader.release().await;
+}
+
+/// The last resort (promise 10): what the provider gave and the ledger did not take.
+fn report_lost(lost: &[(Key, Event)], termination_log: &Path) {
+    let mut message = String::new();
+    for (key, event) in lost {
+        let (attempt, what) = match event {
+            Event::Accepted { attempt, id, .. } => (attempt, format!("TENIOS gave id {id}")),
+            Event::Refused { attempt, .. } => (attempt, "TENIOS refused it".to_owned()),
+            Event::NotProcessed { attempt, .. } => (attempt, "it was not processed".to_owned()),
+            Event::Unknown { attempt, .. } => (attempt, "its outcome is unknown".to_owned()),
+            _ => continue,
+        };
+        tracing::error!(kind = key.kind.as_str(), namespace = key.namespace, name = key.name, %attempt,
+            "{what}, and the ledger could not be written: record it with spec.adopt or the not-placed annotation");
+        message.push_str(&format!("{key} attempt {attempt}: {what}\n"));
+    }
+    if !message.is_empty()
+        && let Err(error) = std::fs::write(termination_log, &message)
+    {
+        tracing::error!(%error, "the termination message can't be written");
+    }
+}
+
+/// Ends on SIGTERM or SIGINT.
+pub async fn terminated() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

@@ -1,0 +1,75 @@
+//! The accept loop. It ends at shutdown and for no other reason.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connection::{Terms, serve};
+use super::seats::Seats;
+use super::{Limits, Reply, RequestBody, Tls};
+
+/// The pause after an error of `accept` itself, such as too many open files.
+const BACK_OFF: Duration = Duration::from_millis(50);
+/// How long, after shutdown, a connection may still begin a request: one may be on its way already.
+const LAST_CALL: Duration = Duration::from_millis(250);
+
+pub(super) async fn run<H, F>(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    limits: Limits,
+    handler: H,
+    shutdown: CancellationToken,
+) where
+    H: Fn(http::Request<RequestBody>) -> F + Clone + Unpin + Send + Sync + 'static,
+    F: Future + Send + 'static,
+    F::Output: Into<Reply>,
+{
+    let seats = Seats::new(limits.connections);
+    let tasks = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                // None: every seat is taken by a request that is being answered. The stream is dropped.
+                if let Some(seat) = seats.take() {
+                    let terms = Terms { limits, tls: tls.clone(), draining: shutdown.clone() };
+                    tasks.spawn(serve(stream, seat, terms, handler.clone()));
+                }
+            }
+            Err(error) if only_that_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                seats.evict_one();
+                sleep(BACK_OFF).await;
+            }
+        }
+    }
+    drop(listener);
+    tasks.close();
+    if timeout(LAST_CALL, tasks.wait()).await.is_ok() {
+        return;
+    }
+    seats.evict_silent();
+    if timeout(limits.header_timeout + limits.request_timeout, tasks.wait()).await.is_err() {
+        seats.evict_all();
+        tasks.wait().await;
+    }
+}
+
+/// The peer left before it was accepted: nothing is wrong here.
+fn only_that_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}

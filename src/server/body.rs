@@ -1,0 +1,151 @@
+//! Bodies: of a request, which tells its seat when it has arrived, and of a reply, which may be cut.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+
+use super::seats::{Seat, Stage};
+
+/// The body of a request, as it arrives.
+pub struct RequestBody {
+    incoming: Incoming,
+    seat: Arc<Seat>,
+    complete: bool,
+}
+
+impl RequestBody {
+    pub(super) fn new(incoming: Incoming, seat: Arc<Seat>) -> Self {
+        let complete = incoming.is_end_stream();
+        seat.set(if complete { Stage::Answer } else { Stage::Body });
+        Self { incoming, seat, complete }
+    }
+}
+
+impl std::fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestBody").field("complete", &self.complete).finish_non_exhaustive()
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.incoming).poll_frame(context);
+        if !self.complete && (matches!(polled, Poll::Ready(None)) || self.incoming.is_end_stream()) {
+            self.complete = true;
+            self.seat.set(Stage::Answer);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !self.complete {
+            self.seat.leave_unread();
+            self.seat.set(Stage::Answer);
+        }
+    }
+}
+
+/// Why a body was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// It has more bytes than allowed, by its declared length or by what arrived.
+    #[error("the body is too large")]
+    TooLarge,
+    /// The connection broke, or the framing is wrong.
+    #[error("the body broke off")]
+    Broken,
+}
+
+/// Reads a whole body of at most `max_bytes`. One that declares more is not read at all.
+///
+/// # Errors
+/// See [`BodyError`].
+pub async fn read_body(body: RequestBody, max_bytes: usize) -> Result<Bytes, BodyError> {
+    if body.size_hint().lower() > max_bytes as u64 {
+        return Err(BodyError::TooLarge);
+    }
+    match Limited::new(body, max_bytes).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
+        Err(_) => Err(BodyError::Broken),
+    }
+}
+
+/// Ends a connection: in place of an answer, or within one.
+#[derive(Debug, thiserror::Error)]
+#[error("the handler ends this connection")]
+pub(super) struct Ended;
+
+/// The body of a reply, and the bytes that it promises but never sends.
+pub(super) struct ReplyBody {
+    data: Full<Bytes>,
+    withheld: u64,
+    flushed: bool,
+    after: Option<Arc<Seat>>,
+}
+
+impl ReplyBody {
+    /// `kept`: the seat of a connection that may go on to a next request.
+    pub(super) fn new(data: Full<Bytes>, withheld: u64, kept: Option<Arc<Seat>>) -> Self {
+        Self { data, withheld, flushed: false, after: kept }
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Ended;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Ended>>> {
+        match Pin::new(&mut self.data).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(_) if self.withheld == 0 => Poll::Ready(None),
+            // hyper writes what it has when a body is pending, and drops it when a body fails.
+            Poll::Ready(_) if !self.flushed => {
+                self.flushed = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(_) => Poll::Ready(Some(Err(Ended))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.withheld == 0 && self.data.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.withheld + self.data.size_hint().exact().unwrap_or_default())
+    }
+}
+
+impl Drop for ReplyBody {
+    fn drop(&mut self) {
+        if let Some(seat) = self.after.take() {
+            seat.set(Stage::Head);
+        }
+    }
+}

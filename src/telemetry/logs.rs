@@ -1,0 +1,40 @@
+//! Logs on standard error.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// How logs look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Starts logging with a `tracing` filter.
+///
+/// # Errors
+/// When the filter can't be read.
+pub fn init(format: LogFormat, filter: &str) -> Result<(), String> {
+    let filter = EnvFilter::builder().parse(filter).map_err(|e| e.to_string())?;
+    // Bodies and headers carry secrets (promise 21), and these crates log them at trace level.
+    let filter = QUIET.iter().fold(filter, |filter, target| match format!("{target}=info").parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    });
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_span_events(FmtSpan::CLOSE)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => {
+            builder.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
+        }
+        LogFormat::Text => builder.init(),
+    }
+    Ok(())
+}
+
+const QUIET: [&str; 8] =
+    ["hyper", "hyper_util", "h2", "reqwest", "rustls", "tower", "tower_http", "kube_client"];

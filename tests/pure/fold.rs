@@ -1,0 +1,194 @@
+//! The fold: whatever order facts arrive in, no id is lost and the entry stays small.
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use tenios_operator::api::PhoneNumber;
+use tenios_operator::ledger::{AttemptId, Entry, Event, Key, Kind, Phase, Refusal, State, Terms};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).unwrap()
+}
+
+fn attempt(n: u8) -> AttemptId {
+    AttemptId::parse(&format!("attempt{n}")).unwrap()
+}
+
+fn number(n: u8) -> PhoneNumber {
+    PhoneNumber::try_from(format!("+4922155500{n:02}")).unwrap()
+}
+
+fn key() -> Key {
+    Key { kind: Kind::Order, namespace: "shop".into(), name: "main-line".into() }
+}
+
+fn intended(n: u8) -> Event {
+    Event::Intended { attempt: attempt(n), at: at(i64::from(n)), terms: Terms::new() }
+}
+
+fn accepted(n: u8) -> Event {
+    Event::Accepted { attempt: attempt(n), at: at(100), id: format!("3000{n:02}") }
+}
+
+fn assigned(n: u8) -> Event {
+    Event::Assigned { attempt: attempt(n), at: at(101), order_id: format!("3000{n:02}"), number: number(n) }
+}
+
+fn refused(n: u8) -> Event {
+    let refusal = Refusal { code: "X".into(), message: String::new(), fields: vec![], can_pass: true };
+    Event::Refused { attempt: attempt(n), at: at(100), refusal }
+}
+
+fn fold(events: &[Event]) -> State {
+    events.iter().fold(State::default(), State::then)
+}
+
+#[test]
+fn p18_a_push_before_or_after_the_answer_ends_alike() {
+    let early = fold(&[intended(1), assigned(1), accepted(1)]);
+    let late = fold(&[intended(1), accepted(1), assigned(1)]);
+    assert_eq!(early.id(), late.id());
+    assert_eq!(early.number, late.number);
+    assert_eq!(early.phase, late.phase);
+}
+
+#[test]
+fn p18_a_push_that_names_another_order_id_does_not_replace_the_answered_one() {
+    let push = Event::Assigned { attempt: attempt(1), at: at(5), order_id: "28".into(), number: number(1) };
+    for events in [[intended(1), push.clone(), accepted(1)], [intended(1), accepted(1), push]] {
+        let state = fold(&events);
+        assert_eq!(state.id(), Some("300001"));
+        assert_eq!(state.number.unwrap().number, number(1));
+    }
+}
+
+#[test]
+fn p18_a_replayed_push_changes_nothing_and_another_number_never_overwrites() {
+    let once = fold(&[intended(1), accepted(1), assigned(1)]);
+    assert_eq!(once.clone().then(&assigned(1)), once);
+    let other =
+        Event::Assigned { attempt: attempt(1), at: at(9), order_id: "300001".into(), number: number(7) };
+    let state = once.then(&other);
+    assert_eq!(state.number.as_ref().unwrap().number, number(1));
+    assert_eq!(state.strays[0].number, Some(number(7)));
+    assert_eq!(state.clone().then(&other), state);
+}
+
+#[test]
+fn p03_a_push_resolves_an_unknown_outcome() {
+    let unknown = Event::Unknown { attempt: attempt(1), at: at(2), why: "reset".into() };
+    let state = fold(&[intended(1), unknown, assigned(1)]);
+    assert_eq!(state.id(), Some("300001"));
+    assert_eq!(state.phase, Phase::Accepted { attempt: Some(attempt(1)) });
+}
+
+#[test]
+fn p07_a_wrong_word_that_it_was_not_placed_keeps_both_orders() {
+    let unknown = Event::Unknown { attempt: attempt(1), at: at(2), why: "reset".into() };
+    let not_placed = Event::NotPlaced { attempt: attempt(1), at: at(3) };
+    let state = fold(&[intended(1), unknown, not_placed, intended(2), accepted(2), assigned(1), assigned(2)]);
+    assert_eq!(state.id(), Some("300002"));
+    assert_eq!(state.number.unwrap().number, number(2));
+    assert_eq!(state.strays.len(), 1);
+    assert_eq!(state.strays[0].number, Some(number(1)));
+}
+
+#[test]
+fn p07_the_word_works_only_for_the_attempt_it_names() {
+    let unknown = Event::Unknown { attempt: attempt(2), at: at(2), why: "reset".into() };
+    let state = fold(&[intended(2), unknown, Event::NotPlaced { attempt: attempt(1), at: at(3) }]);
+    assert!(matches!(state.phase, Phase::Unknown { .. }));
+}
+
+#[test]
+fn p04_failures_in_a_row_are_counted_until_one_is_accepted() {
+    let mut events = vec![];
+    for n in 1..=3 {
+        events.extend([intended(n), refused(n)]);
+    }
+    assert_eq!(fold(&events).failures, 3);
+    events.extend([intended(4), accepted(4)]);
+    assert_eq!(fold(&events).failures, 0);
+}
+
+#[test]
+fn p14_only_what_was_provably_not_processed_gives_its_place_in_the_budget_back() {
+    let not_processed =
+        Event::NotProcessed { attempt: attempt(1), at: at(2), why: "refused".into(), retry_after: None };
+    assert!(fold(&[intended(1), not_processed]).spent.is_empty());
+    for outcome in [refused(1), accepted(1), Event::NotPlaced { attempt: attempt(1), at: at(3) }] {
+        assert_eq!(fold(&[intended(1), outcome]).spent.len(), 1);
+    }
+}
+
+#[test]
+fn an_entry_stays_bounded_over_ten_thousand_retries() {
+    let mut entry = Entry::empty(key());
+    for n in 0..10_000 {
+        let attempt = AttemptId::random();
+        let terms = Terms::from([("spec.numberType".into(), "GEOGRAPHICAL".into())]);
+        entry = entry.with(&[Event::Intended { attempt: attempt.clone(), at: at(n), terms }]);
+        let refusal = Refusal {
+            code: "X".into(),
+            message: "y".repeat(512),
+            fields: vec!["z".repeat(64); 16],
+            can_pass: true,
+        };
+        entry = entry.with(&[Event::Refused { attempt, at: at(n), refusal }]);
+    }
+    let size = serde_json::to_string(&entry.snapshot).unwrap().len()
+        + serde_json::to_string(&entry.events).unwrap().len();
+    println!("a ledger entry after 10,000 retries: {size} bytes");
+    assert!(size < 64 * 1024, "{size} bytes");
+    assert_eq!(entry.state().attempts, 10_000);
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let which = 1..4_u8;
+    prop_oneof![
+        which.clone().prop_map(intended),
+        which.clone().prop_map(accepted),
+        which.clone().prop_map(refused),
+        which.clone().prop_map(assigned),
+        which.clone().prop_map(|n| Event::NotPlaced { attempt: attempt(n), at: at(3) }),
+        which.clone().prop_map(|n| Event::Unknown { attempt: attempt(n), at: at(3), why: "w".into() }),
+        which.prop_map(|n| Event::NotProcessed {
+            attempt: attempt(n),
+            at: at(3),
+            why: "w".into(),
+            retry_after: None
+        }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn folding_older_events_away_changes_nothing(events in proptest::collection::vec(any_event(), 0..60)) {
+        let entry = events.iter().fold(Entry::empty(key()), |entry, event| entry.with(std::slice::from_ref(event)));
+        prop_assert_eq!(entry.state(), fold(&events));
+        let stored: State = serde_json::from_value(serde_json::to_value(&entry.snapshot).unwrap()).unwrap();
+        prop_assert_eq!(stored, entry.snapshot);
+    }
+
+    #[test]
+    fn p10_no_id_that_the_provider_gave_is_ever_forgotten(events in proptest::collection::vec(any_event(), 0..60)) {
+        let state = fold(&events);
+        for event in &events {
+            if let Event::Accepted { id, .. } | Event::Assigned { order_id: id, .. } = event {
+                let kept = state.id() == Some(id) || state.strays.iter().any(|s| s.id == *id);
+                prop_assert!(kept, "{id} is lost in {state:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn p18_the_first_number_stays(events in proptest::collection::vec(any_event(), 0..60)) {
+        let mut state = State::default();
+        for event in &events {
+            let before = state.number.clone();
+            state = state.then(event);
+            if before.is_some() {
+                prop_assert_eq!(&state.number, &before);
+            }
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Decisions: when a request may leave, and above all when not.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use tenios_operator::api::order::OrderState;
+use tenios_operator::api::{PhoneNumber, PhoneNumberOrderSpec, PhoneNumberOrderStatus, Reason};
+use tenios_operator::ledger::{AttemptId, Claim, Event, Key, Kind, Phase, Refusal, State, Terms};
+use tenios_operator::lifecycle::order::{Link, Verification, View, decide};
+use tenios_operator::lifecycle::{Budget, Decision, Found, Pace, Sender, project_order};
+
+const NOW: i64 = 1_800_000_000;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn attempt() -> AttemptId {
+    AttemptId::parse("a1").unwrap()
+}
+
+fn key() -> Key {
+    Key { kind: Kind::Order, namespace: "shop".into(), name: "main-line".into() }
+}
+
+fn spec() -> PhoneNumberOrderSpec {
+    serde_json::from_value(serde_json::json!({"verificationId": "v1"})).unwrap()
+}
+
+fn terms() -> Terms {
+    [("spec.verificationId", "v1"), ("verificationId", "v1"), ("spec.numberType", "GEOGRAPHICAL")]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .into()
+}
+
+fn nobody(_: &Claim) -> Option<Key> {
+    None
+}
+
+static PACE: Pace = Pace {
+    retry_min: Duration::from_secs(5),
+    retry_max: Duration::from_secs(300),
+    refusal_min: Duration::from_secs(600),
+    refusal_max: Duration::from_secs(21_600),
+};
+
+fn view<'a>(spec: &'a PhoneNumberOrderSpec, state: &'a State, key: &'a Key) -> View<'a> {
+    View {
+        key,
+        spec,
+        status: None,
+        not_placed: None,
+        state,
+        sender: Sender::Elsewhere { remaining: Duration::ZERO },
+        verification: Verification::Given("v1"),
+        link: Link::None,
+        access_key: Some(Found::Usable(())),
+        budget: Budget::Reserved,
+        owner: &nobody,
+        pace: &PACE,
+        push: true,
+        now: at(NOW),
+    }
+}
+
+fn intended() -> Event {
+    Event::Intended { attempt: attempt(), at: at(NOW - 10), terms: terms() }
+}
+
+fn after(events: &[Event]) -> State {
+    events.iter().fold(State::default(), State::then)
+}
+
+fn refused(code: &str, can_pass: bool) -> Event {
+    let refusal = Refusal {
+        code: code.into(),
+        message: String::new(),
+        fields: vec!["link_to_number".into()],
+        can_pass,
+    };
+    Event::Refused { attempt: attempt(), at: at(NOW - 7), refusal }
+}
+
+fn unknown() -> Event {
+    Event::Unknown { attempt: attempt(), at: at(NOW - 5), why: "reset".into() }
+}
+
+fn reason(decision: &Decision<OrderState>) -> Option<Reason> {
+    match decision {
+        Decision::Rest(standing) => Some(standing.reason),
+        _ => None,
+    }
+}
+
+#[test]
+fn with_everything_in_place_it_sends_with_the_terms_that_it_will_be_held_to() {
+    let (spec, key) = (spec(), key());
+    assert_eq!(decide(&view(&spec, &State::default(), &key)), Decision::Send(terms()));
+}
+
+#[test]
+fn p03_an_unknown_outcome_is_never_followed_by_a_request() {
+    let (spec, key, state) = (spec(), key(), after(&[intended(), unknown()]));
+    let decision = decide(&view(&spec, &state, &key));
+    assert_eq!(reason(&decision), Some(Reason::OutcomeUnknown));
+    let Decision::Rest(standing) = decision else { unreachable!() };
+    assert!(standing.message.contains("tenios.dev/not-placed=a1"), "{}", standing.message);
+}
+
+#[test]
+fn p07_the_word_waits_while_a_paused_sender_could_still_send() {
+    let (spec, key, state) = (spec(), key(), after(&[intended()]));
+    let mut paused = view(&spec, &state, &key);
+    paused.not_placed = Some("a1");
+    paused.sender = Sender::Elsewhere { remaining: Duration::from_secs(3) };
+    assert_eq!(reason(&decide(&paused)), Some(Reason::Ordering));
+    paused.sender = Sender::Elsewhere { remaining: Duration::ZERO };
+    assert!(
+        matches!(decide(&paused), Decision::Record(events) if matches!(events[..], [Event::Unknown { .. }]))
+    );
+}
+
+#[test]
+fn p07_the_word_works_once_and_only_for_the_attempt_it_names() {
+    let (spec, key, state) = (spec(), key(), after(&[intended(), unknown()]));
+    let mut told = view(&spec, &state, &key);
+    told.not_placed = Some("another");
+    let Decision::Rest(standing) = decide(&told) else { panic!("nothing to do") };
+    assert_eq!(standing.reason, Reason::OutcomeUnknown);
+    assert!(standing.remark.unwrap().contains("another"));
+    told.not_placed = Some("a1");
+    let Decision::Record(events) = decide(&told) else { panic!("the word is recorded") };
+    let second = Event::Intended { attempt: AttemptId::parse("a2").unwrap(), at: at(NOW), terms: terms() };
+    let second_unknown =
+        Event::Unknown { attempt: AttemptId::parse("a2").unwrap(), at: at(NOW), why: "reset".into() };
+    let again = state.then(&events[0]).then(&second).then(&second_unknown);
+    let mut told = view(&spec, &again, &key);
+    told.not_placed = Some("a1");
+    assert_eq!(reason(&decide(&told)), Some(Reason::OutcomeUnknown));
+}
+
+#[test]
+fn p04_an_edit_of_what_was_refused_is_tried_sooner_but_not_at_once() {
+    let key = key();
+    let mut edited = spec();
+    edited.link_to = Some(serde_json::from_value(serde_json::json!({"phoneNumber": "+4922199"})).unwrap());
+    let unedited = spec();
+    let state = after(&[intended(), refused("NUMBER_ORDER_WRONG_LINK_NUMBER", true)]);
+    assert_eq!(reason(&decide(&view(&unedited, &state, &key))), Some(Reason::Refused));
+    assert!(matches!(decide(&view(&edited, &state, &key)), Decision::Send(_)));
+    let many = (0..6).fold(state, |state, _| state.then(&intended()).then(&refused("X", false)));
+    assert_eq!(reason(&decide(&view(&edited, &many, &key))), Some(Reason::Refused));
+}
+
+#[test]
+fn p04_an_undocumented_refusal_waits_for_an_edit() {
+    let (spec, key, state) = (spec(), key(), after(&[intended(), refused("SOMETHING_NEW", false)]));
+    let mut later = view(&spec, &state, &key);
+    later.now = at(NOW + 10_000_000);
+    let Decision::Rest(standing) = decide(&later) else { panic!("it must not send") };
+    assert_eq!((standing.reason, standing.again), (Reason::Refused, None));
+    assert!(standing.message.contains("SOMETHING_NEW") && standing.message.contains("spec.linkTo"));
+}
+
+#[test]
+fn p12_a_lost_ledger_is_rebuilt_from_the_status_and_never_ordered_again() {
+    let (spec, key, state) = (spec(), key(), State::default());
+    let with_id = PhoneNumberOrderStatus {
+        order_id: Some("300000".into()),
+        attempt: Some("a1".into()),
+        ..Default::default()
+    };
+    let without = PhoneNumberOrderStatus { attempt: Some("a1".into()), ..Default::default() };
+    for (status, expected) in [(with_id, Reason::AwaitingNumber), (without, Reason::OutcomeUnknown)] {
+        let mut lost = view(&spec, &state, &key);
+        lost.status = Some(&status);
+        let Decision::Record(events) = decide(&lost) else { panic!("it must rebuild") };
+        let rebuilt = state.clone().then(&events[0]);
+        let mut next = view(&spec, &rebuilt, &key);
+        next.status = Some(&status);
+        assert_eq!(reason(&decide(&next)), Some(expected));
+    }
+}
+
+#[test]
+fn p12_re_created_with_other_ordering_fields_it_conflicts_and_names_both_values() {
+    let key = key();
+    let accepted = Event::Accepted { attempt: attempt(), at: at(NOW), id: "300000".into() };
+    let state = after(&[intended(), accepted]);
+    let mut other = spec();
+    other.verification_id = Some("v2".into());
+    let Decision::Rest(standing) = decide(&view(&other, &state, &key)) else { panic!("it must rest") };
+    assert_eq!(standing.state, OrderState::Conflict);
+    assert!(standing.message.contains("v1") && standing.message.contains("v2"), "{}", standing.message);
+}
+
+#[test]
+fn p15_an_order_id_that_another_owns_is_not_adopted() {
+    let (key, state) = (key(), State::default());
+    let mut spec = spec();
+    spec.adopt = Some(serde_json::from_value(serde_json::json!({"orderId": "300000"})).unwrap());
+    let mut claimed = view(&spec, &state, &key);
+    claimed.owner = &|_| Some(Key { kind: Kind::Order, namespace: "shop".into(), name: "other".into() });
+    let Decision::Rest(standing) = decide(&claimed) else { panic!("it must rest") };
+    assert_eq!(standing.reason, Reason::Conflict);
+    assert!(standing.message.contains("300000") && standing.message.contains("other"));
+}
+
+fn any_state() -> impl Strategy<Value = State> {
+    let event = prop_oneof![
+        Just(intended()),
+        Just(unknown()),
+        Just(refused("X", true)),
+        Just(refused("X", false)),
+        Just(Event::NotPlaced { attempt: attempt(), at: at(NOW) }),
+        Just(Event::Accepted { attempt: attempt(), at: at(NOW), id: "300000".into() }),
+        Just(Event::NotProcessed { attempt: attempt(), at: at(NOW), why: "w".into(), retry_after: Some(9) }),
+        Just(Event::Adopted { at: at(NOW), id: Some("77".into()), number: None }),
+        Just(Event::Assigned {
+            attempt: attempt(),
+            at: at(NOW),
+            order_id: "300000".into(),
+            number: PhoneNumber::try_from("+49221").unwrap()
+        }),
+    ];
+    proptest::collection::vec(event, 0..6).prop_map(|events| after(&events))
+}
+
+fn any_sender() -> impl Strategy<Value = Sender> {
+    prop_oneof![
+        Just(Sender::Here),
+        Just(Sender::NeverLeft),
+        Just(Sender::Elsewhere { remaining: Duration::ZERO }),
+        Just(Sender::Elsewhere { remaining: Duration::from_secs(1) }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn p01_nothing_is_sent_while_an_attempt_is_open_unknown_or_accepted(
+        state in any_state(), sender in any_sender(), word in proptest::option::of("[a-c][0-2]"), suspend: bool,
+    ) {
+        let (mut spec, key) = (spec(), key());
+        spec.suspend = suspend;
+        let mut view = view(&spec, &state, &key);
+        view.sender = sender;
+        view.not_placed = word.as_deref();
+        view.now = at(NOW + 1_000_000);
+        if let Decision::Send(_) = decide(&view) {
+            prop_assert!(!suspend);
+            prop_assert!(state.accepted.is_none() && state.number.is_none());
+            let closed = matches!(state.phase, Phase::Idle | Phase::Refused { .. } | Phase::NotProcessed { .. } | Phase::NotPlaced { .. });
+            prop_assert!(closed, "{:?}", state.phase);
+        }
+    }
+
+    #[test]
+    fn p24_every_state_comes_to_rest_or_to_a_request_within_a_few_steps(
+        state in any_state(), sender in any_sender(), word in proptest::option::of("[a-c][0-2]"),
+    ) {
+        let (spec, key) = (spec(), key());
+        let mut state = state;
+        for _ in 0..4 {
+            let mut view = view(&spec, &state, &key);
+            view.sender = sender;
+            view.not_placed = word.as_deref();
+            match decide(&view) {
+                Decision::Record(events) => state = events.iter().fold(state.clone(), State::then),
+                Decision::Rest(standing) => {
+                    prop_assert!(!standing.message.is_empty());
+                    let status = project_order(&state, &standing, 1, &PhoneNumberOrderStatus::default(), at(NOW));
+                    let again = project_order(&state, &standing, 1, &status, at(NOW + 60));
+                    prop_assert_eq!(status, again, "the projection must be stable");
+                    return Ok(());
+                }
+                _ => return Ok(()),
+            }
+        }
+        prop_assert!(false, "it goes round in circles: {state:?}");
+    }
+}

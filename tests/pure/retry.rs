@@ -1,0 +1,11 @@
+use std::time::Duration;
+
+use tenios_operator::lifecycle::Pace;
+
+#[test]
+fn the_back_off_doubles_up_to_its_maximum() {
+    let pace = Pace::default();
+    let seconds: Vec<u64> = (1..=8).map(|n| pace.retry(n).as_secs()).collect();
+    assert_eq!(seconds, [5, 10, 20, 40, 80, 160, 300, 300]);
+    assert_eq!(pace.retry(u32::MAX), Duration::from_secs(300));
+}
