@@ -11,6 +11,6 @@ pub mod ledger;
 pub mod lifecycle;
 pub mod push;
 pub mod server;
-// pub mod simulator;
+pub mod simulator;
 pub mod telemetry;
 pub mod tenios;

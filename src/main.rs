@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 use options::{Command, Options, SimulateOptions};
+use tenios_operator::server::Tls;
+use tenios_operator::simulator::{self, Simulator};
 
 /// A wrong configuration.
 const WRONG_CONFIGURATION: u8 = 2;
@@ -83,6 +85,31 @@ fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Fai
     runtime.block_on(work)
 }
 
-async fn run_simulator(_: SimulateOptions) -> Result<(), Failure> {
+async fn run_simulator(options: SimulateOptions) -> Result<(), Failure> {
+    let tls = match (&options.tls_cert_file, &options.tls_key_file) {
+        (Some(cert), Some(key)) => Some(
+            Tls::from_files(cert, key)
+                .map_err(|e| Failure::Configuration(format!("--tls-cert-file: {e}")))?,
+        ),
+        _ => None,
+    };
+    let simulator = Simulator::start(
+        options.listen,
+        simulator::Options {
+            approve_after: options.approve_after,
+            assign_after: options.assign_after,
+            journal: options.journal,
+            // As with a demo of the operator without TLS.
+            plain_push: tls.is_none(),
+            tls,
+            push_ca_file: options.push_ca_file,
+            ..simulator::Options::new(options.access_key)
+        },
+    )
+    .await
+    .map_err(|e| Failure::Runtime(format!("--listen: {e}")))?;
+    eprintln!("TENIOS simulator on {}", simulator.url());
+    operate::terminated().await;
+    simulator.stop().await;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `tenios-operator run`: puts the parts together, and takes them down in order.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     telemetry::init(options.log_format, &options.log).map_err(|e| flag("--log", e))?;
     let tenios = provider(&options)?;
     let keys = match &options.push_key_file {
+        // A Secret that is mounted if it is there, and needed only with a base URL.
+        Some(path) if options.push_base_url.is_none() && !path.exists() => None,
         Some(path) => Some(PushKeys::from_file(path).map_err(|e| flag("--push-key-file", e))?),
         None => None,
     };
@@ -223,7 +226,7 @@ fn report_lost(lost: &[(Key, Event)], termination_log: &Path) {
         };
         tracing::error!(kind = key.kind.as_str(), namespace = key.namespace, name = key.name, %attempt,
             "{what}, and the ledger could not be written: record it with spec.adopt or the not-placed annotation");
-        message.push_str(&format!("{key} attempt {attempt}: {what}\n"));
+        let _ = writeln!(message, "{key} attempt {attempt}: {what}");
     }
     if !message.is_empty()
         && let Err(error) = std::fs::write(termination_log, &message)

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Resource", json_path = ".spec.name", type_ = "string"),
     printcolumn(name = "Revision", json_path = ".spec.revision", type_ = "integer"),
     printcolumn(name = "Age", json_path = ".metadata.creationTimestamp", type_ = "date"),
-    validation = Rule::new("self.spec.kind == oldSelf.spec.kind && self.spec.namespace == oldSelf.spec.namespace && self.spec.name == oldSelf.spec.name && self.spec.revision > oldSelf.spec.revision")
+    validation = Rule::new("self.spec.kind == oldSelf.spec.kind && self.spec.__namespace__ == oldSelf.spec.__namespace__ && self.spec.name == oldSelf.spec.name && self.spec.revision > oldSelf.spec.revision")
         .message("an entry belongs to one resource for ever, and its revision only grows")
 )]
 #[serde(rename_all = "camelCase")]
@@ -35,7 +35,7 @@ pub struct LedgerEntrySpec {
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// Number of appends so far.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), extend("format" = "int64"))]
     pub revision: u64,
     /// What older events fold into.
     #[schemars(extend("type" = "object", "x-kubernetes-preserve-unknown-fields" = true), with = "serde_json::Value")]

@@ -33,7 +33,7 @@ use super::{Condition, PhoneNumber, ResourceRef, SecretKeyRef};
     printcolumn(name = "Verification", json_path = ".status.verificationId", type_ = "string", priority = 1),
     printcolumn(name = "Link", json_path = ".status.linkTo", type_ = "string", priority = 1),
     printcolumn(name = "Message", json_path = ".status.conditions[?(@.type==\"Ready\")].message", type_ = "string", priority = 1),
-    validation = Rule::new("!(oldSelf.?status.?state.orValue('') in ['Ordering', 'AwaitingNumber', 'Assigned', 'OutcomeUnknown']) || (self.spec.numberType == oldSelf.spec.numberType && self.spec.?verificationRef == oldSelf.spec.?verificationRef && self.spec.?verificationId == oldSelf.spec.?verificationId && self.spec.?linkTo == oldSelf.spec.?linkTo)")
+    validation = Rule::new("!(oldSelf.?status.?state.orValue('') in ['Ordering', 'AwaitingNumber', 'Assigned', 'OutcomeUnknown']) || (self.spec.numberType == oldSelf.spec.numberType && has(self.spec.verificationRef) == has(oldSelf.spec.verificationRef) && (!has(self.spec.verificationRef) || !has(oldSelf.spec.verificationRef) || self.spec.verificationRef == oldSelf.spec.verificationRef) && has(self.spec.verificationId) == has(oldSelf.spec.verificationId) && (!has(self.spec.verificationId) || !has(oldSelf.spec.verificationId) || self.spec.verificationId == oldSelf.spec.verificationId) && has(self.spec.linkTo) == has(oldSelf.spec.linkTo) && (!has(self.spec.linkTo) || !has(oldSelf.spec.linkTo) || self.spec.linkTo == oldSelf.spec.linkTo))")
         .message("verificationRef, verificationId, numberType and linkTo are frozen while the order is open or placed; for another number create another PhoneNumberOrder")
 )]
 #[serde(rename_all = "camelCase")]

@@ -46,7 +46,8 @@ struct Push {
     phonenumber: String,
     #[serde(deserialize_with = "text_or_number")]
     order_id: String,
-    push_secret: String,
+    #[serde(rename = "push_secret")]
+    secret: String,
 }
 
 /// What the sender learns.
@@ -90,7 +91,7 @@ impl Receiver {
         let signed = path.find(PREFIX).map_or(path.as_str(), |at| &path[at..]);
         let push = serde_json::from_slice::<Push>(&body).ok();
         // Checked whether or not the rest makes sense, so that all refusals take about the same time.
-        let secret = push.as_ref().map_or(&b""[..], |p| p.push_secret.as_bytes());
+        let secret = push.as_ref().map_or(&b""[..], |p| p.secret.as_bytes());
         let genuine = self.keys.verify(signed, secret);
         let (Some(push), true, true) = (push, genuine, method_fits) else {
             return (Answer::NotFound, "unauthenticated");

@@ -24,7 +24,7 @@ pub(super) async fn run<H, F>(
     handler: H,
     shutdown: CancellationToken,
 ) where
-    H: Fn(http::Request<RequestBody>) -> F + Clone + Unpin + Send + Sync + 'static,
+    H: Fn(http::Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
     F: Future + Send + 'static,
     F::Output: Into<Reply>,
 {

@@ -30,8 +30,8 @@ const REQUESTS: usize = 100;
 const KEPT_FOR: Duration = Duration::from_secs(300);
 /// hyper takes no smaller buffer, and the larger ones are only allocated when needed.
 const BUFFER: usize = 64 * 1024;
-/// After an answer to a body that was not read to its end, this much of it is thrown away: closing with
-/// unread bytes resets the connection, and the client may lose the answer.
+/// After the last answer, this much of what still comes is thrown away until the client closes: closing
+/// with unread bytes resets the connection, and the client may lose the answer.
 const LINGER_BYTES: u64 = 1024 * 1024;
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -52,7 +52,7 @@ struct Conversation {
 
 pub(super) async fn serve<H, F>(stream: TcpStream, seat: Seat, terms: Terms, handler: H)
 where
-    H: Fn(Request<RequestBody>) -> F + Clone + Unpin + Send + Sync + 'static,
+    H: Fn(Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
     F: Future + Send + 'static,
     F::Output: Into<Reply>,
 {
@@ -79,13 +79,14 @@ where
 async fn converse<I, H, F>(io: I, conversation: Conversation, draining: &CancellationToken, handler: H)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    H: Fn(Request<RequestBody>) -> F + Clone + Unpin + Send + Sync + 'static,
+    H: Fn(Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
     F: Future + Send + 'static,
     F::Output: Into<Reply>,
 {
     let limits = conversation.limits;
     let conversation = Arc::new(conversation);
     let seat = conversation.seat.clone();
+    let handler = Arc::new(handler);
     let service = service_fn(move |request| {
         Box::pin(answer(conversation.clone(), handler.clone(), request))
             as Pin<Box<dyn Future<Output = _> + Send>>
@@ -125,7 +126,7 @@ async fn leave(draining: &CancellationToken, age: Duration) {
 async fn close<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, seat: &Seat) {
     seat.set(Stage::Head);
     let farewell = async {
-        if io.shutdown().await.is_ok() && seat.left_unread() {
+        if io.shutdown().await.is_ok() {
             let _ = tokio::io::copy(&mut io.take(LINGER_BYTES), &mut tokio::io::sink()).await;
         }
     };
@@ -134,7 +135,7 @@ async fn close<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, seat: &Seat) {
 
 async fn answer<H, F>(
     conversation: Arc<Conversation>,
-    handler: H,
+    handler: Arc<H>,
     request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Ended>
 where

@@ -120,7 +120,7 @@ impl Server {
     /// request may take) and returns.
     pub async fn run<H, F>(self, handler: H, shutdown: CancellationToken)
     where
-        H: Fn(http::Request<RequestBody>) -> F + Clone + Unpin + Send + Sync + 'static,
+        H: Fn(http::Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
         F: Future + Send + 'static,
         F::Output: Into<Reply>,
     {

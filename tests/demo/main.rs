@@ -35,7 +35,7 @@ async fn main() -> ExitCode {
     match &outcome {
         Ok(()) => println!("\nDone in {:.0} s.", began.elapsed().as_secs_f64()),
         Err(failure) => {
-            eprintln!("\ndemo: {failure}\n\nthe operator's log ends:\n{}", demo.operator.log_tail())
+            eprintln!("\ndemo: {failure}\n\nthe operator's log ends:\n{}", demo.operator.log_tail());
         }
     }
     if std::env::var_os("KEEP").is_some_and(|keep| !keep.is_empty() && keep != "0") {
@@ -101,7 +101,7 @@ impl Demo {
         kubectl_as_typed(&self.kubectl, &["apply", "-f", "deploy/samples/"]).await?;
 
         say("Watching");
-        let mut progress = Progress::new(self.control_plane.client().await, NAMESPACE);
+        let mut progress = Progress::new(&self.control_plane.client().await, NAMESPACE);
         let verification = |all: &Snapshot| all.field("cologne-office", "state") == Some("AwaitingApproval");
         let seen = self.until(&mut progress, "the verification's id", verification).await?;
         let id = seen.field("cologne-office", "verificationId").ok_or("a verification without an id")?;
@@ -111,7 +111,10 @@ impl Demo {
             ["main-line", "branch-line"].iter().all(|order| all.field(order, "phoneNumber").is_some())
         };
         self.until(&mut progress, "both numbers", numbers).await?;
-        self.until(&mut progress, "everything to be ready", Snapshot::all_ready).await?;
+        let seen = self.until(&mut progress, "everything to be ready", Snapshot::all_ready).await?;
+        if seen.field("main-line", "phoneNumber") == seen.field("branch-line", "phoneNumber") {
+            return Err("both orders show the same number".into());
+        }
 
         println!();
         kubectl_as_typed(&self.kubectl, &["get", "pver,pno", "-n", NAMESPACE]).await?;
@@ -125,12 +128,9 @@ impl Demo {
         if !(200..300).contains(&answer.status) {
             return Err(format!("the simulator answered {} to {path}: {}", answer.status, answer.body).into());
         }
-        let patch = r#"{"spec":{"approval":"Approved"}}"#;
-        kubectl_as_typed(
-            &self.kubectl,
-            &["patch", "pver", "cologne-office", "-n", NAMESPACE, "--type=merge", "-p", patch],
-        )
-        .await
+        let approved = r#"{"spec":{"approval":"Approved"}}"#;
+        let arguments = ["patch", "pver", "cologne-office", "-n", NAMESPACE, "--type=merge", "-p", approved];
+        kubectl_as_typed(&self.kubectl, &arguments).await
     }
 
     async fn until(

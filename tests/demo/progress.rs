@@ -21,7 +21,7 @@ pub(crate) struct Snapshot(BTreeMap<String, Value>);
 
 impl Progress {
     /// Of both kinds in a namespace, read like any user reads them.
-    pub(crate) fn new(client: Client, namespace: &str) -> Self {
+    pub(crate) fn new(client: &Client, namespace: &str) -> Self {
         let api = |kind: &str| {
             let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tenios.dev", "v1alpha1", kind));
             Api::namespaced_with(client.clone(), namespace, &resource)

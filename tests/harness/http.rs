@@ -27,14 +27,14 @@ pub async fn post(port: u16, path: &str, json: &str) -> Result<Answer> {
 
 async fn request(port: u16, method: &str, path: &str, body: &str) -> Result<Answer> {
     // HTTP/1.0: no chunks in the answer, and its end is the connection's end.
-    let head = format!(
-        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
     let exchange = async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        stream.write_all(head.as_bytes()).await?;
-        stream.write_all(body.as_bytes()).await?;
+        stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await?;
         parse(&answer).ok_or_else(|| Error::other("not an HTTP answer"))

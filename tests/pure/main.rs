@@ -1,5 +1,7 @@
 //! What needs neither a socket nor a cluster: the fold, the decisions, the back-off, the CRDs.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod crds;
 mod fold;
 mod lifecycle;

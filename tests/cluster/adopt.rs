@@ -1,0 +1,54 @@
+use serde_json::json;
+use tenios_operator::api::Reason;
+use tenios_operator::api::order::OrderState;
+use tenios_operator::api::verification::VerificationState;
+
+use crate::world::{ORDER, VERIFICATION, World, message};
+
+#[tokio::test]
+async fn p13_p15_adopted_ids_send_nothing() {
+    let w = World::new("adopt").await;
+    w.verification("v", json!({"approval": "Approved", "adopt": {"verificationId": "705d5302"}})).await;
+    w.order(
+        "o",
+        json!({"verificationRef": {"name": "v"}, "adopt": {"orderId": "42", "phoneNumber": "+492211"}}),
+    )
+    .await;
+    let verification = w.verification_at("v", VerificationState::Approved).await.status.unwrap();
+    assert_eq!(verification.verification_id.as_deref(), Some("705d5302"));
+    let order = w.order_at("o", OrderState::Assigned).await.status.unwrap();
+    assert_eq!((order.order_id.as_deref(), order.phone_number.as_deref()), (Some("42"), Some("+492211")));
+    w.no_more_requests(ORDER, 0).await;
+    assert_eq!(w.requests(VERIFICATION), 0);
+}
+
+#[tokio::test]
+async fn p15_an_order_id_or_number_has_one_owner_and_the_second_claim_is_named() {
+    let w = World::new("claims").await;
+    w.order("first", json!({"verificationId": "v", "adopt": {"orderId": "42", "phoneNumber": "+492211"}}))
+        .await;
+    w.order_at("first", OrderState::Assigned).await;
+    w.order("same-id", json!({"verificationId": "v", "adopt": {"orderId": "42"}})).await;
+    w.order("same-number", json!({"verificationId": "v", "adopt": {"phoneNumber": "+492211"}})).await;
+    for (name, value) in [("same-id", "42"), ("same-number", "+492211")] {
+        let text = message(&w.order_at(name, OrderState::Conflict).await);
+        assert!(text.contains(value) && text.contains("PhoneNumberOrder first"), "{text}");
+    }
+    w.delete_order("first").await;
+    let status = w.order_because("same-id", Reason::Conflict).await.status.unwrap();
+    assert_eq!(status.order_id, None, "deleting a resource does not free what it owns");
+    assert_eq!(w.requests(ORDER), 0);
+}
+
+#[tokio::test]
+async fn p15_what_was_placed_is_not_replaced_by_adoption() {
+    let w = World::new("adopt-other").await;
+    w.plain_order("o").await;
+    w.order_at("o", OrderState::Assigned).await;
+    w.patch_order("o", json!({"spec": {"adopt": {"orderId": "42"}}})).await.unwrap();
+    let text = message(&w.order_at("o", OrderState::Conflict).await);
+    assert!(text.contains("42") && text.contains("300000"), "{text}");
+    w.patch_order("o", json!({"spec": {"adopt": null}})).await.unwrap();
+    w.order_at("o", OrderState::Assigned).await;
+    assert_eq!(w.requests(ORDER), 1);
+}

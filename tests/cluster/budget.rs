@@ -1,0 +1,50 @@
+use serde_json::json;
+use tenios_operator::api::Reason;
+use tenios_operator::api::order::OrderState;
+
+use crate::harness::wait;
+use crate::world::{ORDER, PATIENCE, World, message};
+
+#[tokio::test]
+async fn p14_of_five_orders_a_budget_of_three_lets_three_through() {
+    let w = World::with("budget", |o| o.args(["--order-budget-per-namespace=3/24h"])).await;
+    let id = w.approved_document();
+    for n in 0..5 {
+        w.order(&format!("o{n}"), json!({"verificationId": id})).await;
+    }
+    wait::until("three orders", PATIENCE, async || (w.requests(ORDER) == 3).then_some(())).await;
+    w.no_more_requests(ORDER, 3).await;
+    let mut exceeded = 0;
+    for n in 0..5 {
+        let order = w
+            .order_where(&format!("o{n}"), "an end", |o| {
+                let state = o.status.as_ref().and_then(|s| s.state);
+                matches!(state, Some(OrderState::Assigned | OrderState::Waiting))
+            })
+            .await;
+        let reason = crate::world::ready(&order.status.as_ref().unwrap().conditions).unwrap().reason;
+        if reason == Reason::BudgetExceeded {
+            exceeded += 1;
+            let text = message(&order);
+            let from: jiff::Timestamp = text.rsplit("from ").next().unwrap().parse().unwrap();
+            let hours = from.duration_since(jiff::Timestamp::now()).as_hours();
+            assert!((22..=24).contains(&hours), "{text}");
+        }
+    }
+    assert_eq!(exceeded, 2);
+}
+
+#[tokio::test]
+async fn p14_a_spent_budget_goes_on_by_itself_and_survives_a_restart() {
+    let w = World::with("budget-window", |o| o.args(["--order-budget=1/4s"])).await;
+    let id = w.approved_document();
+    w.order("a", json!({"verificationId": id})).await;
+    w.order_at("a", OrderState::Assigned).await;
+    w.operator.kill().await;
+    w.operator.restart().await;
+    w.order("b", json!({"verificationId": id})).await;
+    w.order_because("b", Reason::BudgetExceeded).await;
+    assert_eq!(w.requests(ORDER), 1);
+    w.order_at("b", OrderState::Assigned).await;
+    assert_eq!(w.requests(ORDER), 2);
+}

@@ -1,0 +1,94 @@
+//! What it costs the apiserver, counted in its audit log under the operator's own user.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tenios_operator::api::order::OrderState;
+use tenios_operator::api::verification::VerificationState;
+use tenios_operator::simulator::PushTime;
+
+use crate::harness::wait;
+use crate::world::{SILENCE, World};
+
+const WRITES: [&str; 3] = ["create", "update", "patch"];
+
+#[tokio::test]
+async fn an_order_takes_five_writes_and_a_verification_three() {
+    let w = World::new("cost").await;
+    let user = w.scenario.operator_identity().user();
+    let plane = w.scenario.control_plane.clone();
+    let lease_and_events = |r: &crate::harness::Request| r.resource == "leases" || r.resource == "events";
+
+    let mark = plane.audit().mark();
+    w.verification("v", json!({"approval": "Approved"})).await;
+    w.verification_at("v", VerificationState::Approved).await;
+    let made = plane.requests_since(mark).await.by(&user);
+    let writes = made.with_verb(&WRITES).only(|r| !lease_and_events(r));
+    println!("a verification costs {} writes:\n{writes}", writes.len());
+    assert!(writes.len() <= 3, "{writes}");
+
+    let mark = plane.audit().mark();
+    w.order("o", json!({"verificationRef": {"name": "v"}})).await;
+    w.order_at("o", OrderState::Assigned).await;
+    let made = plane.requests_since(mark).await.by(&user);
+    println!("an order costs:\n{made}");
+    let events = made.clone().of("events").len();
+    let writes = made.with_verb(&WRITES).only(|r| !lease_and_events(r));
+    assert!(writes.len() <= 5, "{writes}");
+    assert!(events <= 3, "{events} events");
+}
+
+#[tokio::test]
+async fn a_resource_that_is_done_costs_nothing_more() {
+    let w = World::new("idle").await;
+    let user = w.scenario.operator_identity().user();
+    let plane = w.scenario.control_plane.clone();
+    w.verification("v", json!({"approval": "Approved"})).await;
+    for n in 0..5 {
+        w.order(&format!("o{n}"), json!({"verificationRef": {"name": "v"}})).await;
+    }
+    for n in 0..5 {
+        w.order_at(&format!("o{n}"), OrderState::Assigned).await;
+    }
+    let others =
+        |r: &crate::harness::Request| r.resource != "leases" && !matches!(r.verb.as_str(), "list" | "watch");
+    w.operator.terminate();
+    w.operator.exit_status(Duration::from_secs(20)).await;
+    let mark = plane.audit().mark();
+    w.operator.restart().await;
+    wait::holds_for("silence", SILENCE, async || w.operator.is_ready().await, |ready| *ready).await;
+    let made = plane.requests_since(mark).await.by(&user);
+    println!("a restart with 6 resources that are done costs:\n{made}");
+    let beyond = made.only(others);
+    assert!(beyond.is_empty(), "{beyond}");
+}
+
+/// Printed, not asserted: the machine is noisy.
+#[tokio::test]
+async fn the_time_from_the_answer_to_the_status_is_printed() {
+    let w = World::with("latency", |o| {
+        o.args(["--order-budget-per-namespace=1000/24h", "--order-budget=1000/24h"])
+    })
+    .await;
+    w.simulator.set(|s| s.push.when = PushTime::Never);
+    let id = w.approved_document();
+    let mut took = Vec::new();
+    for n in 0..20 {
+        let name = format!("o{n}");
+        let mark = w.scenario.control_plane.audit().mark();
+        w.order(&name, json!({"verificationId": id})).await;
+        w.order_at(&name, OrderState::AwaitingNumber).await;
+        let user = w.scenario.operator_identity().user();
+        let made = w.scenario.control_plane.requests_since(mark).await.by(&user);
+        let status = made.of("phonenumberorders/status").only(|r| r.name == name);
+        let shown: jiff::Timestamp = status.0[0].completed.parse().unwrap();
+        let entry = w.simulator.journal().last().unwrap().clone();
+        took.push(shown.duration_since(entry.time).as_micros());
+    }
+    took.sort_unstable();
+    println!(
+        "from the request's arrival at the provider to the status that shows its answer: p50 {} us, max {} us",
+        took[10], took[19]
+    );
+    println!("resident memory of this build of the operator: {} KiB", w.operator.resident_kib().unwrap_or(0));
+}

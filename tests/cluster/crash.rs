@@ -1,0 +1,164 @@
+//! Ends of the process, and two of them.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tenios_operator::api::Reason;
+use tenios_operator::api::order::OrderState;
+use tenios_operator::simulator::{Action, Fault, PushTime};
+
+use crate::harness::{ControlPlane, OperatorOptions, Scenario, wait};
+use crate::world::{KEY, ORDER, PATIENCE, World, message};
+
+fn delay(ms: u64) -> Action {
+    serde_json::from_value(json!({"delay": {"ms": ms}})).unwrap()
+}
+
+#[tokio::test]
+async fn p01_p02_killed_while_the_request_is_in_flight_it_never_sends_another() {
+    let w = World::new("killed").await;
+    w.simulator.set(|s| s.push.when = PushTime::Never);
+    w.faults(ORDER, delay(1500));
+    w.plain_order("o").await;
+    wait::until("the request", PATIENCE, async || (w.requests(ORDER) == 1).then_some(())).await;
+    let intents = serde_json::to_string(&w.ledger().await[0].spec).unwrap();
+    assert!(intents.contains("Intended"), "the intent is stored before the request leaves: {intents}");
+    w.operator.kill().await;
+    w.operator.restart().await;
+    let order = w.order_because("o", Reason::Ordering).await;
+    assert!(message(&order).contains("may still be sending"), "{}", message(&order));
+    w.order_at("o", OrderState::OutcomeUnknown).await;
+    w.no_more_requests(ORDER, 1).await;
+}
+
+#[tokio::test]
+async fn p11_sigterm_finishes_and_records_the_request_in_flight() {
+    let w = World::new("drain").await;
+    w.simulator.set(|s| s.push.when = PushTime::Never);
+    w.faults(ORDER, delay(1500));
+    w.plain_order("o").await;
+    w.order_at("o", OrderState::Ordering).await;
+    w.operator.terminate();
+    let status = w.operator.exit_status(PATIENCE).await;
+    assert!(status.success(), "{status}: {}", w.operator.log_tail());
+    let entry = serde_json::to_string(&w.ledger().await[0].spec).unwrap();
+    assert!(entry.contains("300000"), "{entry}");
+    w.operator.restart().await;
+    let status = w.order_at("o", OrderState::AwaitingNumber).await.status.unwrap();
+    assert_eq!(status.order_id.as_deref(), Some("300000"));
+    w.no_more_requests(ORDER, 1).await;
+}
+
+#[tokio::test]
+async fn an_edit_while_the_request_is_in_flight_is_rejected() {
+    let w = World::new("edit-in-flight").await;
+    w.faults(ORDER, delay(1500));
+    w.plain_order("o").await;
+    w.order_at("o", OrderState::Ordering).await;
+    let error = w.patch_order("o", json!({"spec": {"verificationId": "other"}})).await.unwrap_err();
+    assert!(error.to_string().contains("frozen"), "{error}");
+    w.order_at("o", OrderState::Assigned).await;
+    let error = w.patch_order("o", json!({"spec": {"verificationId": "other"}})).await.unwrap_err();
+    assert!(error.to_string().contains("frozen"), "{error}");
+}
+
+#[tokio::test]
+async fn a_resource_deleted_while_its_request_is_in_flight_shows_the_id_when_it_is_back() {
+    let w = World::new("delete-in-flight").await;
+    w.faults(ORDER, delay(800));
+    let id = w.approved_document();
+    w.order("o", json!({"verificationId": id})).await;
+    wait::until("the request", PATIENCE, async || (w.requests(ORDER) == 1).then_some(())).await;
+    w.delete_order("o").await;
+    w.order("o", json!({"verificationId": id})).await;
+    w.order_at("o", OrderState::Assigned).await;
+    w.no_more_requests(ORDER, 1).await;
+}
+
+#[tokio::test]
+async fn p06_two_replicas_without_an_election_place_each_order_once() {
+    let w = World::with("two", |o| o.args(["--leader-election=false"])).await;
+    let options = OperatorOptions::new(w.simulator.url()).args(["--leader-election=false"]);
+    let second = w.scenario.operator(options).await;
+    let id = w.approved_document();
+    for n in 0..15 {
+        w.order(&format!("o{n}"), json!({"verificationId": id})).await;
+    }
+    for n in 0..15 {
+        w.order_at(&format!("o{n}"), OrderState::Assigned).await;
+    }
+    w.no_more_requests(ORDER, 15).await;
+    drop(second);
+}
+
+#[tokio::test]
+async fn p06_the_replica_that_does_not_lead_takes_pushes() {
+    let w = World::new("standby").await;
+    let standby = w.scenario.operator(OperatorOptions::new(w.simulator.url())).await;
+    w.simulator.set(|s| s.push.when = PushTime::Never);
+    w.plain_order("o").await;
+    w.order_at("o", OrderState::AwaitingNumber).await;
+    let url = w.simulator.orders()[0].push_url.clone().unwrap();
+    let there = url.replace(&w.operator.push_port.to_string(), &standby.push_port.to_string());
+    let answer = w.push(json!({"url": there})).await;
+    assert_eq!(answer.status, Some(200));
+    w.order_at("o", OrderState::Assigned).await;
+}
+
+#[tokio::test]
+async fn p06_the_lease_moves_when_its_holder_ends() {
+    let w = World::new("lease").await;
+    let standby = w.scenario.operator(OperatorOptions::new(w.simulator.url())).await;
+    assert!(!standby.metrics().await.contains("tenios_leader 1"));
+    w.operator.terminate();
+    w.operator.exit_status(PATIENCE).await;
+    wait::until("the standby to lead", PATIENCE, async || {
+        standby.metrics().await.contains("tenios_leader 1").then_some(())
+    })
+    .await;
+    w.plain_order("o").await;
+    w.order_where("o", "placed by the standby", |o| o.status.as_ref().is_some_and(|s| s.order_id.is_some()))
+        .await;
+    assert_eq!(w.requests(ORDER), 1);
+}
+
+/// The answer arrives while the apiserver is away. It needs a control plane of its own to harm.
+#[tokio::test]
+async fn p09_p10_an_order_id_survives_an_apiserver_outage_or_is_left_where_people_look() {
+    let plane = std::sync::Arc::new(ControlPlane::start().await.unwrap());
+    let simulator = crate::world::simulator().await;
+    simulator.set(|s| s.push.when = PushTime::Never);
+    let scenario = Scenario::on(plane.clone(), "outage").await;
+    let termination_log = plane.directory().join("termination-log");
+    let options = OperatorOptions::new(simulator.url())
+        .args(["--drain-timeout=2s".to_owned(), format!("--termination-log={}", termination_log.display())]);
+    let operator = scenario.operator(options).await;
+    let w = World { scenario, simulator, operator };
+    w.simulator.fault(Fault::once(ORDER, delay(700)).times(0));
+    w.plain_order("survives").await;
+    wait::until("the request", PATIENCE, async || (w.requests(ORDER) == 1).then_some(())).await;
+    plane.apiserver.kill().await;
+    wait::until("the answer that can't be recorded", PATIENCE, async || {
+        w.operator.log().contains("can't be recorded yet").then_some(())
+    })
+    .await;
+    plane.apiserver.start().unwrap();
+    plane.wait_ready().await;
+    let order = w.order_at("survives", OrderState::AwaitingNumber).await;
+    assert_eq!(order.status.unwrap().order_id.as_deref(), Some("300000"));
+
+    w.plain_order("lost").await;
+    wait::until("the request", PATIENCE, async || (w.requests(ORDER) == 2).then_some(())).await;
+    plane.apiserver.kill().await;
+    w.operator.terminate();
+    w.operator.exit_status(Duration::from_secs(30)).await;
+    let left = std::fs::read_to_string(&termination_log).unwrap();
+    assert!(left.contains("300001") && left.contains(&format!("{}/lost", w.scenario.namespace)), "{left}");
+    assert!(w.operator.log().contains("300001"));
+    assert!(!w.operator.log().contains(KEY));
+    plane.apiserver.start().unwrap();
+    plane.wait_ready().await;
+    w.operator.restart().await;
+    w.order_because("lost", Reason::OutcomeUnknown).await;
+    w.no_more_requests(ORDER, 2).await;
+}

@@ -1,0 +1,22 @@
+//! The operator as a process, under the rules that `deploy/base` ships, on a real control plane, against
+//! the simulator over real sockets. The simulator's journal is the judge of what was sent.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod adopt;
+mod budget;
+mod cost;
+mod crash;
+mod happy;
+mod harness_checks;
+mod input;
+mod install;
+mod outcome;
+mod poison;
+mod push;
+mod retain;
+mod secrecy;
+mod world;

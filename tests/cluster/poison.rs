@@ -1,0 +1,69 @@
+//! Promise 23: one bad resource harms only itself.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+use tenios_operator::api::order::OrderState;
+
+use crate::harness::{ControlPlane, OperatorOptions, Scenario, wait};
+use crate::world::{ORDER, PATIENCE, World};
+
+/// It loosens the CRD, so it needs a control plane of its own.
+#[tokio::test]
+async fn p23_what_todays_types_can_not_read_is_reported_on_it_and_all_others_go_on() {
+    let plane = std::sync::Arc::new(ControlPlane::start().await.unwrap());
+    let simulator = crate::world::simulator().await;
+    let scenario = Scenario::on(plane.clone(), "poison").await;
+    let crds: Api<CustomResourceDefinition> = Api::all(scenario.client());
+    let strict = crds.get("phonenumberorders.tenios.dev").await.unwrap();
+    loosen(&crds).await;
+    let resource = ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk("tenios.dev", "v1alpha1", "PhoneNumberOrder"),
+        "phonenumberorders",
+    );
+    let api: Api<DynamicObject> = Api::namespaced_with(scenario.client(), &scenario.namespace, &resource);
+    let poisons = [
+        ("number-as-id", json!({"verificationId": 7})),
+        ("list-as-spec", json!([1, 2, 3])),
+        ("no-spec", Value::Null),
+        ("bad-number", json!({"verificationId": "v", "linkTo": {"phoneNumber": "call me"}})),
+        ("unknown-policy", json!({"verificationId": "v", "deletionPolicy": "Explode"})),
+        ("large", json!({"verificationId": ["x".repeat(700_000)]})),
+    ];
+    for (name, spec) in &poisons {
+        let object = json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": name}, "spec": spec});
+        let object: DynamicObject = serde_json::from_value(object).unwrap();
+        wait::until("the loosened schema to be served", PATIENCE, async || {
+            api.create(&PostParams::default(), &object).await.ok()
+        })
+        .await;
+    }
+    let operator = scenario.operator(OperatorOptions::new(simulator.url())).await;
+    let w = World { scenario, simulator, operator };
+    w.plain_order("good").await;
+    w.order_at("good", OrderState::Assigned).await;
+    for (name, _) in &poisons {
+        let seen = wait::until_seen(
+            &format!("a report on {name}\n{}", w.operator.log_tail()),
+            PATIENCE,
+            async || api.get(name).await.unwrap().data["status"]["conditions"][0].clone(),
+            |condition| condition["reason"] == "InvalidSpec",
+        )
+        .await;
+        assert!(seen["message"].as_str().unwrap().contains("can't read"), "{seen}");
+    }
+    let strict = json!({"spec": {"versions": strict.spec.versions}});
+    crds.patch("phonenumberorders.tenios.dev", &PatchParams::default(), &Patch::Merge(strict)).await.unwrap();
+    w.no_more_requests(ORDER, 1).await;
+}
+
+async fn loosen(crds: &Api<CustomResourceDefinition>) {
+    let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let mut crd = crds.get("phonenumberorders.tenios.dev").await.unwrap();
+    let version = &mut crd.spec.versions[0];
+    version.selectable_fields = None;
+    version.schema.as_mut().unwrap().open_api_v3_schema = serde_json::from_value(anything).unwrap();
+    let patch = json!({"spec": {"versions": crd.spec.versions}});
+    crds.patch("phonenumberorders.tenios.dev", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+}

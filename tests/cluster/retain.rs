@@ -1,0 +1,118 @@
+//! What deployment tools, people and accidents do to resources.
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use serde_json::json;
+use tenios_operator::api::order::OrderState;
+use tenios_operator::api::verification::VerificationState;
+use tenios_operator::api::{LedgerEntry, PhoneNumberOrder, PhoneVerification, Reason};
+
+use crate::harness::wait;
+use crate::world::{ORDER, PATIENCE, VERIFICATION, World, message};
+
+#[tokio::test]
+async fn p12_a_wiped_status_comes_back_without_a_request() {
+    let w = World::new("wiped").await;
+    w.plain_order("o").await;
+    let before = w.order_at("o", OrderState::Assigned).await.status.unwrap();
+    let api: Api<PhoneNumberOrder> = w.scenario.api();
+    let wipe = Patch::Merge(json!({"status": null}));
+    api.patch_status("o", &PatchParams::default(), &wipe).await.unwrap();
+    let after = w.order_at("o", OrderState::Assigned).await.status.unwrap();
+    assert_eq!((after.order_id, after.phone_number), (before.order_id, before.phone_number));
+    w.no_more_requests(ORDER, 1).await;
+}
+
+#[tokio::test]
+async fn p12_deleted_and_re_created_it_shows_the_first_ones_ids_and_number() {
+    let w = World::new("re-created").await;
+    let id = w.approved().await;
+    w.order("o", json!({"verificationRef": {"name": "v"}})).await;
+    let before = w.order_at("o", OrderState::Assigned).await.status.unwrap();
+    w.delete_order("o").await;
+    let api: Api<PhoneVerification> = w.scenario.api();
+    api.delete("v", &DeleteParams::default()).await.unwrap();
+    wait::until("it to be gone", PATIENCE, async || api.get_opt("v").await.unwrap().is_none().then_some(()))
+        .await;
+    w.order("o", json!({"verificationRef": {"name": "v"}})).await;
+    w.verification("v", json!({"approval": "Approved"})).await;
+    let after = w.order_at("o", OrderState::Assigned).await.status.unwrap();
+    assert_eq!((after.order_id, after.phone_number), (before.order_id, before.phone_number));
+    let verification = w.verification_at("v", VerificationState::Approved).await.status.unwrap();
+    assert_eq!(verification.verification_id, Some(id));
+    w.no_more_requests(ORDER, 1).await;
+    assert_eq!(w.requests(VERIFICATION), 1);
+}
+
+#[tokio::test]
+async fn p12_re_created_with_other_ordering_fields_it_is_a_conflict_until_they_are_set_back() {
+    let w = World::new("re-created-other").await;
+    let id = w.approved_document();
+    w.order("o", json!({"verificationId": id})).await;
+    w.order_at("o", OrderState::Assigned).await;
+    w.delete_order("o").await;
+    w.order("o", json!({"verificationId": "another"})).await;
+    let text = message(&w.order_at("o", OrderState::Conflict).await);
+    assert!(text.contains(&id) && text.contains("another"), "{text}");
+    w.patch_order("o", json!({"spec": {"verificationId": id}})).await.unwrap();
+    w.order_at("o", OrderState::Assigned).await;
+    w.no_more_requests(ORDER, 1).await;
+}
+
+#[tokio::test]
+async fn p12_a_namespace_deleted_and_re_created_orders_nothing_again() {
+    let w = World::new("namespace").await;
+    let id = w.approved_document();
+    w.order("o", json!({"verificationId": id})).await;
+    let before = w.order_at("o", OrderState::Assigned).await.status.unwrap();
+    let namespaces: Api<Namespace> = Api::all(w.scenario.client());
+    namespaces.delete(&w.scenario.namespace, &DeleteParams::default()).await.unwrap();
+    wait::until("the namespace to be gone", std::time::Duration::from_secs(60), async || {
+        namespaces.get_opt(&w.scenario.namespace).await.unwrap().is_none().then_some(())
+    })
+    .await;
+    w.scenario.create_namespace(&w.scenario.namespace).await;
+    w.scenario.let_operator_watch(&w.scenario.namespace).await;
+    w.order("o", json!({"verificationId": id})).await;
+    let after = w.order_at("o", OrderState::Assigned).await.status.unwrap();
+    assert_eq!((after.order_id, after.phone_number), (before.order_id, before.phone_number));
+    w.no_more_requests(ORDER, 1).await;
+}
+
+#[tokio::test]
+async fn p12_a_lost_ledger_is_rebuilt_from_the_status() {
+    let w = World::new("lost-ledger").await;
+    w.plain_order("o").await;
+    let before = w.order_at("o", OrderState::Assigned).await.status.unwrap();
+    w.operator.kill().await;
+    let ledger: Api<LedgerEntry> = Api::namespaced(w.scenario.client(), &w.scenario.operator_namespace);
+    for entry in w.ledger().await {
+        ledger.delete(&entry.metadata.name.unwrap(), &DeleteParams::default()).await.unwrap();
+    }
+    w.operator.restart().await;
+    wait::until("the entry to be back", PATIENCE, async || (w.ledger().await.len() == 1).then_some(())).await;
+    let after = w.order_at("o", OrderState::Assigned).await.status.unwrap();
+    assert_eq!((after.order_id, after.phone_number), (before.order_id, before.phone_number));
+    w.no_more_requests(ORDER, 1).await;
+}
+
+#[tokio::test]
+async fn p13_the_same_manifests_without_ledger_and_status_order_nothing_when_they_carry_their_ids() {
+    let w = World::new("moved").await;
+    w.order("o", json!({"verificationId": "v1", "adopt": {"orderId": "300000", "phoneNumber": "+49221555"}}))
+        .await;
+    w.order_at("o", OrderState::Assigned).await;
+    w.no_more_requests(ORDER, 0).await;
+}
+
+#[tokio::test]
+async fn p04_a_mended_spec_is_tried_again_after_a_refusal() {
+    let w = World::with("mended", |o| o.args(["--refusal-retry-min=10m", "--refusal-retry-max=20m"])).await;
+    let id = w.approved_document();
+    w.order("o", json!({"verificationId": id, "linkTo": {"phoneNumber": "+49888888"}})).await;
+    let text = message(&w.order_because("o", Reason::Refused).await);
+    assert!(text.contains("NUMBER_ORDER_WRONG_LINK_NUMBER") && text.contains("spec.linkTo"), "{text}");
+    w.patch_order("o", json!({"spec": {"linkTo": null}})).await.unwrap();
+    w.order_at("o", OrderState::Assigned).await;
+    w.no_more_requests(ORDER, 2).await;
+}
