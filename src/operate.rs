@@ -196,19 +196,23 @@ async fn lead(
         context.lead(true);
         return controller::run(context, stop).await;
     }
-    let mut leader = Leader::new(client, &options.namespace);
+    let mut leader = Leader::new(client, &options.namespace, options.lease_duration);
     while !stop.is_cancelled() && leader.acquire(&stop).await {
         tracing::info!("this replica leads");
         metrics.leader(true);
         context.lead(true);
         let term = stop.child_token();
-        let work = tokio::spawn(controller::run(context.clone(), term.clone()));
+        let mut work = tokio::spawn(controller::run(context.clone(), term.clone()));
         leader.hold(&stop).await;
         tracing::info!("this replica does not lead any more");
         metrics.leader(false);
         context.lead(false);
         term.cancel();
-        let _ = work.await;
+        if tokio::time::timeout(Duration::from_secs(2), &mut work).await.is_err() {
+            // Visits can be dropped at any point; what has left goes on in tasks of its own.
+            tracing::warn!("the controllers did not end in time; they are dropped");
+            work.abort();
+        }
     }
     leader.release().await;
 }

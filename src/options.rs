@@ -90,6 +90,9 @@ pub struct RunOptions {
     /// Whether one of several replicas is elected to do the work.
     #[arg(long, env = "TENIOS_LEADER_ELECTION", default_value_t = true, action = ArgAction::Set)]
     pub leader_election: bool,
+    /// How long the lease of a replica that ended without a word keeps the others waiting.
+    #[arg(long, env = "TENIOS_LEASE_DURATION", default_value = "15s", value_parser = duration)]
+    pub lease_duration: Duration,
     /// Where /livez and /readyz are served.
     #[arg(long, env = "TENIOS_HEALTH_LISTEN", default_value = "0.0.0.0:8081")]
     pub health_listen: SocketAddr,

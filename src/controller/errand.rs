@@ -71,7 +71,7 @@ pub(super) async fn start(
     let (done, ended) = tokio::sync::oneshot::channel();
     let context = context.clone();
     let span = tracing::info_span!("provider_call", kind = key.kind.as_str(), namespace = key.namespace,
-        name = key.name, attempt = %attempt, endpoint = errand.request.endpoint(), outcome = tracing::field::Empty);
+        name = key.name, attempt = %attempt, endpoint = errand.request.endpoint());
     context.tasks.clone().spawn(
         async move {
             run(&context, errand, send_by).await;
@@ -88,9 +88,9 @@ async fn run(context: &Context, errand: Errand, send_by: SendBy) {
     let outcome = context.tenios.send(&request, &access_key, send_by).await;
     drop((request, access_key, permit));
     let labels = ProviderLabels { endpoint: endpoint(&key), outcome: outcome.label() };
-    context.metrics.provider_request(labels, began.elapsed().as_secs_f64());
-    tracing::Span::current().record("outcome", outcome.label());
-    tracing::info!(outcome = ?outcome, "the provider was called");
+    let took = began.elapsed();
+    context.metrics.provider_request(labels, took.as_secs_f64());
+    tracing::info!(?outcome, ?took, "the provider was called");
     let event = event(&attempt, outcome);
     context.flights.answered(&key, &attempt, &event);
     context.book.insist(&key, &event).await;

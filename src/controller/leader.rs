@@ -10,17 +10,13 @@ use kube::api::{Api, PostParams};
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "tenios-operator";
-/// After this long without a renewal another replica takes over.
-const DURATION: Duration = Duration::from_secs(15);
-/// After this long without a successful renewal the leader stops; before others take over.
-const DEADLINE: Duration = Duration::from_secs(10);
-/// Between two tries.
-const PERIOD: Duration = Duration::from_secs(2);
 
 /// One candidate.
 pub struct Leader {
     api: Api<Lease>,
     identity: String,
+    /// After this long without a renewal another replica takes over.
+    duration: Duration,
     /// The holder and renew time last seen, and since when on our own clock: no clock is compared across
     /// machines.
     seen: Option<(LeaseSpec, Instant)>,
@@ -29,10 +25,20 @@ pub struct Leader {
 impl Leader {
     /// A candidate under a random identity.
     #[must_use]
-    pub fn new(client: Client, namespace: &str) -> Self {
+    pub fn new(client: Client, namespace: &str, duration: Duration) -> Self {
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "tenios-operator".into());
         let identity = format!("{host}_{}", uuid::Uuid::new_v4().simple());
-        Self { api: Api::namespaced(client, namespace), identity, seen: None }
+        Self { api: Api::namespaced(client, namespace), identity, duration, seen: None }
+    }
+
+    /// After this long without a successful renewal the leader stops, before others take over.
+    fn deadline(&self) -> Duration {
+        self.duration * 2 / 3
+    }
+
+    /// Between two tries.
+    fn period(&self) -> Duration {
+        self.duration / 7
     }
 
     /// Waits until the lease is ours. False where `stop` came first.
@@ -42,7 +48,7 @@ impl Leader {
                 return true;
             }
             tokio::select! {
-                () = tokio::time::sleep(PERIOD) => {}
+                () = tokio::time::sleep(self.period()) => {}
                 () = stop.cancelled() => return false,
             }
         }
@@ -53,12 +59,12 @@ impl Leader {
         let mut renewed = Instant::now();
         loop {
             tokio::select! {
-                () = tokio::time::sleep(PERIOD) => {}
+                () = tokio::time::sleep(self.period()) => {}
                 () = stop.cancelled() => return,
             }
             if self.try_hold().await {
                 renewed = Instant::now();
-            } else if renewed.elapsed() >= DEADLINE || self.held_by_another() {
+            } else if renewed.elapsed() >= self.deadline() || self.held_by_another() {
                 return;
             }
         }
@@ -102,7 +108,7 @@ impl Leader {
         if self.seen.as_ref().is_none_or(|(seen, _)| *seen != spec) {
             self.seen = Some((spec.clone(), Instant::now()));
         }
-        let lapsed = self.seen.as_ref().is_some_and(|(_, since)| since.elapsed() >= DURATION);
+        let lapsed = self.seen.as_ref().is_some_and(|(_, since)| since.elapsed() >= self.duration);
         let free = spec.holder_identity.as_ref().is_none_or(|h| h.is_empty() || *h == self.identity);
         if !free && !lapsed {
             return Ok(false);
@@ -121,7 +127,7 @@ impl Leader {
         let same = before.holder_identity.as_ref() == Some(&self.identity);
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
-            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            lease_duration_seconds: i32::try_from(self.duration.as_secs().max(1)).ok(),
             acquire_time: if same { before.acquire_time } else { Some(now.clone()) },
             renew_time: Some(now),
             lease_transitions: Some(before.lease_transitions.unwrap_or(0) + i32::from(!same)),

@@ -171,7 +171,9 @@ where
     let began = Instant::now();
     let task = tokio::spawn(visit(context.clone(), object).instrument(span));
     let result = task.await;
-    context.metrics.reconciled(kind, began.elapsed().as_secs_f64());
+    let took = began.elapsed();
+    tracing::debug!(%key, ?took, "reconciled");
+    context.metrics.reconciled(kind, took.as_secs_f64());
     context.metrics.budget_remaining(context.book.budget_remaining(super::now()));
     match result {
         Ok(Ok(None)) => Ok(Action::await_change()),

@@ -104,8 +104,8 @@ impl Book {
                     self.listed.send_replace(true);
                 }
                 Change::Gone(key) => {
-                    let rivals = lock(&self.index).remove(&key);
-                    for key in rivals.into_iter().chain([key]) {
+                    let related = lock(&self.index).remove(&key);
+                    for key in related.into_iter().chain([key]) {
                         let _ = self.changed.send(key);
                     }
                 }
@@ -129,8 +129,8 @@ impl Book {
 
     fn learn(&self, entry: Entry, tell_own: bool) {
         let key = entry.key.clone();
-        let Some(rivals) = lock(&self.index).apply(entry) else { return };
-        for key in rivals.into_iter().chain(tell_own.then_some(key)) {
+        let Some(related) = lock(&self.index).apply(entry) else { return };
+        for key in related.into_iter().chain(tell_own.then_some(key)) {
             let _ = self.changed.send(key);
         }
     }

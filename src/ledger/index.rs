@@ -33,6 +33,7 @@ pub struct Index {
     entries: HashMap<Key, Known>,
     claims: BTreeMap<Claim, BTreeSet<(Timestamp, Key)>>,
     proven: BTreeMap<String, BTreeSet<Key>>,
+    verifications: BTreeMap<String, BTreeSet<Key>>,
     spent: BTreeSet<(Timestamp, Key)>,
     spent_by_namespace: HashMap<String, BTreeSet<(Timestamp, Key)>>,
     /// Seen since the current listing began.
@@ -51,8 +52,8 @@ impl Index {
         self.entries.values()
     }
 
-    /// Takes over an entry unless a newer one is known already. Returns whether it was news, and the
-    /// keys that share a claim with it.
+    /// Takes over an entry unless a newer one is known already. Where it was news, returns the keys whose
+    /// resources it concerns, too: those that share a claim, and the verification that it proves.
     pub fn apply(&mut self, entry: Entry) -> Option<Vec<Key>> {
         if let Some(seen) = &mut self.listing {
             seen.insert(entry.key.clone());
@@ -63,29 +64,30 @@ impl Index {
         }
         let before = self.remove(&entry.key);
         let state = entry.state();
-        let mut rivals = self.claim_all(&entry.key, &state);
-        rivals.extend(before);
+        let mut related = self.claim_all(&entry.key, &state);
+        related.extend(before);
         self.entries.insert(entry.key.clone(), Known { entry: Arc::new(entry), state: Arc::new(state) });
-        Some(rivals)
+        Some(related)
     }
 
     /// Forgets an entry; returns the keys that shared a claim with it.
     pub fn remove(&mut self, key: &Key) -> Vec<Key> {
         let Some(known) = self.entries.remove(key) else { return Vec::new() };
-        let mut rivals = Vec::new();
+        let mut related = Vec::new();
         for (claim, at) in claims_of(key, &known.state) {
             if let Some(owners) = self.claims.get_mut(&claim) {
                 owners.remove(&(at, key.clone()));
-                rivals.extend(owners.iter().map(|(_, k)| k.clone()));
+                related.extend(owners.iter().map(|(_, k)| k.clone()));
                 if owners.is_empty() {
                     self.claims.remove(&claim);
                 }
             }
         }
-        if let Some(id) = proven_by(key, &known.state)
-            && let Some(keys) = self.proven.get_mut(id)
-        {
-            keys.remove(key);
+        if let Some(id) = proven_by(key, &known.state) {
+            remove_from(&mut self.proven, id, key);
+        }
+        if let Some(id) = known.state.id().filter(|_| key.kind == Kind::Verification) {
+            remove_from(&mut self.verifications, id, key);
         }
         for at in &known.state.spent {
             self.spent.remove(&(*at, key.clone()));
@@ -93,18 +95,23 @@ impl Index {
                 spent.remove(&(*at, key.clone()));
             }
         }
-        rivals
+        related
     }
 
     fn claim_all(&mut self, key: &Key, state: &State) -> Vec<Key> {
-        let mut rivals = Vec::new();
+        let mut related = Vec::new();
         for (claim, at) in claims_of(key, state) {
             let owners = self.claims.entry(claim).or_default();
-            rivals.extend(owners.iter().map(|(_, k)| k.clone()));
+            related.extend(owners.iter().map(|(_, k)| k.clone()));
             owners.insert((at, key.clone()));
         }
-        if let Some(id) = proven_by(key, state) {
-            self.proven.entry(id.to_owned()).or_default().insert(key.clone());
+        if let Some(id) = proven_by(key, state)
+            && self.proven.entry(id.to_owned()).or_default().insert(key.clone())
+        {
+            related.extend(self.verifications.get(id).into_iter().flatten().cloned());
+        }
+        if let Some(id) = state.id().filter(|_| key.kind == Kind::Verification) {
+            self.verifications.entry(id.to_owned()).or_default().insert(key.clone());
         }
         if key.kind == Kind::Order {
             for at in &state.spent {
@@ -112,7 +119,7 @@ impl Index {
                 self.spent_by_namespace.entry(key.namespace.clone()).or_default().insert((*at, key.clone()));
             }
         }
-        rivals
+        related
     }
 
     /// A full list begins.
@@ -198,6 +205,15 @@ fn claims_of(key: &Key, state: &State) -> Vec<(Claim, Timestamp)> {
         claims.push((Claim::Number(assigned.number.to_string()), assigned.at));
     }
     claims
+}
+
+fn remove_from(map: &mut BTreeMap<String, BTreeSet<Key>>, id: &str, key: &Key) {
+    if let Some(keys) = map.get_mut(id) {
+        keys.remove(key);
+        if keys.is_empty() {
+            map.remove(id);
+        }
+    }
 }
 
 /// The verification id that this accepted order proves.

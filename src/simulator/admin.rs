@@ -52,14 +52,6 @@ struct NewNumber {
     phone_number: String,
 }
 
-/// One, or a list.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Faults {
-    Many(Vec<Fault>),
-    One(Fault),
-}
-
 pub(super) async fn handle(shared: &Shared, request: Request<RequestBody>) -> Response<Bytes> {
     let (head, body) = request.into_parts();
     let done = match read_body(body, LIMIT).await {
@@ -91,10 +83,7 @@ async fn route(shared: &Shared, method: &Method, path: &str, body: &Bytes) -> Do
             to_json(&answer)
         }
         ("POST", ["faults"]) => {
-            let faults = match parse(body)? {
-                Faults::Many(faults) => faults,
-                Faults::One(fault) => vec![fault],
-            };
+            let faults = faults(body)?;
             let mut state = shared.state();
             for fault in faults {
                 state.faults.push(fault);
@@ -146,6 +135,14 @@ fn set_document(shared: &Shared, id: &str, new: &NewState) -> Done {
     }
     state.account.set_document(id, new.state, None);
     Ok(json!({"verification_id": id, "state": new.state}))
+}
+
+/// One, or a list.
+fn faults(body: &[u8]) -> Result<Vec<Fault>, Wrong> {
+    match parse(body)? {
+        Value::Array(_) => parse(body),
+        _ => parse(body).map(|fault| vec![fault]),
+    }
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Wrong> {

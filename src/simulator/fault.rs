@@ -56,7 +56,8 @@ impl Fault {
 }
 
 /// What happens to a request. The first four go together with each other and with one of the rest:
-/// a request takes the faults that meet it in their order, up to the first one of the rest.
+/// a request takes the faults that meet it, up to the first one of the rest; those with a `match` come
+/// first, otherwise in the order in which they were set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -65,7 +66,8 @@ pub enum Action {
         /// How long.
         ms: Millis,
     },
-    /// The number is told in this way, rather than as the settings say.
+    /// The number is told in this way, rather than as the settings say; a missing field has its default,
+    /// not its setting.
     Push(PushSettings),
     /// The answer's `order_id` is a JSON number.
     NumericOrderId,

@@ -1,7 +1,6 @@
 //! Logs on standard error.
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
 
 /// How logs look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -18,15 +17,13 @@ pub enum LogFormat {
 /// When the filter can't be read.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), String> {
     let filter = EnvFilter::builder().parse(filter).map_err(|e| e.to_string())?;
-    // Bodies and headers carry secrets (promise 21), and these crates log them at trace level.
-    let filter = QUIET.iter().fold(filter, |filter, target| match format!("{target}=info").parse() {
+    // Bodies and headers carry secrets (promise 21), and some of these crates log them at trace level;
+    // kube's own span around each reconcile repeats ours.
+    let filter = QUIET.iter().fold(filter, |filter, target| match format!("{target}=warn").parse() {
         Ok(directive) => filter.add_directive(directive),
         Err(_) => filter,
     });
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_span_events(FmtSpan::CLOSE)
-        .with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Json => {
             builder.json().flatten_event(true).with_current_span(true).with_span_list(false).init();

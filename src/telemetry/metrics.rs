@@ -111,7 +111,7 @@ impl Metrics {
         );
         r.register("reconcile_duration_seconds", "Time of reconciles", self.reconcile_duration.clone());
         r.register("reconcile_errors", "Failed reconciles", self.reconcile_errors.clone());
-        r.register("leader", "1 while this replica leads", self.leader.clone());
+        r.register("leader", "Whether this replica leads", self.leader.clone());
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         r.register("build", "The version that runs", build);
     }

@@ -36,7 +36,7 @@ async fn p14_of_five_orders_a_budget_of_three_lets_three_through() {
 
 #[tokio::test]
 async fn p14_a_spent_budget_goes_on_by_itself_and_survives_a_restart() {
-    let w = World::with("budget-window", |o| o.args(["--order-budget=1/4s"])).await;
+    let w = World::with("budget-window", |o| o.args(["--order-budget=1/12s"])).await;
     let id = w.approved_document();
     w.order("a", json!({"verificationId": id})).await;
     w.order_at("a", OrderState::Assigned).await;

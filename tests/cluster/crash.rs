@@ -109,11 +109,11 @@ async fn p06_the_replica_that_does_not_lead_takes_pushes() {
 async fn p06_the_lease_moves_when_its_holder_ends() {
     let w = World::new("lease").await;
     let standby = w.scenario.operator(OperatorOptions::new(w.simulator.url())).await;
-    assert!(!standby.metrics().await.contains("tenios_leader 1"));
+    assert!(!standby.metrics().await.contains("\ntenios_leader 1\n"));
     w.operator.terminate();
     w.operator.exit_status(PATIENCE).await;
     wait::until("the standby to lead", PATIENCE, async || {
-        standby.metrics().await.contains("tenios_leader 1").then_some(())
+        standby.metrics().await.contains("\ntenios_leader 1\n").then_some(())
     })
     .await;
     w.plain_order("o").await;

@@ -3,21 +3,21 @@
 use serde_json::json;
 use tenios_operator::api::order::OrderState;
 
-use crate::harness::{OperatorOptions, wait};
+use crate::harness::{ControlPlane, OperatorOptions, Scenario, wait};
 use crate::world::{ORDER, PATIENCE, World};
 
+/// It watches every namespace, so it needs a control plane of its own.
 #[tokio::test]
 async fn p22_under_the_shipped_cluster_role_it_serves_all_namespaces() {
-    let w = World::new("cluster-wide").await;
-    w.operator.terminate();
-    w.operator.exit_status(PATIENCE).await;
-    w.scenario.let_operator_watch_everything().await;
-    let options = OperatorOptions::new(w.simulator.url()).watch_everything();
-    let operator = w.scenario.operator(options).await;
+    let plane = std::sync::Arc::new(ControlPlane::start().await.unwrap());
+    let simulator = crate::world::simulator().await;
+    let scenario = Scenario::on(plane, "cluster-wide").await;
+    scenario.let_operator_watch_everything().await;
+    let operator = scenario.operator(OperatorOptions::new(simulator.url()).watch_everything()).await;
+    let w = World { scenario, simulator, operator };
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
     assert_eq!(w.requests(ORDER), 1);
-    drop(operator);
 }
 
 #[tokio::test]

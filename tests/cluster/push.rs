@@ -71,6 +71,7 @@ async fn p17_a_push_that_can_not_be_stored_is_not_acknowledged_and_redelivery_co
 async fn p19_strangers_learn_nothing_and_no_apiserver_request_is_made_for_them() {
     let (w, path) = waiting("strangers").await;
     w.plain_order("finished").await;
+    w.order_at("finished", OrderState::AwaitingNumber).await;
     let body = |secret: &str| {
         json!({"phonenumber": "+4922112345", "order_id": "300000", "push_secret": secret}).to_string()
     };
@@ -78,6 +79,7 @@ async fn p19_strangers_learn_nothing_and_no_apiserver_request_is_made_for_them()
     let unknown = path.replace("/o/", "/no-such-order/");
     let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
     let mark = w.scenario.control_plane.audit().mark();
+    let began = jiff::Timestamp::now();
     let attempts = [
         (path.clone(), body(&wrong)),
         (path.clone(), body("short")),

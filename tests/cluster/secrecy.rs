@@ -4,7 +4,7 @@ use base64::Engine;
 use serde_json::json;
 use tenios_operator::api::Reason;
 use tenios_operator::api::order::OrderState;
-use tenios_operator::simulator::Action;
+use tenios_operator::simulator::{Action, Fault};
 
 use crate::world::{ORDER, World};
 
@@ -20,11 +20,13 @@ async fn p21_no_log_event_metric_or_condition_carries_a_secret() {
     .await;
     let document = b"%PDF-1.4 the register says Krugenofen".to_vec();
     w.secret("trade-register", "extract.pdf", &document).await;
-    // The key is not the simulator's: the provider refuses, and quotes it back.
-    let echo = json!({"error_code": "BAD_CREDENTIALS", "error_message": format!("{ACCESS_KEY} of Krugenofen is unknown"), "fields": ["access_key"]});
-    let action: Action =
-        serde_json::from_value(json!({"status_before": {"code": 400, "body": echo}})).unwrap();
-    w.simulator.fault(tenios_operator::simulator::Fault::once("*", action).times(0));
+    // The provider refuses, and quotes the request back.
+    for (path, quote) in [("/verification/create", "Krugenofen"), (ORDER, "the order")] {
+        let body = json!({"error_code": "BAD_CREDENTIALS", "error_message": format!("{ACCESS_KEY} of {quote} is unknown")});
+        let action: Action =
+            serde_json::from_value(json!({"status_before": {"code": 400, "body": body}})).unwrap();
+        w.simulator.fault(Fault::once(path, action).times(0));
+    }
     w.verification(
         "v",
         json!({"address": {"city": "Aachen", "zip": "52062", "street": "Krugenofen"}, "areaCode": "241"}),
@@ -58,7 +60,7 @@ async fn p21_no_log_event_metric_or_condition_carries_a_secret() {
     for secret in
         [ACCESS_KEY, "pu5h-k3y-0f-the-0perator", "Krugenofen", "Aachen", "52062", "the register says"]
     {
-        let hex: String = secret.bytes().map(|b| format!("{b:02x}")).collect();
+        let hex = secret.bytes().fold(String::new(), |hex, b| format!("{hex}{b:02x}"));
         let base64 = base64::engine::general_purpose::STANDARD_NO_PAD.encode(secret);
         for (whose, output) in &outputs {
             for form in [secret, &hex, &base64] {

@@ -44,8 +44,7 @@ impl World {
     pub async fn with(name: &str, change: impl FnOnce(OperatorOptions) -> OperatorOptions) -> Self {
         let simulator = simulator().await;
         let scenario = Scenario::new(name).await;
-        let options =
-            OperatorOptions::new(simulator.url()).args(["--provider-timeout=3s", "--send-within=1s"]);
+        let options = OperatorOptions::new(simulator.url());
         let operator = scenario.operator(change(options)).await;
         let world = Self { scenario, simulator, operator };
         world.secret("trade-register", "extract.pdf", PDF).await;

@@ -79,7 +79,8 @@ impl OperatorOptions {
         self.arguments.iter().any(|argument| argument == flag || argument.starts_with(&prefix))
     }
 
-    fn set_unless_given(&mut self, flag: &str, value: impl std::fmt::Display) {
+    /// A flag, unless it stands there already.
+    pub fn set_unless_given(&mut self, flag: &str, value: impl std::fmt::Display) {
         if !self.has(flag) {
             self.arguments.push(format!("{flag}={value}"));
         }
@@ -145,6 +146,9 @@ impl Operator {
         options.set_unless_given("--retry-max", "1s");
         options.set_unless_given("--refusal-retry-min", "300ms");
         options.set_unless_given("--refusal-retry-max", "3s");
+        options.set_unless_given("--lease-duration", "3s");
+        options.set_unless_given("--provider-timeout", "3s");
+        options.set_unless_given("--send-within", "1s");
         options.set_unless_given("--log-format", "text");
         options.set_unless_given("--log", "info,tenios_operator=debug");
         if !options.has("--allow-http") {

@@ -324,14 +324,14 @@ async fn a_reset_forgets_everything() {
 #[tokio::test]
 async fn a_wrong_command_is_told_what_is_wrong() {
     let simulator = simulator().await;
-    for (path, body) in [
-        ("/_simulator/faults", json!([{"path": "/number/order", "action": "explode"}])),
-        ("/_simulator/faults", json!([{"path": "/number/order", "action": {"status_after": {"code": 99}}}])),
-        ("/_simulator/documents", json!({"state": "lost"})),
+    for (path, body, wrong) in [
+        ("/_simulator/faults", json!([{"path": "/number/order", "action": "explode"}]), "explode"),
+        ("/_simulator/faults", json!({"path": "/", "action": {"status_after": {"code": 99}}}), "99"),
+        ("/_simulator/documents", json!({"state": "lost"}), "lost"),
     ] {
         let (status, answer) = post(&simulator, path, &body).await;
         assert_eq!(status, 400);
-        assert!(answer["error"].is_string());
+        assert!(answer["error"].as_str().unwrap().contains(wrong), "{answer}");
     }
     let unknown =
         send(&simulator, Method::PUT, "/_simulator/settings", json!({"aprove": 1}).to_string()).await;
