@@ -151,16 +151,37 @@ impl World {
         what: &str,
         pleases: impl Fn(&PhoneNumberOrder) -> bool,
     ) -> PhoneNumberOrder {
-        let api: Api<PhoneNumberOrder> = self.scenario.api();
-        let what = format!("order {name}: {what}\n{}", self.operator.log_tail());
-        wait::until_seen(
-            &what,
-            PATIENCE,
-            async || api.get_opt(name).await.ok().flatten(),
-            |seen| seen.as_ref().is_some_and(&pleases),
-        )
-        .await
-        .unwrap()
+        self.seen(name, what, pleases, |o| json!(o.status)).await
+    }
+
+    /// The resource, once it pleases; a failure shows its status and the operator's log as they are then.
+    async fn seen<K>(
+        &self,
+        name: &str,
+        what: &str,
+        pleases: impl Fn(&K) -> bool,
+        status: impl Fn(&K) -> Value,
+    ) -> K
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        let api: Api<K> = self.scenario.api();
+        let mut last = None;
+        let found = wait::poll(PATIENCE, async || {
+            last = api.get_opt(name).await.ok().flatten();
+            last.clone().filter(&pleases)
+        })
+        .await;
+        found.unwrap_or_else(|| {
+            let status = last.as_ref().map(status);
+            panic!(
+                "{name} is not {what}; its status: {status:#?}\nthe operator:\n{}",
+                self.operator.log_tail()
+            )
+        })
     }
 
     pub async fn order_at(&self, name: &str, state: OrderState) -> PhoneNumberOrder {
@@ -183,16 +204,7 @@ impl World {
         what: &str,
         pleases: impl Fn(&PhoneVerification) -> bool,
     ) -> PhoneVerification {
-        let api: Api<PhoneVerification> = self.scenario.api();
-        let what = format!("verification {name}: {what}");
-        wait::until_seen(
-            &what,
-            PATIENCE,
-            async || api.get_opt(name).await.ok().flatten(),
-            |seen| seen.as_ref().is_some_and(&pleases),
-        )
-        .await
-        .unwrap()
+        self.seen(name, what, pleases, |v| json!(v.status)).await
     }
 
     pub async fn verification_at(&self, name: &str, state: VerificationState) -> PhoneVerification {
