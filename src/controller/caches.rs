@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
+use tokio::sync::watch;
 
 use crate::api::{PhoneNumberOrder, PhoneVerification};
 
@@ -11,10 +12,16 @@ use crate::api::{PhoneNumberOrder, PhoneVerification};
 pub(super) type Guarded<K> = DeserializeGuard<K>;
 
 /// One watched namespace; all of them where there is no name.
+///
+/// `Store::wait_until_ready` is not used: it remembers one waker only, so of two who wait (and a probe
+/// that merely asks counts) one is never woken (kube-runtime 5.0, `utils/delayed_init.rs`; seen as a
+/// reconcile that hung for ever).
 pub(super) struct Watched {
     pub(super) namespace: Option<String>,
     pub(super) verifications: Store<Guarded<PhoneVerification>>,
     pub(super) orders: Store<Guarded<PhoneNumberOrder>>,
+    /// Whether each kind was listed once.
+    pub(super) listed: [watch::Receiver<bool>; 2],
 }
 
 /// See the module documentation.
@@ -49,21 +56,16 @@ impl Caches {
     pub(super) async fn listed(&self) {
         let all: Vec<_> = {
             let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            all.iter().map(|w| (w.verifications.clone(), w.orders.clone())).collect()
+            all.iter().flat_map(|w| w.listed.clone()).collect()
         };
-        for (verifications, orders) in all {
-            let _ = tokio::join!(verifications.wait_until_ready(), orders.wait_until_ready());
+        for mut listed in all {
+            let _ = listed.wait_for(|listed| *listed).await;
         }
     }
 
     /// Whether every store was filled once.
     pub(super) fn are_listed(&self) -> bool {
-        use futures::FutureExt;
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        !all.is_empty()
-            && all.iter().all(|w| {
-                w.verifications.wait_until_ready().now_or_never().is_some()
-                    && w.orders.wait_until_ready().now_or_never().is_some()
-            })
+        !all.is_empty() && all.iter().flat_map(|w| &w.listed).all(|listed| *listed.borrow())
     }
 }

@@ -14,6 +14,7 @@ use kube::runtime::{Controller, WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -34,7 +35,13 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     for namespace in namespaces {
         let verifications = Watch::new(&context, namespace.as_deref(), Kind::Verification);
         let orders = Watch::new(&context, namespace.as_deref(), Kind::Order);
-        watched.push(Watched { namespace, verifications: verifications.store(), orders: orders.store() });
+        let listed = [verifications.listed.subscribe(), orders.listed.subscribe()];
+        watched.push(Watched {
+            namespace,
+            verifications: verifications.store(),
+            orders: orders.store(),
+            listed,
+        });
         running.push((verifications, orders));
     }
     context.caches.set(watched);
@@ -57,6 +64,8 @@ struct Watch<K: Resource<DynamicType = ()> + Clone + 'static> {
     store: Store<Guarded<K>>,
     writer: Writer<Guarded<K>>,
     woken: UnboundedReceiver<Key>,
+    /// Whether the store was filled once.
+    listed: watch::Sender<bool>,
 }
 
 impl<K> Watch<K>
@@ -81,6 +90,7 @@ where
             kind,
             store: writer.as_reader(),
             writer,
+            listed: watch::Sender::new(false),
             woken: context.wake.woken(Scope { kind, namespace: namespace.map(ToOwned::to_owned) }),
         }
     }
@@ -94,8 +104,8 @@ where
         F: Fn(Arc<Context>, Arc<Guarded<K>>) -> V + Clone + Send + Sync + 'static,
         V: Future<Output = Result<Option<Duration>, Failed>> + Send + 'static,
     {
-        let Self { api, kind, store, writer, woken } = self;
-        let touched = watch(api, kind, writer, context.clone());
+        let Self { api, kind, store, writer, woken, listed } = self;
+        let touched = touched(api, kind, writer, listed, context.clone());
         let config = ControllerConfig::default().concurrency(context.config.concurrency);
         let reconcile = move |object: Arc<Guarded<K>>, context: Arc<Context>| {
             let visit = visit.clone();
@@ -111,10 +121,11 @@ where
     }
 }
 
-fn watch<K>(
+fn touched<K>(
     api: Api<Guarded<K>>,
     kind: Kind,
     writer: Writer<Guarded<K>>,
+    listed: watch::Sender<bool>,
     context: Arc<Context>,
 ) -> impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + 'static
 where
@@ -126,10 +137,12 @@ where
     });
     let told = context.clone();
     reflector(writer, events)
-        .inspect_ok(move |event| {
-            if let watcher::Event::Delete(object) = event {
-                told.forget(&key_of(kind, object));
+        .inspect_ok(move |event| match event {
+            watcher::Event::InitDone => {
+                listed.send_replace(true);
             }
+            watcher::Event::Delete(object) => told.forget(&key_of(kind, object)),
+            _ => {}
         })
         .touched_objects()
         .inspect_ok(move |object| context.wake.changed(&key_of(kind, object)))
