@@ -12,6 +12,7 @@ mod cost;
 mod crash;
 mod happy;
 mod harness_checks;
+mod https;
 mod input;
 mod install;
 mod outcome;
