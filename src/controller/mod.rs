@@ -183,8 +183,22 @@ impl Context {
 
 /// A failed reconcile: the apiserver did not answer as needed.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Failed(#[from] kube::Error);
+pub enum Failed {
+    /// It refused, or could not be reached.
+    #[error("{0}")]
+    Apiserver(#[from] kube::Error),
+    /// It said nothing.
+    #[error("the apiserver did not answer within {} s", CALL_TIMEOUT.as_secs())]
+    Silent(#[from] tokio::time::error::Elapsed),
+}
+
+/// One call to the apiserver. A paused one must not hold a visit for ever.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bounds a call to the apiserver.
+async fn call<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failed> {
+    Ok(tokio::time::timeout(CALL_TIMEOUT, call).await??)
+}
 
 fn now() -> Timestamp {
     Timestamp::now()

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use secrecy::SecretString;
 
+use super::{Failed, call};
 use crate::api::SecretKeyRef;
 use crate::lifecycle::Found;
 use crate::tenios::Document;
@@ -30,7 +31,7 @@ impl Secrets {
         &self,
         namespace: &str,
         reference: Option<&SecretKeyRef>,
-    ) -> Result<Found<SecretString>, kube::Error> {
+    ) -> Result<Found<SecretString>, Failed> {
         let (bytes, whence) = match (reference, &self.own_access_key) {
             (Some(reference), _) => match self.read(namespace, reference).await? {
                 Found::Usable(bytes) => (bytes, reference.to_string()),
@@ -66,7 +67,7 @@ impl Secrets {
         &self,
         namespace: &str,
         reference: &SecretKeyRef,
-    ) -> Result<Found<Document>, kube::Error> {
+    ) -> Result<Found<Document>, Failed> {
         Ok(match self.read(namespace, reference).await? {
             Found::Missing(why) => Found::Missing(why),
             Found::Invalid(why) => Found::Invalid(why),
@@ -77,12 +78,12 @@ impl Secrets {
         })
     }
 
-    async fn read(&self, namespace: &str, reference: &SecretKeyRef) -> Result<Found<Vec<u8>>, kube::Error> {
+    async fn read(&self, namespace: &str, reference: &SecretKeyRef) -> Result<Found<Vec<u8>>, Failed> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let secret = match api.get_opt(&reference.name).await {
+        let secret = match call(api.get_opt(&reference.name)).await {
             Ok(Some(secret)) => secret,
             Ok(None) => return Ok(Found::Missing(format!("Secret {:?} is not there", reference.name))),
-            Err(kube::Error::Api(status)) if status.code == 403 => {
+            Err(Failed::Apiserver(kube::Error::Api(status))) if status.code == 403 => {
                 return Ok(Found::Missing(format!(
                     "Secret {:?} may not be read by the operator",
                     reference.name

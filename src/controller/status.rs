@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::{Failed, call};
 use crate::api::{Condition, ConditionType, Reason};
 
 /// Writes the status where it differs from the last one seen. The patch names the uid, so that it can't
@@ -23,7 +24,7 @@ pub(super) async fn write<K, S>(
     object: &DeserializeGuard<K>,
     previous: &S,
     next: &S,
-) -> Result<bool, kube::Error>
+) -> Result<bool, Failed>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
     S: Serialize + PartialEq,
@@ -36,10 +37,11 @@ where
     let namespace = object.namespace().unwrap_or_default();
     // Guarded, because the answer holds the whole resource, which today's types may not be able to read.
     let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), &namespace);
-    match api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {
+    let (name, params, patch) = (object.name_any(), PatchParams::default(), Patch::Merge(patch));
+    match call(api.patch_status(&name, &params, &patch)).await {
         Ok(_) => Ok(true),
         // Deleted, or re-created: the next visit shows what is due.
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+        Err(Failed::Apiserver(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -116,7 +118,7 @@ where
         ..Event::default()
     };
     let api: Api<Event> = Api::namespaced(client.clone(), &namespace);
-    if let Err(error) = api.create(&PostParams::default(), &event).await {
+    if let Err(error) = call(api.create(&PostParams::default(), &event)).await {
         tracing::warn!(%error, reason, "an event could not be published");
     }
 }
