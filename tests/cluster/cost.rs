@@ -61,7 +61,7 @@ async fn a_resource_that_is_done_costs_nothing_more() {
     })
     .await;
     let beyond = async || plane.requests_since(mark).await.by(&user).only(others);
-    wait::holds_for("no request beyond the list", SILENCE, beyond, |made| made.is_empty()).await;
+    wait::holds_for("no request beyond the list", SILENCE, beyond, crate::harness::Requests::is_empty).await;
     let made = plane.requests_since(mark).await.by(&user);
     println!("a restart with 6 resources that are done costs:\n{made}");
 }
