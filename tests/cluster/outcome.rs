@@ -35,6 +35,7 @@ fn attempt(order: &PhoneNumberOrder) -> String {
 #[case::wrong_type(json!({"body_after": {"body": "{\"order_id\": [1]}"}}))]
 #[case::huge(json!({"huge": {}}))]
 #[case::redirect(json!({"redirect": {"code": 307, "location": "/number/order"}}))]
+#[case::see_other(json!({"redirect": {"code": 303, "location": "/number/order"}}))]
 #[case::silence(json!("hang"))]
 #[tokio::test]
 async fn p03_p05_a_lost_answer_is_not_a_failure(#[case] fault: Value) {
