@@ -183,13 +183,17 @@ impl Book {
         if let Err(AppendError::Conflict(stored)) = &result
             && stored.revision < base.revision
         {
-            // Restored from a backup under us: what we know goes back in, beside what is there now.
+            // Restored from a backup under us: what we know goes back in, beside what is there now. The
+            // new events do not: somebody else may have written meanwhile, so it has to be decided anew.
             tracing::error!(key = %base.key, "the ledger went back in time; writing back what is known");
             let mut known = base.clone();
             known.version.clone_from(&stored.version);
-            let theirs = stored.events.iter().filter(|e| !base.events.contains(e)).cloned();
-            let both: Vec<Event> = theirs.chain(events.iter().cloned()).collect();
-            result = self.ledger.append(&known, &both).await;
+            let theirs: Vec<Event> =
+                stored.events.iter().filter(|e| !base.events.contains(e)).cloned().collect();
+            result = match self.ledger.append(&known, &theirs).await {
+                Ok(both) => Err(AppendError::Conflict(Box::new(both))),
+                Err(error) => Err(error),
+            };
         }
         self.metrics.append(match &result {
             Ok(_) => "stored",
