@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use options::{Command, Options, SimulateOptions};
+use options::{Approval, Command, Options, SimulateOptions};
 use tenios_operator::server::Tls;
 use tenios_operator::simulator::{self, Simulator};
 
@@ -96,7 +96,10 @@ async fn run_simulator(options: SimulateOptions) -> Result<(), Failure> {
     let simulator = Simulator::start(
         options.listen,
         simulator::Options {
-            approve_after: options.approve_after,
+            approve_after: match options.approve_after {
+                Approval::After(wait) => Some(wait),
+                Approval::Never => None,
+            },
             assign_after: options.assign_after,
             journal: options.journal,
             // As with a demo of the operator without TLS.

@@ -53,7 +53,7 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
         Context::new(client.clone(), book.clone(), tenios, push, config(&options), metrics.clone(), draining);
 
     let servers = CancellationToken::new();
-    let mut serving = vec![serve_metrics(&options, &metrics, &servers).await?];
+    let mut serving = vec![serve_metrics(&options, &book, &metrics, &servers).await?];
     serving.push(serve_health(&options, &book, &context, &servers).await?);
     if let Some(keys) = keys {
         serving
@@ -68,7 +68,7 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     });
 
     let stop = CancellationToken::new();
-    let leading = tokio::spawn(lead(options.clone(), client, context.clone(), metrics, stop.clone()));
+    let leading = tokio::spawn(lead(options.clone(), client, context.clone(), stop.clone()));
     terminated().await;
     tracing::info!("told to stop: no new request, those in flight are finished and recorded");
     stop.cancel();
@@ -131,12 +131,14 @@ async fn bind(name: &str, at: std::net::SocketAddr) -> Result<Server, Failure> {
 
 async fn serve_metrics(
     options: &RunOptions,
+    book: &Arc<Book>,
     metrics: &Arc<Metrics>,
     stop: &CancellationToken,
 ) -> Result<Serving, Failure> {
     let server = bind("--metrics-listen", options.metrics_listen).await?;
-    let metrics = metrics.clone();
+    let (metrics, book) = (metrics.clone(), book.clone());
     let answer = move |request: http::Request<tenios_operator::server::RequestBody>| {
+        metrics.budget_remaining(book.budget_remaining(jiff::Timestamp::now()));
         std::future::ready(health::scrape(request.method(), request.uri().path(), &metrics))
     };
     Ok(tokio::spawn(
@@ -153,11 +155,8 @@ async fn serve_health(
     let server = bind("--health-listen", options.health_listen).await?;
     let (book, context) = (book.clone(), context.clone());
     let answer = move |request: http::Request<tenios_operator::server::RequestBody>| {
-        let missing = match (book.is_listed(), context.is_standby_or_watching()) {
-            (false, _) => Some("the ledger was not read yet"),
-            (true, false) => Some("the watches are not established yet"),
-            (true, true) => None,
-        };
+        let watches = (!context.is_standby_or_watching()).then_some("the watches are not established yet");
+        let missing = book.missing().or(watches);
         std::future::ready(health::probe(request.method(), request.uri().path(), missing))
     };
     Ok(tokio::spawn(
@@ -184,35 +183,26 @@ async fn serve_push(
 
 /// Leads, or waits to; a lease that is lost ends the controllers, and they begin anew once it is ours
 /// again. Requests in flight go on meanwhile: they hold the ledger's word, not the lease's.
-async fn lead(
-    options: RunOptions,
-    client: Client,
-    context: Arc<Context>,
-    metrics: Arc<Metrics>,
-    stop: CancellationToken,
-) {
+async fn lead(options: RunOptions, client: Client, context: Arc<Context>, stop: CancellationToken) {
     if !options.leader_election {
-        metrics.leader(true);
         context.lead(true);
         return controller::run(context, stop).await;
     }
     let mut leader = Leader::new(client, &options.namespace, options.lease_duration);
     while !stop.is_cancelled() && leader.acquire(&stop).await {
         tracing::info!("this replica leads");
-        metrics.leader(true);
         context.lead(true);
         let term = stop.child_token();
         let mut work = tokio::spawn(controller::run(context.clone(), term.clone()));
         leader.hold(&stop).await;
         tracing::info!("this replica does not lead any more");
-        metrics.leader(false);
-        context.lead(false);
         term.cancel();
         if tokio::time::timeout(Duration::from_secs(2), &mut work).await.is_err() {
             // Visits can be dropped at any point; what has left goes on in tasks of its own.
             tracing::warn!("the controllers did not end in time; they are dropped");
             work.abort();
         }
+        context.lead(false);
     }
     leader.release().await;
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use jiff::SignedDuration;
 use tenios_operator::ledger::Budget;
@@ -37,7 +38,7 @@ pub struct RunOptions {
     #[arg(long, env = "TENIOS_URL", default_value = "https://api.tenios.com/", value_parser = url)]
     pub tenios_url: String,
     /// Allow http:// for --tenios-url and --push-base-url.
-    #[arg(long, env = "TENIOS_ALLOW_HTTP")]
+    #[arg(long, env = "TENIOS_ALLOW_HTTP", value_parser = BoolishValueParser::new())]
     pub allow_http: bool,
     /// Extra trust roots for the TENIOS API, as PEM.
     #[arg(long, env = "TENIOS_CA_FILE")]
@@ -134,9 +135,9 @@ pub struct SimulateOptions {
     /// The access key of its account.
     #[arg(long, env = "TENIOS_ACCESS_KEY", hide_env_values = true)]
     pub access_key: String,
-    /// How long after its creation a document is approved; without it never by itself.
-    #[arg(long, env = "TENIOS_APPROVE_AFTER", value_parser = duration_or_zero)]
-    pub approve_after: Option<Duration>,
+    /// How long after its creation a document is approved; `never` leaves that to /_simulator/.
+    #[arg(long, env = "TENIOS_APPROVE_AFTER", default_value = "0s", value_parser = approval)]
+    pub approve_after: Approval,
     /// How long after an order its number is assigned and pushed.
     #[arg(long, env = "TENIOS_ASSIGN_AFTER", default_value = "2s", value_parser = duration_or_zero)]
     pub assign_after: Duration,
@@ -154,6 +155,15 @@ pub struct SimulateOptions {
     pub push_ca_file: Option<PathBuf>,
 }
 
+/// When the simulator approves a document.
+#[derive(Clone, Copy, Debug)]
+pub enum Approval {
+    /// So long after its creation.
+    After(Duration),
+    /// When told to.
+    Never,
+}
+
 impl RunOptions {
     /// What one flag alone can't tell.
     ///
@@ -169,6 +179,9 @@ impl RunOptions {
         }
         if self.push_base_url.is_some() && self.push_key_file.is_none() {
             return Err("--push-key-file: needed with --push-base-url".into());
+        }
+        if self.drain_timeout < self.provider_timeout + self.send_within {
+            return Err("--drain-timeout: is below --provider-timeout and --send-within together".into());
         }
         if self.retry_min > self.retry_max {
             return Err("--retry-min: is above --retry-max".into());
@@ -191,6 +204,10 @@ fn duration_or_zero(text: &str) -> Result<Duration, String> {
     let signed: SignedDuration =
         text.parse().map_err(|_| "expected a time such as 500ms, 60s, 5m or 24h".to_owned())?;
     Duration::try_from(signed).map_err(|_| "must not be negative".into())
+}
+
+fn approval(text: &str) -> Result<Approval, String> {
+    if text == "never" { Ok(Approval::Never) } else { duration_or_zero(text).map(Approval::After) }
 }
 
 fn budget(text: &str) -> Result<Budget, String> {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
     group = "tenios.dev",
     version = "v1alpha1",
     kind = "LedgerEntry",
+    doc = "What was ever asked of TENIOS for one resource, and what came of it. Written by the operator only; deleting one lets the resource of that name order again.",
     plural = "ledgerentries",
     namespaced,
     derive = "PartialEq",
@@ -20,8 +21,8 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Resource", json_path = ".spec.name", type_ = "string"),
     printcolumn(name = "Revision", json_path = ".spec.revision", type_ = "integer"),
     printcolumn(name = "Age", json_path = ".metadata.creationTimestamp", type_ = "date"),
-    validation = Rule::new("self.spec.kind == oldSelf.spec.kind && self.spec.__namespace__ == oldSelf.spec.__namespace__ && self.spec.name == oldSelf.spec.name && self.spec.revision > oldSelf.spec.revision")
-        .message("an entry belongs to one resource for ever, and its revision only grows")
+    validation = Rule::new("self.spec.kind == oldSelf.spec.kind && self.spec.__namespace__ == oldSelf.spec.__namespace__ && self.spec.name == oldSelf.spec.name && self.spec.revision >= oldSelf.spec.revision")
+        .message("an entry belongs to one resource for ever, and its revision never falls")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerEntrySpec {

@@ -16,6 +16,7 @@ use super::{Condition, PhoneNumber, ResourceRef, SecretKeyRef};
     group = "tenios.dev",
     version = "v1alpha1",
     kind = "PhoneNumberOrder",
+    doc = "One phone number, ordered from TENIOS at most once.",
     plural = "phonenumberorders",
     shortname = "pno",
     category = "tenios",

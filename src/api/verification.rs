@@ -16,6 +16,7 @@ use super::{Condition, SecretKeyRef};
     group = "tenios.dev",
     version = "v1alpha1",
     kind = "PhoneVerification",
+    doc = "A verification document for one area code, submitted to TENIOS once.",
     plural = "phoneverifications",
     shortname = "pver",
     category = "tenios",

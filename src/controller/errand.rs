@@ -8,11 +8,13 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::Context;
+use super::places::Place;
+use crate::api::Reason;
 use crate::ledger::{AppendError, AttemptId, Entry, Event, Key, Terms};
+use crate::lifecycle::{Pace, Standing};
 use crate::telemetry::ProviderLabels;
 use crate::tenios::{Outcome, Request, SendBy};
 
@@ -23,8 +25,6 @@ pub(super) struct Errand {
     pub(super) terms: Terms,
     pub(super) request: Request,
     pub(super) access_key: SecretString,
-    /// Bounds the requests in flight.
-    pub(super) permit: OwnedSemaphorePermit,
 }
 
 /// Why an errand did not start.
@@ -34,8 +34,42 @@ pub(super) enum NotStarted {
     DecideAgain,
     /// This process is sending for this key already.
     Busy,
+    /// As many requests are in flight as may be; this resource is woken when one ends.
+    Full,
+    /// The process was told to stop.
+    Stopping,
     /// The ledger can't be written.
     Ledger(String),
+}
+
+impl NotStarted {
+    /// Where the resource rests; none where it is to be decided anew.
+    pub(super) fn standing<S>(
+        &self,
+        waiting: S,
+        sending: S,
+        sent: Reason,
+        pace: &Pace,
+    ) -> Option<Standing<S>> {
+        Some(match self {
+            Self::DecideAgain => return None,
+            // Its ledger entry was deleted under it; the errand wakes this resource when it ends.
+            Self::Busy => Standing::new(sending, sent, "an earlier request is still being sent"),
+            Self::Full => {
+                let message = "waits for its turn: as many requests to TENIOS are in flight as may be";
+                // Woken earlier, unless the one that was woken in its place needed none any more.
+                Standing::new(waiting, Reason::ProviderUnavailable, message).again_in(pace.retry_max)
+            }
+            Self::Stopping => Standing::new(waiting, sent, "the operator is stopping; nothing is sent"),
+            Self::Ledger(why) => ledger_unavailable(waiting, why),
+        })
+    }
+}
+
+/// Nothing is sent that was not recorded.
+pub(super) fn ledger_unavailable<S>(waiting: S, why: &str) -> Standing<S> {
+    let message = format!("nothing is sent while the ledger can't be written: {why}");
+    Standing::new(waiting, Reason::LedgerUnavailable, message)
 }
 
 /// Records the intent and, where that was won, sends in a task. Returns a receiver that is closed when
@@ -46,6 +80,12 @@ pub(super) async fn start(
     errand: Errand,
 ) -> Result<tokio::sync::oneshot::Receiver<()>, NotStarted> {
     let Errand { key, attempt, terms, .. } = &errand;
+    let Some(place) = context.places.take(key).await else { return Err(NotStarted::Full) };
+    // Held before asking: from here on, who drains waits for this errand.
+    let drained = context.tasks.token();
+    if context.draining.is_cancelled() {
+        return Err(NotStarted::Stopping);
+    }
     if !context.flights.take_off(key, attempt) {
         return Err(NotStarted::Busy);
     }
@@ -72,21 +112,21 @@ pub(super) async fn start(
     let context = context.clone();
     let span = tracing::info_span!("provider_call", kind = key.kind.as_str(), namespace = key.namespace,
         name = key.name, attempt = %attempt, endpoint = errand.request.endpoint());
-    context.tasks.clone().spawn(
+    tokio::spawn(
         async move {
-            run(&context, errand, send_by).await;
-            drop(done);
+            run(&context, errand, send_by, place).await;
+            drop((done, drained));
         }
         .instrument(span),
     );
     Ok(ended)
 }
 
-async fn run(context: &Context, errand: Errand, send_by: SendBy) {
-    let Errand { key, attempt, request, access_key, permit, .. } = errand;
+async fn run(context: &Context, errand: Errand, send_by: SendBy, place: Place) {
+    let Errand { key, attempt, request, access_key, .. } = errand;
     let began = Instant::now();
     let outcome = context.tenios.send(&request, &access_key, send_by).await;
-    drop((request, access_key, permit));
+    drop((request, access_key, place));
     let labels = ProviderLabels { endpoint: endpoint(&key), outcome: outcome.label() };
     let took = began.elapsed();
     context.metrics.provider_request(labels, took.as_secs_f64());

@@ -1,18 +1,20 @@
 //! Which requests this process is sending, and how long others have had to send theirs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::ledger::{AttemptId, Event, Key, Phase, State};
 use crate::lifecycle::Sender;
 
+/// Attempts of one resource that were intended and not sent: a write is not on its way for longer than
+/// so many later ones take.
+const GROUNDED_KEPT: usize = 16;
+
 #[derive(Clone, Debug)]
 enum Flight {
     /// From the decision to send until the outcome is recorded.
     Here(AttemptId),
-    /// Intended by this process, which then did not send it.
-    NeverLeft(AttemptId),
     /// First seen at this time, intended by another process.
     Elsewhere(AttemptId, Instant),
 }
@@ -21,6 +23,9 @@ enum Flight {
 #[derive(Debug)]
 pub(super) struct Flights {
     by_key: Mutex<HashMap<Key, Flight>>,
+    /// Intended by this process, which does not know whether that was stored, and did not send. The
+    /// write may come through at any later time, also after the next attempt was tried.
+    grounded: Mutex<HashMap<Key, VecDeque<AttemptId>>>,
     unsaved: Mutex<HashMap<AttemptId, (Key, Event)>>,
     /// How long a foreign request may take, from its intent to its last byte.
     lifetime: Duration,
@@ -28,11 +33,15 @@ pub(super) struct Flights {
 
 impl Flights {
     pub(super) fn new(lifetime: Duration) -> Self {
-        Self { by_key: Mutex::default(), unsaved: Mutex::default(), lifetime }
+        Self { by_key: Mutex::default(), grounded: Mutex::default(), unsaved: Mutex::default(), lifetime }
     }
 
     fn flights(&self) -> MutexGuard<'_, HashMap<Key, Flight>> {
         self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn grounded(&self) -> MutexGuard<'_, HashMap<Key, VecDeque<AttemptId>>> {
+        self.grounded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unsaved(&self) -> MutexGuard<'_, HashMap<AttemptId, (Key, Event)>> {
@@ -48,9 +57,11 @@ impl Flights {
             }
             return Sender::Elsewhere { remaining: Duration::ZERO };
         };
+        if self.grounded().get(key).is_some_and(|ours| ours.contains(attempt)) {
+            return Sender::NeverLeft;
+        }
         match flights.get(key) {
             Some(Flight::Here(here)) if here == attempt => Sender::Here,
-            Some(Flight::NeverLeft(ours)) if ours == attempt => Sender::NeverLeft,
             Some(Flight::Elsewhere(seen, since)) if seen == attempt => {
                 Sender::Elsewhere { remaining: self.lifetime.saturating_sub(since.elapsed()) }
             }
@@ -75,7 +86,14 @@ impl Flights {
 
     /// The attempt was not sent and never will be.
     pub(super) fn never_left(&self, key: &Key, attempt: &AttemptId) {
-        self.flights().insert(key.clone(), Flight::NeverLeft(attempt.clone()));
+        let mut grounded = self.grounded();
+        let ours = grounded.entry(key.clone()).or_default();
+        ours.push_back(attempt.clone());
+        if ours.len() > GROUNDED_KEPT {
+            ours.pop_front();
+        }
+        drop(grounded);
+        self.landed(key, attempt);
     }
 
     /// The outcome is known and has to be recorded.

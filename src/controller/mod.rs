@@ -5,6 +5,7 @@ mod errand;
 mod flights;
 pub mod leader;
 mod order;
+mod places;
 mod run;
 mod secrets;
 mod status;
@@ -19,7 +20,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::{Client, Resource};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -67,8 +67,8 @@ pub struct Context {
     caches: caches::Caches,
     secrets: secrets::Secrets,
     flights: flights::Flights,
-    wake: wake::Wake,
-    places: Arc<Semaphore>,
+    wake: Arc<wake::Wake>,
+    places: places::Places,
     /// Errands, which go on when a reconcile does not.
     tasks: TaskTracker,
     /// Cancelled when no new request may be sent.
@@ -90,12 +90,13 @@ impl Context {
         metrics: Arc<Metrics>,
         draining: CancellationToken,
     ) -> Arc<Self> {
+        let wake = Arc::new(wake::Wake::default());
         Arc::new(Self {
             secrets: secrets::Secrets::new(client.clone(), config.access_key_file.clone()),
             flights: flights::Flights::new(config.send_within + tenios.timeout() + MARGIN),
-            places: Arc::new(Semaphore::new(config.provider_concurrency)),
+            places: places::Places::new(config.provider_concurrency, wake.clone()),
             caches: caches::Caches::default(),
-            wake: wake::Wake::default(),
+            wake,
             tasks: TaskTracker::new(),
             leads: AtomicBool::new(false),
             waits: Mutex::default(),
@@ -113,6 +114,11 @@ impl Context {
     /// This replica leads from now on, or does not.
     pub fn lead(&self, leads: bool) {
         self.leads.store(leads, Ordering::Relaxed);
+        self.metrics.leader(leads);
+        if !leads {
+            // Whoever leads now counts the resources.
+            self.forget_all(|_| true);
+        }
     }
 
     /// Whether everything that this replica has to watch was listed once.
@@ -178,6 +184,12 @@ impl Context {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.metrics.resource(key, None);
+    }
+
+    fn forget_all(&self, gone: impl Fn(&Key) -> bool) {
+        for key in self.metrics.resources().into_iter().filter(gone) {
+            self.forget(&key);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use kube::{Resource, ResourceExt};
 use secrecy::SecretString;
 
 use super::caches::Guarded;
-use super::errand::{self, Errand, NotStarted};
+use super::errand::{self, Errand};
 use super::{Context, Failed, PATIENCE, now, status};
 use crate::api::order::OrderState;
 use crate::api::{
@@ -19,7 +19,7 @@ use crate::lifecycle::order::{Link, Verification, View, decide};
 use crate::lifecycle::{Budget, Decision, Found, Standing, project_order};
 use crate::tenios::Request;
 
-/// More links than this in a row are taken for a ring.
+/// A ring of more links than this is not looked for: it shows as waiting for its first link.
 const LINKS_FOLLOWED: usize = 64;
 
 /// What one visit has found out so far beyond the caches.
@@ -71,7 +71,7 @@ async fn settle(
             Decision::Record(events) => match context.book.append(&known.entry, &events).await {
                 Ok(()) => context.wake.changed(key),
                 Err(AppendError::Conflict(_)) => {}
-                Err(error) => return Ok(ledger_unavailable(&error.to_string())),
+                Err(error) => return Ok(errand::ledger_unavailable(OrderState::Waiting, &error.to_string())),
             },
             Decision::Send(terms) => {
                 if let Some(standing) = send(context, key, order, &known, terms, &mut visit).await {
@@ -92,14 +92,6 @@ async fn send(
     visit: &mut Visit<'_>,
 ) -> Option<Standing<OrderState>> {
     let Some(Found::Usable(access_key)) = visit.access_key.take() else { return None };
-    let Ok(permit) = context.places.clone().acquire_owned().await else { return None };
-    if context.draining.is_cancelled() {
-        return Some(Standing::new(
-            OrderState::Waiting,
-            Reason::Ordering,
-            "the operator is stopping; nothing is sent",
-        ));
-    }
     let attempt = AttemptId::random();
     let request = Request::Order {
         number_type: order.spec.number_type.as_str(),
@@ -107,7 +99,7 @@ async fn send(
         link_to: terms.get(terms::LINK_NUMBER).and_then(|n| PhoneNumber::try_from(n.as_str()).ok()),
         push: context.push.as_ref().map(|push| push.target(&key.namespace, &key.name, &attempt)),
     };
-    let errand = Errand { key: key.clone(), attempt, terms, request, access_key, permit };
+    let errand = Errand { key: key.clone(), attempt, terms, request, access_key };
     let started = errand::start(context, &known.entry, errand).await;
     *visit = Visit::default();
     match started {
@@ -115,23 +107,10 @@ async fn send(
             let _ = tokio::time::timeout(PATIENCE, ended).await;
             None
         }
-        Err(NotStarted::DecideAgain) => None,
-        // Its ledger entry was deleted under it; the errand wakes this resource when it ends.
-        Err(NotStarted::Busy) => Some(Standing::new(
-            OrderState::Ordering,
-            Reason::Ordering,
-            "an earlier request is still being sent",
-        )),
-        Err(NotStarted::Ledger(why)) => Some(ledger_unavailable(&why)),
+        Err(why) => {
+            why.standing(OrderState::Waiting, OrderState::Ordering, Reason::Ordering, &context.config.pace)
+        }
     }
-}
-
-fn ledger_unavailable(why: &str) -> Standing<OrderState> {
-    Standing::new(
-        OrderState::Waiting,
-        Reason::LedgerUnavailable,
-        format!("nothing is sent while the ledger can't be written: {why}"),
-    )
 }
 
 fn consider(
@@ -191,26 +170,29 @@ fn link(context: &Context, key: &Key, spec: &PhoneNumberOrderSpec) -> Link {
     let Some(first) = link.order_ref.as_ref().map(|r| r.name.clone()) else { return Link::None };
     let target = Key { name: first.clone(), ..key.clone() };
     context.wake.when_changed(&target, key);
-    let mut path = vec![key.name.clone()];
-    let mut next = Some(first.clone());
-    while let Some(name) = next {
-        let seen = path.contains(&name);
-        path.push(name.clone());
-        if seen || path.len() > LINKS_FOLLOWED {
-            let start = path.iter().position(|n| *n == name).unwrap_or(0);
-            return Link::Ring(path.split_off(start));
-        }
-        let order = context.caches.order(&key.namespace, &name);
-        let spec = order.as_ref().and_then(|o| o.0.as_ref().ok()).and_then(|o| o.spec.link_to.as_ref());
-        next = spec.and_then(|l| l.order_ref.as_ref()).map(|r| r.name.clone());
+    if let Some(assigned) = &context.book.known(&target).state.number {
+        return Link::Number(assigned.number.clone());
     }
     if context.caches.order(&key.namespace, &first).is_none() {
         return Link::Missing(first);
     }
-    match &context.book.known(&target).state.number {
-        Some(assigned) => Link::Number(assigned.number.clone()),
-        None => Link::Waiting(first),
+    ring(context, key, &first).map_or(Link::Waiting(first), Link::Ring)
+}
+
+/// The names from the one that the links come back to, that one again at the end.
+fn ring(context: &Context, key: &Key, first: &str) -> Option<Vec<String>> {
+    let mut path = vec![key.name.clone()];
+    let mut next = first.to_owned();
+    while path.len() <= LINKS_FOLLOWED {
+        if let Some(start) = path.iter().position(|name| *name == next) {
+            path.push(next);
+            return Some(path.split_off(start));
+        }
+        let order = context.caches.order(&key.namespace, &next)?;
+        let link = order.0.as_ref().ok()?.spec.link_to.as_ref()?.order_ref.as_ref()?.name.clone();
+        path.push(std::mem::replace(&mut next, link));
     }
+    None
 }
 
 async fn show(

@@ -1,5 +1,6 @@
 //! The watches and the two controllers on kube's runtime.
 
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
@@ -60,7 +61,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
 /// One kind in one namespace, or in all.
 struct Watch<K: Resource<DynamicType = ()> + Clone + 'static> {
     api: Api<Guarded<K>>,
-    kind: Kind,
+    scope: Scope,
     store: Store<Guarded<K>>,
     writer: Writer<Guarded<K>>,
     woken: UnboundedReceiver<Key>,
@@ -85,13 +86,14 @@ where
             None => Api::all(client),
         };
         let writer = Writer::new(());
+        let scope = Scope { kind, namespace: namespace.map(ToOwned::to_owned) };
         Self {
             api,
-            kind,
             store: writer.as_reader(),
             writer,
             listed: watch::Sender::new(false),
-            woken: context.wake.woken(Scope { kind, namespace: namespace.map(ToOwned::to_owned) }),
+            woken: context.wake.woken(scope.clone()),
+            scope,
         }
     }
 
@@ -104,8 +106,9 @@ where
         F: Fn(Arc<Context>, Arc<Guarded<K>>) -> V + Clone + Send + Sync + 'static,
         V: Future<Output = Result<Option<Duration>, Failed>> + Send + 'static,
     {
-        let Self { api, kind, store, writer, woken, listed } = self;
-        let touched = touched(api, kind, writer, listed, context.clone());
+        let Self { api, scope, store, writer, woken, listed } = self;
+        let kind = scope.kind;
+        let touched = touched(api, scope, writer, listed, context.clone());
         let config = ControllerConfig::default().concurrency(context.config.concurrency);
         let reconcile = move |object: Arc<Guarded<K>>, context: Arc<Context>| {
             let visit = visit.clone();
@@ -123,7 +126,7 @@ where
 
 fn touched<K>(
     api: Api<Guarded<K>>,
-    kind: Kind,
+    scope: Scope,
     writer: Writer<Guarded<K>>,
     listed: watch::Sender<bool>,
     context: Arc<Context>,
@@ -131,14 +134,19 @@ fn touched<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
+    let kind = scope.kind;
     let events = watcher(api, watcher::Config::default()).default_backoff().modify(|object| {
         // Half the size of an object, and never looked at.
         object.managed_fields_mut().clear();
     });
     let told = context.clone();
+    let store = writer.as_reader();
     reflector(writer, events)
         .inspect_ok(move |event| match event {
             watcher::Event::InitDone => {
+                // What went while nobody watched is told by no event of its own.
+                let here: HashSet<Key> = store.state().iter().map(|object| key_of(kind, object)).collect();
+                told.forget_all(|key| scope.contains(key) && !here.contains(key));
                 listed.send_replace(true);
             }
             watcher::Event::Delete(object) => told.forget(&key_of(kind, object)),
@@ -187,7 +195,6 @@ where
     let took = began.elapsed();
     tracing::debug!(%key, ?took, "reconciled");
     context.metrics.reconciled(kind, took.as_secs_f64());
-    context.metrics.budget_remaining(context.book.budget_remaining(super::now()));
     match result {
         Ok(Ok(None)) => Ok(Action::await_change()),
         Ok(Ok(Some(wait))) => Ok(Action::requeue(wait)),

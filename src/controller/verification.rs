@@ -7,7 +7,7 @@ use kube::{Resource, ResourceExt};
 use secrecy::SecretString;
 
 use super::caches::Guarded;
-use super::errand::{self, Errand, NotStarted};
+use super::errand::{self, Errand};
 use super::{Context, Failed, PATIENCE, now, status};
 use crate::api::verification::VerificationState;
 use crate::api::{
@@ -58,7 +58,9 @@ async fn settle(
             Decision::Record(events) => match context.book.append(&known.entry, &events).await {
                 Ok(()) => context.wake.changed(key),
                 Err(AppendError::Conflict(_)) => {}
-                Err(error) => return Ok(ledger_unavailable(&error.to_string())),
+                Err(error) => {
+                    return Ok(errand::ledger_unavailable(VerificationState::Waiting, &error.to_string()));
+                }
             },
             Decision::Send(terms) => {
                 if let Some(standing) =
@@ -92,14 +94,6 @@ async fn send(
     else {
         return None;
     };
-    let Ok(permit) = context.places.clone().acquire_owned().await else { return None };
-    if context.draining.is_cancelled() {
-        return Some(Standing::new(
-            VerificationState::Waiting,
-            Reason::Submitting,
-            "the operator is stopping; nothing is sent",
-        ));
-    }
     let request = Request::Verification {
         address: spec.address.clone(),
         area_code: spec.area_code.clone(),
@@ -107,29 +101,19 @@ async fn send(
         document,
     };
     let attempt = AttemptId::random();
-    let errand = Errand { key: key.clone(), attempt, terms, request, access_key, permit };
+    let errand = Errand { key: key.clone(), attempt, terms, request, access_key };
     match errand::start(context, &known.entry, errand).await {
         Ok(ended) => {
             let _ = tokio::time::timeout(PATIENCE, ended).await;
             None
         }
-        Err(NotStarted::DecideAgain) => None,
-        // Its ledger entry was deleted under it; the errand wakes this resource when it ends.
-        Err(NotStarted::Busy) => Some(Standing::new(
+        Err(why) => why.standing(
+            VerificationState::Waiting,
             VerificationState::Submitting,
             Reason::Submitting,
-            "an earlier request is still being sent",
-        )),
-        Err(NotStarted::Ledger(why)) => Some(ledger_unavailable(&why)),
+            &context.config.pace,
+        ),
     }
-}
-
-fn ledger_unavailable(why: &str) -> Standing<VerificationState> {
-    Standing::new(
-        VerificationState::Waiting,
-        Reason::LedgerUnavailable,
-        format!("nothing is sent while the ledger can't be written: {why}"),
-    )
 }
 
 fn consider(

@@ -23,7 +23,7 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    fn contains(&self, key: &Key) -> bool {
+    pub(super) fn contains(&self, key: &Key) -> bool {
         self.kind == key.kind && self.namespace.as_ref().is_none_or(|n| *n == key.namespace)
     }
 }

@@ -1,15 +1,20 @@
 //! The ledger with its index: what every part of the operator reads and appends through.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
 
 use super::{AppendError, Change, Claim, Entry, Event, Index, Key, Known, Ledger, ReadError};
 use crate::telemetry::Metrics;
+
+/// How often a ledger that could not be reached is asked whether it is back.
+const PROBED_EVERY: Duration = Duration::from_secs(1);
 
 /// Requests that may place an order, in a rolling window (promise 14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,7 @@ pub struct Book {
     reserved: Mutex<Vec<String>>,
     budgets: Budgets,
     listed: watch::Sender<bool>,
+    reachable: AtomicBool,
     changed: mpsc::UnboundedSender<Key>,
     metrics: Arc<Metrics>,
 }
@@ -84,6 +90,7 @@ impl Book {
             reserved: Mutex::default(),
             budgets,
             listed,
+            reachable: AtomicBool::new(true),
             changed,
             metrics,
         };
@@ -93,27 +100,40 @@ impl Book {
     /// Follows the ledger for ever.
     pub async fn follow(&self) {
         let mut changes = self.ledger.changes();
-        while let Some(change) = changes.next().await {
+        while let Some(change) = self.next(&mut changes).await {
             match change {
                 Change::Listing => lock(&self.index).begin_listing(),
                 Change::Entry(entry) => self.learn(*entry, true),
                 Change::Listed => {
-                    for key in lock(&self.index).end_listing() {
-                        let _ = self.changed.send(key);
-                    }
+                    let gone = lock(&self.index).end_listing();
+                    self.tell_all(gone);
+                    self.reachable.store(true, Ordering::Relaxed);
                     self.listed.send_replace(true);
                 }
                 Change::Gone(key) => {
                     let related = lock(&self.index).remove(&key);
-                    for key in related.into_iter().chain([key]) {
-                        let _ = self.changed.send(key);
-                    }
+                    self.tell_all(related.into_iter().chain([key]));
                 }
                 Change::Broken(error) => {
+                    self.reachable.store(false, Ordering::Relaxed);
                     tracing::warn!(%error, "the ledger's watch broke; it is set up again");
                 }
             }
         }
+    }
+
+    /// The next change. A watch that was set up again says nothing until something changes, so that the
+    /// ledger has to be asked whether it is back.
+    async fn next(&self, changes: &mut BoxStream<'static, Change>) -> Option<Change> {
+        while !self.reachable.load(Ordering::Relaxed) {
+            tokio::select! {
+                change = changes.next() => return change,
+                () = tokio::time::sleep(PROBED_EVERY) => {}
+            }
+            let back = self.ledger.probe().await.is_ok();
+            self.reachable.store(back, Ordering::Relaxed);
+        }
+        changes.next().await
     }
 
     /// Waits until all entries were listed once. Before that, nobody may decide anything.
@@ -121,16 +141,26 @@ impl Book {
         let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
     }
 
-    /// Whether all entries were listed once.
+    /// What keeps this replica from being ready, as far as the ledger goes.
     #[must_use]
-    pub fn is_listed(&self) -> bool {
-        *self.listed.borrow()
+    pub fn missing(&self) -> Option<&'static str> {
+        if !*self.listed.borrow() {
+            Some("the ledger was not read yet")
+        } else if !self.reachable.load(Ordering::Relaxed) {
+            Some("the ledger can't be reached")
+        } else {
+            None
+        }
     }
 
     fn learn(&self, entry: Entry, tell_own: bool) {
         let key = entry.key.clone();
         let Some(related) = lock(&self.index).apply(entry) else { return };
-        for key in related.into_iter().chain(tell_own.then_some(key)) {
+        self.tell_all(related.into_iter().chain(tell_own.then_some(key)));
+    }
+
+    fn tell_all(&self, keys: impl IntoIterator<Item = Key>) {
+        for key in keys {
             let _ = self.changed.send(key);
         }
     }
@@ -169,9 +199,10 @@ impl Book {
         if entry.version.is_none() {
             lock(&self.index).remove(key);
         } else {
-            self.learn(entry, false);
+            self.learn(entry.clone(), false);
         }
-        Ok(self.known(key))
+        // Not what the index knows, which may be ahead of a store that was restored.
+        Ok(Known { state: Arc::new(entry.state()), entry: Arc::new(entry) })
     }
 
     /// Appends after `base`.
@@ -207,11 +238,13 @@ impl Book {
                 Ok(())
             }
             Err(AppendError::Conflict(stored)) => {
-                if stored.version.is_none() {
-                    lock(&self.index).remove(&base.key);
-                } else {
-                    self.learn((*stored).clone(), false);
-                }
+                let mut index = lock(&self.index);
+                let related = match &stored.version {
+                    None => index.remove(&base.key),
+                    Some(_) => index.supersede(base, (*stored).clone()).unwrap_or_default(),
+                };
+                drop(index);
+                self.tell_all(related);
                 Err(AppendError::Conflict(stored))
             }
             Err(error) => Err(error),

@@ -74,7 +74,7 @@ pub enum Phase {
 pub struct Accepted {
     /// The verification id or order id; none where only a number was adopted.
     pub id: Option<String>,
-    /// The request that brought it; none where it was adopted.
+    /// The request that is known to have brought it; none where it was adopted.
     pub attempt: Option<AttemptId>,
     /// When that request was intended, or when it was adopted.
     pub at: Timestamp,
@@ -90,6 +90,9 @@ pub struct Assigned {
     pub number: PhoneNumber,
     /// When it was recorded.
     pub at: Timestamp,
+    /// Whether the provider pushed it; otherwise a person recorded it, and may correct it.
+    #[serde(default)]
+    pub pushed: bool,
 }
 
 /// An order that exists beside the one of this resource: after a wrong "it was not placed", say.
@@ -122,6 +125,8 @@ pub struct State {
     pub number: Option<Assigned>,
     /// Orders beside this one.
     pub strays: Vec<Stray>,
+    /// The last request of which a person said that it placed nothing.
+    pub not_placed: Option<AttemptId>,
     /// When the requests that count for the budget were intended: all but those provably not processed.
     pub spent: Vec<Timestamp>,
 }
@@ -185,6 +190,7 @@ impl State {
             }
             Event::NotPlaced { attempt, .. } => {
                 if self.is_pending(&attempt) {
+                    self.not_placed = Some(attempt.clone());
                     self.phase = Phase::NotPlaced { attempt };
                 }
             }
@@ -194,8 +200,9 @@ impl State {
                 self.terms = terms;
                 if id.is_some() || number.is_some() {
                     self.phase = Phase::Accepted { attempt: attempt.clone() };
+                    let pushed = attempt.is_some();
                     self.accepted = Some(Accepted { id, attempt, at, answered: true });
-                    self.number = number.map(|number| Assigned { number, at });
+                    self.number = number.map(|number| Assigned { number, at, pushed });
                 } else if let Some(attempt) = attempt {
                     let why = "the ledger lost its entry; the status names this attempt and no id".to_owned();
                     self.phase = Phase::Unknown { attempt, at, why };
@@ -221,6 +228,7 @@ impl State {
     /// over what its push says, so that both orders of arrival end alike.
     fn accept(&mut self, attempt: AttemptId, at: Timestamp, id: String, answered: bool) {
         let since = self.pending_since(&attempt).unwrap_or(at);
+        let newest = self.attempt() == Some(&attempt);
         match &mut self.accepted {
             None => {
                 self.accepted =
@@ -232,28 +240,63 @@ impl State {
                     known.answered = true;
                 }
             }
-            Some(known) if known.id.as_ref() == Some(&id) => {}
+            Some(known) if known.id.as_ref() == Some(&id) => {
+                known.attempt.get_or_insert_with(|| attempt.clone());
+            }
+            // Only a number was adopted while this request's outcome was unknown.
+            Some(known) if known.id.is_none() && newest => {
+                *known = Accepted { id: Some(id), attempt: Some(attempt.clone()), at: known.at, answered };
+            }
             Some(_) => self.keep_stray(&attempt, id, None),
         }
         self.failures = 0;
-        if self.attempt() == Some(&attempt)
-            || !matches!(self.phase, Phase::Open { .. } | Phase::Unknown { .. })
-        {
+        let waits_for_another = matches!(
+            self.phase,
+            Phase::Open { .. } | Phase::Unknown { .. } | Phase::Accepted { attempt: Some(_) }
+        );
+        if newest || !waits_for_another {
             self.phase = Phase::Accepted { attempt: Some(attempt) };
         }
     }
 
+    /// A person's word stands until it is corrected, and takes nothing from what the provider said: an
+    /// id or number that came from it stays, beside the adopted one if need be.
     fn adopt(&mut self, at: Timestamp, id: Option<String>, number: Option<PhoneNumber>) {
-        let attempt = self.attempt().cloned();
-        let known = self.accepted.take();
-        let id = id.or_else(|| known.as_ref().and_then(|k| k.id.clone()));
-        let (attempt, at_first) = known.map_or((attempt, at), |k| (k.attempt, k.at));
-        self.accepted = Some(Accepted { id, attempt: attempt.clone(), at: at_first, answered: true });
+        match (&mut self.accepted, id) {
+            (None, id) => self.accepted = Some(Accepted { id, attempt: None, at, answered: true }),
+            (Some(_), None) => {}
+            (Some(known), Some(id)) if known.id.as_ref().is_none_or(|known| *known == id) => {
+                known.id = Some(id);
+            }
+            (Some(_), Some(id)) => self.exchange(at, id),
+        }
         if let Some(number) = number {
-            self.number = Some(Assigned { number, at });
+            self.adopt_number(at, number);
         }
         self.failures = 0;
-        self.phase = Phase::Accepted { attempt };
+        self.phase = Phase::Accepted { attempt: self.attempt().cloned() };
+    }
+
+    /// Another id takes the place of the present one, and the number with it.
+    fn exchange(&mut self, at: Timestamp, id: String) {
+        let found = self.strays.iter().position(|s| s.id == id).map(|index| self.strays.remove(index));
+        let (attempt, number) = found.map_or((None, None), |s| (Some(s.attempt), s.number));
+        let before = self.accepted.replace(Accepted { id: Some(id), attempt, at, answered: true });
+        let number = number.map(|number| Assigned { number, at, pushed: true });
+        let number_before = std::mem::replace(&mut self.number, number);
+        if let Some(Accepted { id: Some(id), attempt: Some(attempt), .. }) = before {
+            self.keep_stray(&attempt, id, number_before.map(|n| n.number));
+        }
+    }
+
+    fn adopt_number(&mut self, at: Timestamp, number: PhoneNumber) {
+        if self.number.as_ref().is_some_and(|known| known.pushed || known.number == number) {
+            return;
+        }
+        let ours = self.accepted.as_ref().and_then(|a| a.id.clone());
+        let strays = self.strays.len();
+        self.strays.retain(|s| ours.as_ref() != Some(&s.id) || s.number.as_ref() != Some(&number));
+        self.number = Some(Assigned { number, at, pushed: self.strays.len() < strays });
     }
 
     fn assign(&mut self, attempt: &AttemptId, at: Timestamp, order_id: &str, number: PhoneNumber) {
@@ -263,8 +306,10 @@ impl State {
             .as_ref()
             .is_some_and(|a| a.attempt.as_ref() == Some(attempt) || a.id.as_deref() == Some(order_id));
         match &self.number {
-            None if ours => self.number = Some(Assigned { number, at }),
-            Some(known) if ours && known.number == number => {}
+            None if ours => self.number = Some(Assigned { number, at, pushed: true }),
+            Some(known) if ours && known.number == number => {
+                self.number = Some(Assigned { pushed: true, ..known.clone() })
+            }
             _ => self.keep_stray(attempt, order_id.to_owned(), Some(number)),
         }
     }

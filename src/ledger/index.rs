@@ -18,6 +18,14 @@ pub enum Claim {
     Number(String),
 }
 
+/// How somebody came to what he claims. What the provider gave comes before what a person says, so that
+/// adopting what belongs to another, by mistake or on purpose, takes nothing from him.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Title {
+    Placed,
+    Adopted,
+}
+
 /// An entry with its state already folded.
 #[derive(Clone, Debug)]
 pub struct Known {
@@ -31,7 +39,7 @@ pub struct Known {
 #[derive(Debug, Default)]
 pub struct Index {
     entries: HashMap<Key, Known>,
-    claims: BTreeMap<Claim, BTreeSet<(Timestamp, Key)>>,
+    claims: BTreeMap<Claim, BTreeSet<(Title, Timestamp, Key)>>,
     proven: BTreeMap<String, BTreeSet<Key>>,
     verifications: BTreeMap<String, BTreeSet<Key>>,
     spent: BTreeSet<(Timestamp, Key)>,
@@ -70,14 +78,25 @@ impl Index {
         Some(related)
     }
 
+    /// Takes over what is stored in place of `base`, which turned out to be outdated: also where its
+    /// revision is not above the one that is known, as after a restore. Where the index knows something
+    /// else by now, as [`Index::apply`].
+    pub fn supersede(&mut self, base: &Entry, stored: Entry) -> Option<Vec<Key>> {
+        let outdated = self.entries.get(&base.key).is_some_and(|k| k.entry.version == base.version);
+        let before = if outdated { self.remove(&base.key) } else { Vec::new() };
+        let mut related = self.apply(stored)?;
+        related.extend(before);
+        Some(related)
+    }
+
     /// Forgets an entry; returns the keys that shared a claim with it.
     pub fn remove(&mut self, key: &Key) -> Vec<Key> {
         let Some(known) = self.entries.remove(key) else { return Vec::new() };
         let mut related = Vec::new();
-        for (claim, at) in claims_of(key, &known.state) {
+        for (claim, title, at) in claims_of(key, &known.state) {
             if let Some(owners) = self.claims.get_mut(&claim) {
-                owners.remove(&(at, key.clone()));
-                related.extend(owners.iter().map(|(_, k)| k.clone()));
+                owners.remove(&(title, at, key.clone()));
+                related.extend(owners.iter().map(|(_, _, k)| k.clone()));
                 if owners.is_empty() {
                     self.claims.remove(&claim);
                 }
@@ -100,10 +119,10 @@ impl Index {
 
     fn claim_all(&mut self, key: &Key, state: &State) -> Vec<Key> {
         let mut related = Vec::new();
-        for (claim, at) in claims_of(key, state) {
+        for (claim, title, at) in claims_of(key, state) {
             let owners = self.claims.entry(claim).or_default();
-            related.extend(owners.iter().map(|(_, k)| k.clone()));
-            owners.insert((at, key.clone()));
+            related.extend(owners.iter().map(|(_, _, k)| k.clone()));
+            owners.insert((title, at, key.clone()));
         }
         if let Some(id) = proven_by(key, state)
             && self.proven.entry(id.to_owned()).or_default().insert(key.clone())
@@ -137,10 +156,10 @@ impl Index {
         gone
     }
 
-    /// Who owns this: the first to claim it.
+    /// Who owns this: the first whose order it is by the provider's word, else the first to adopt it.
     #[must_use]
     pub fn owner(&self, claim: &Claim) -> Option<Key> {
-        self.claims.get(claim)?.first().map(|(_, key)| key.clone())
+        self.claims.get(claim)?.first().map(|(_, _, key)| key.clone())
     }
 
     /// Whether an order with this verification id was accepted, which proves its approval.
@@ -191,18 +210,19 @@ impl Index {
     }
 }
 
-fn claims_of(key: &Key, state: &State) -> Vec<(Claim, Timestamp)> {
+fn claims_of(key: &Key, state: &State) -> Vec<(Claim, Title, Timestamp)> {
     let mut claims = Vec::new();
     if key.kind != Kind::Order {
         return claims;
     }
+    let title = |placed| if placed { Title::Placed } else { Title::Adopted };
     if let Some(accepted) = &state.accepted
         && let Some(id) = &accepted.id
     {
-        claims.push((Claim::OrderId(id.clone()), accepted.at));
+        claims.push((Claim::OrderId(id.clone()), title(accepted.attempt.is_some()), accepted.at));
     }
     if let Some(assigned) = &state.number {
-        claims.push((Claim::Number(assigned.number.to_string()), assigned.at));
+        claims.push((Claim::Number(assigned.number.to_string()), title(assigned.pushed), assigned.at));
     }
     claims
 }

@@ -35,19 +35,6 @@ impl KubernetesLedger {
         }
     }
 
-    /// Whether it can be read at all.
-    ///
-    /// # Errors
-    /// When the apiserver can't be reached or refuses.
-    pub async fn probe(&self) -> Result<(), ReadError> {
-        let one = ListParams::default().limit(1);
-        match tokio::time::timeout(CALL_TIMEOUT, self.api.list_metadata(&one)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(ReadError(error.to_string())),
-            Err(_) => Err(ReadError("no answer in time".into())),
-        }
-    }
-
     async fn read_now(&self, key: &Key) -> Result<Entry, ReadError> {
         let name = object_name(key);
         let found = tokio::time::timeout(CALL_TIMEOUT, self.api.get_opt(&name))
@@ -121,6 +108,18 @@ impl Ledger for KubernetesLedger {
         events: &'a [Event],
     ) -> BoxFuture<'a, Result<Entry, AppendError>> {
         self.append_now(base, events).boxed()
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<(), ReadError>> {
+        let one = ListParams::default().limit(1);
+        let asked = async move {
+            match tokio::time::timeout(CALL_TIMEOUT, self.api.list_metadata(&one)).await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(ReadError(error.to_string())),
+                Err(_) => Err(ReadError("no answer in time".into())),
+            }
+        };
+        asked.boxed()
     }
 
     fn changes(&self) -> BoxStream<'static, Change> {

@@ -174,6 +174,9 @@ pub trait Ledger: Send + Sync + 'static {
         events: &'a [Event],
     ) -> BoxFuture<'a, Result<Entry, AppendError>>;
 
+    /// Whether it can be read at all.
+    fn probe(&self) -> BoxFuture<'_, Result<(), ReadError>>;
+
     /// All entries, then every change, for ever.
     fn changes(&self) -> BoxStream<'static, Change>;
 }

@@ -12,6 +12,9 @@ pub const VERIFICATION_ID: &str = "verificationId";
 pub const LINK_NUMBER: &str = "linkToNumber";
 /// The digest of the document that was sent.
 pub const DOCUMENT_DIGEST: &str = "documentDigest";
+/// The Secret and key that the access key came from; not recorded where it was the operator's own.
+/// It is no part of what is ordered and may change at any time.
+pub const ACCESS_KEY: &str = "accessKeySecretRef";
 /// Before the name of what stands in the spec, as against what it was resolved to.
 pub const SPEC: &str = "spec.";
 
@@ -29,8 +32,9 @@ pub fn of_spec(terms: &Terms) -> impl Iterator<Item = (&String, &String)> {
     terms.iter().filter(|(name, _)| name.starts_with(SPEC))
 }
 
-/// Whether the spec's part is the same in both.
+/// Whether a person changed anything between the two that a refusal may have been about: what the spec
+/// asks for, or whose access key it names.
 #[must_use]
-pub fn same_spec(a: &Terms, b: &Terms) -> bool {
-    of_spec(a).eq(of_spec(b))
+pub fn edited(wanted: &Terms, refused: &Terms) -> bool {
+    !of_spec(wanted).eq(of_spec(refused)) || wanted.get(ACCESS_KEY) != refused.get(ACCESS_KEY)
 }

@@ -171,21 +171,31 @@ fn pending(state: &State, sender: Sender, not_placed: Option<&str>, now: Timesta
     }
 }
 
-/// A value of the not-placed annotation that names no attempt of this resource.
+/// A value of the not-placed annotation that has no effect. The one that worked stays on the resource
+/// and is not remarked on.
 fn stray_annotation(state: &State, not_placed: Option<&str>) -> Option<String> {
     let value = not_placed?;
-    let known = state.attempt().map(AttemptId::as_str) == Some(value);
-    let spent = !matches!(state.phase, Phase::Idle)
-        && !matches!(state.phase, Phase::Unknown { .. } | Phase::Open { .. });
-    // Once it worked, the annotation stays on the resource and means nothing any more.
-    if known || spent {
+    let worked = state.not_placed.as_ref().map(AttemptId::as_str) == Some(value);
+    let awaited = match &state.phase {
+        Phase::Open { attempt, .. } | Phase::Unknown { attempt, .. } => attempt.as_str() == value,
+        _ => false,
+    };
+    if worked || awaited {
         return None;
     }
     let shown: String = value.chars().filter(|c| !c.is_control()).take(64).collect();
     Some(format!(
-        "the annotation {} names {shown:?}, which is not the attempt whose outcome is unknown; it has no effect",
+        "the annotation {} names {shown:?}, which is not an attempt whose outcome is unknown; it has no effect",
         crate::api::NOT_PLACED_ANNOTATION
     ))
+}
+
+/// What the provider gave beside the one that counts, for the message.
+fn strays(state: &State, what: &str) -> String {
+    state.strays.iter().fold(String::new(), |text, stray| {
+        let number = stray.number.as_ref().map(|n| format!(" with number {n}")).unwrap_or_default();
+        format!("{text}; {what} {}{number} was placed by attempt {}, too", stray.id, stray.attempt)
+    })
 }
 
 /// The conditions of both kinds, from the steady ones in between.
@@ -248,7 +258,7 @@ fn spec_field(request_field: &str) -> &str {
 }
 
 /// What was refused, by which field, and how it goes on.
-fn refusal_message(refusal: &crate::ledger::Refusal, next: Option<Timestamp>) -> String {
+fn refusal_message(refusal: &crate::ledger::Refusal, mend: &str, next: Option<Timestamp>) -> String {
     let mut text = format!("TENIOS refused the request: {}", refusal.code);
     if !refusal.message.is_empty() {
         text = format!("{text}: {}", refusal.message);
@@ -264,7 +274,7 @@ fn refusal_message(refusal: &crate::ledger::Refusal, next: Option<Timestamp>) ->
     }
     match next {
         Some(at) => format!("{text}; tried again at {}", shown(at)),
-        None => format!("{text}; mend the spec to try again"),
+        None => format!("{text}; mend {mend} to try again"),
     }
 }
 

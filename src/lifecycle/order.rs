@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::retry::Due;
 use super::{
-    Budget, Decision, Found, Owner, Pace, Pending, Sender, Standing, pending, refusal_message, shown,
+    Budget, Decision, Found, Owner, Pace, Pending, Sender, Standing, pending, refusal_message, shown, strays,
 };
 use crate::api::order::{AdoptOrder, OrderState};
 use crate::api::verification::Approval;
@@ -124,7 +124,7 @@ fn adopt(view: &View) -> Option<Next> {
     let AdoptOrder { order_id, phone_number } = adopt;
     let state = view.state;
     let known_id = state.id();
-    let known_number = state.number.as_ref().map(|n| &n.number);
+    let known_number = state.number.as_ref();
     let placed_by_us = state.accepted.as_ref().is_some_and(|a| a.attempt.is_some() && a.id.is_some());
     if let (Some(wanted), Some(known)) = (order_id.as_deref(), known_id)
         && wanted != known
@@ -135,18 +135,20 @@ fn adopt(view: &View) -> Option<Next> {
         )));
     }
     if let (Some(wanted), Some(known)) = (phone_number, known_number)
-        && wanted != known
-        && placed_by_us
+        && *wanted != known.number
+        && known.pushed
+        && order_id.as_deref().is_none_or(|wanted| Some(wanted) == known_id)
     {
         return Some(conflict(format!(
-            "spec.adopt.phoneNumber is {wanted}, but the number of this order is {known}; remove spec.adopt.phoneNumber"
+            "spec.adopt.phoneNumber is {wanted}, but the number of this order is {}; remove spec.adopt.phoneNumber",
+            known.number
         )));
     }
     if let Some(other) = other_owner(view, order_id.as_deref(), phone_number.as_ref()) {
         return Some(conflict(other));
     }
     let news_id = order_id.as_deref().is_some_and(|id| Some(id) != known_id);
-    let news_number = phone_number.as_ref().is_some_and(|n| Some(n) != known_number);
+    let news_number = phone_number.as_ref().is_some_and(|n| Some(n) != known_number.map(|k| &k.number));
     if !news_id && !news_number {
         return None;
     }
@@ -210,10 +212,7 @@ fn placed(view: &View) -> Option<Next> {
     if let Some(other) = other_owner(view, accepted.id.as_deref(), number) {
         return Some(conflict(other));
     }
-    let strays: String = view.state.strays.iter().fold(String::new(), |text, stray| {
-        let number = stray.number.as_ref().map(|n| format!(" with number {n}")).unwrap_or_default();
-        format!("{text}; order {}{number} was placed by attempt {}, too", stray.id, stray.attempt)
-    });
+    let strays = strays(view.state, "order");
     if let Some(number) = number {
         return Some(rest(
             OrderState::Assigned,
@@ -247,7 +246,7 @@ fn changed_terms(view: &View) -> Option<String> {
     };
     let same_verification = resolved("spec.verificationId", terms::VERIFICATION_ID);
     let same_link = resolved("spec.linkTo.phoneNumber", terms::LINK_NUMBER);
-    let names = wanted.keys().chain(ordered.keys().filter(|n| n.starts_with(terms::SPEC)));
+    let names = wanted.keys().chain(ordered.keys()).filter(|n| n.starts_with(terms::SPEC));
     let differs = |name: &&String| {
         wanted.get(*name) != ordered.get(*name)
             && !(same_verification && name.starts_with("spec.verification"))
@@ -271,6 +270,9 @@ fn spec_terms(spec: &PhoneNumberOrderSpec) -> Terms {
     }
     if let Some(id) = &spec.verification_id {
         put("spec.verificationId", id);
+    }
+    if let Some(reference) = &spec.access_key_secret_ref {
+        put(terms::ACCESS_KEY, &reference.to_string());
     }
     if let Some(link) = &spec.link_to {
         if let Some(number) = &link.phone_number {
@@ -297,7 +299,7 @@ fn place(view: &View) -> Next {
     if view.spec.suspend {
         return rest(OrderState::Suspended, Reason::Suspended, "spec.suspend is true: nothing is sent");
     }
-    let edited = !terms::same_spec(&spec_terms(view.spec), &view.state.terms);
+    let edited = terms::edited(&spec_terms(view.spec), &view.state.terms);
     if let Some(wait) = back_off(view, edited) {
         return wait;
     }
@@ -364,7 +366,7 @@ fn back_off(view: &View, edited: bool) -> Option<Next> {
     };
     let mut standing = match &view.state.phase {
         Phase::Refused { refusal, .. } => {
-            Standing::new(OrderState::Refused, Reason::Refused, refusal_message(refusal, next))
+            Standing::new(OrderState::Refused, Reason::Refused, refusal_message(refusal, "the spec", next))
         }
         Phase::NotProcessed { why, .. } => Standing::new(
             OrderState::Waiting,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::retry::Due;
-use super::{Decision, Found, Pace, Pending, Sender, Standing, pending, refusal_message, shown};
+use super::{Decision, Found, Pace, Pending, Sender, Standing, pending, refusal_message, shown, strays};
 use crate::api::verification::{Approval, VerificationState};
 use crate::api::{PhoneVerificationSpec, PhoneVerificationStatus, Reason};
 use crate::ledger::{AttemptId, Event, Key, Phase, State, Terms, terms};
@@ -144,35 +144,29 @@ fn submitted(view: &View) -> Option<Next> {
             ),
         ));
     }
-    Some(match (view.spec.approval, view.proven) {
-        (Approval::Rejected, _) => rest(
+    let strays = strays(view.state, "verification");
+    let (state, reason, message) = match (view.spec.approval, view.proven) {
+        (Approval::Rejected, _) => (
             VerificationState::Rejected,
             Reason::Rejected,
-            format!(
-                "verification {id} was rejected by TENIOS, as spec.approval says; submit another document as another PhoneVerification"
-            ),
+            "was rejected by TENIOS, as spec.approval says; submit another document as another PhoneVerification",
         ),
-        (Approval::Approved, _) => {
-            rest(VerificationState::Approved, Reason::Approved, format!("verification {id} is approved"))
+        (Approval::Approved, _) => (VerificationState::Approved, Reason::Approved, "is approved"),
+        (_, true) => {
+            (VerificationState::Approved, Reason::Approved, "is approved: an order with it was accepted")
         }
-        (_, true) => rest(
-            VerificationState::Approved,
-            Reason::Approved,
-            format!("verification {id} is approved: an order with it was accepted"),
-        ),
-        (Approval::Probe, false) => rest(
+        (Approval::Probe, false) => (
             VerificationState::AwaitingApproval,
             Reason::Probing,
-            format!("verification {id} is submitted; orders with it try until TENIOS takes one"),
+            "is submitted; orders with it try until TENIOS takes one",
         ),
-        (Approval::Pending, false) => rest(
+        (Approval::Pending, false) => (
             VerificationState::AwaitingApproval,
             Reason::AwaitingApproval,
-            format!(
-                "verification {id} is submitted; once the TENIOS portal shows it as approved, set spec.approval to Approved"
-            ),
+            "is submitted; once the TENIOS portal shows it as approved, set spec.approval to Approved",
         ),
-    })
+    };
+    Some(rest(state, reason, format!("verification {id} {message}{strays}")))
 }
 
 /// The first field of the spec that differs from what was submitted. An adopted verification has no
@@ -191,6 +185,7 @@ fn spec_terms(spec: &PhoneVerificationSpec) -> Terms {
     let address = serde_json::json!(parts).to_string();
     let document = &spec.document;
     let reference = format!("{}/{}", document.secret_ref.name, document.secret_ref.key);
+    let access_key = spec.access_key_secret_ref.as_ref().map(|r| (terms::ACCESS_KEY, r.to_string()));
     [
         ("spec.address", terms::digest(address.as_bytes())),
         ("spec.areaCode", spec.area_code.clone()),
@@ -198,6 +193,7 @@ fn spec_terms(spec: &PhoneVerificationSpec) -> Terms {
         ("spec.document.type", document.type_.as_str().to_owned()),
     ]
     .into_iter()
+    .chain(access_key)
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
 }
@@ -210,8 +206,10 @@ fn submit(view: &View) -> Next {
             "spec.suspend is true: nothing is sent",
         );
     }
-    let edited = !terms::same_spec(&spec_terms(view.spec), &view.state.terms);
-    if let Some(wait) = back_off(view, edited) {
+    if matches!(view.state.phase, Phase::Refused { .. }) && view.secrets.is_none() {
+        return Decision::ReadSecrets;
+    }
+    if let Some(wait) = back_off(view) {
         return wait;
     }
     let Some(secrets) = &view.secrets else { return Decision::ReadSecrets };
@@ -237,26 +235,33 @@ fn submit(view: &View) -> Next {
     }
 }
 
-fn back_off(view: &View, edited: bool) -> Option<Next> {
-    let (next, again) = match view.pace.due(view.state, edited, view.now) {
+/// Whether anything was mended since the last request. The document's bytes are in a Secret, which may
+/// only be read, not watched.
+fn edited(view: &View) -> bool {
+    let refused = &view.state.terms;
+    let document = view.secrets.as_ref().map(|read| &read.document);
+    let another =
+        matches!(document, Some(Found::Usable(now)) if refused.get(terms::DOCUMENT_DIGEST) != Some(now));
+    another || terms::edited(&spec_terms(view.spec), refused)
+}
+
+fn back_off(view: &View) -> Option<Next> {
+    let (next, again) = match view.pace.due(view.state, edited(view), view.now) {
         Due::Now => return None,
-        Due::At(at, left) => (Some(at), Some(left)),
-        Due::Never => (None, None),
+        Due::At(at, left) => (Some(at), left.min(view.pace.retry_max)),
+        Due::Never => (None, view.pace.retry_max),
     };
-    let mut standing = match &view.state.phase {
+    Some(Decision::Rest(match &view.state.phase {
         Phase::Refused { refusal, .. } => {
-            Standing::new(VerificationState::Refused, Reason::Refused, refusal_message(refusal, next))
+            // Looked at again before it is due: the document may have been mended meanwhile.
+            let message = refusal_message(refusal, "the spec or the document", next);
+            Standing::new(VerificationState::Refused, Reason::Refused, message).again_in(again)
         }
-        Phase::NotProcessed { why, .. } => Standing::new(
-            VerificationState::Waiting,
-            Reason::ProviderUnavailable,
-            format!(
-                "the last request was not processed ({why}); tried again at {}",
-                next.map(shown).unwrap_or_default()
-            ),
-        ),
+        Phase::NotProcessed { why, .. } => {
+            let next = next.map(shown).unwrap_or_default();
+            let message = format!("the last request was not processed ({why}); tried again at {next}");
+            Standing::new(VerificationState::Waiting, Reason::ProviderUnavailable, message).again_in(again)
+        }
         _ => return None,
-    };
-    standing.again = again;
-    Some(Decision::Rest(standing))
+    }))
 }

@@ -138,6 +138,11 @@ impl Metrics {
         state.map(|s| gauge(s).inc());
     }
 
+    /// The resources that are counted.
+    pub fn resources(&self) -> Vec<Key> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
     /// A push was answered.
     pub fn push(&self, result: &'static str) {
         self.pushes.get_or_create(&ResultLabel { result }).inc();

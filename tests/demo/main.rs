@@ -183,7 +183,7 @@ fn simulator(control_plane: &ControlPlane, port: u16, journal: &Path) -> Process
         format!("--listen=127.0.0.1:{port}"),
         "--access-key=demo-key".to_owned(),
         // Only when it is told to: see `Demo::approve`.
-        "--approve-after=1h".to_owned(),
+        "--approve-after=never".to_owned(),
         "--assign-after=2s".to_owned(),
         format!("--journal={}", journal.display()),
     ])

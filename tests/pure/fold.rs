@@ -38,6 +38,14 @@ fn refused(n: u8) -> Event {
     Event::Refused { attempt: attempt(n), at: at(100), refusal }
 }
 
+fn adopted(id: Option<u8>, number_: Option<u8>) -> Event {
+    Event::Adopted { at: at(102), id: id.map(|n| format!("3000{n:02}")), number: number_.map(number) }
+}
+
+fn unknown(n: u8) -> Event {
+    Event::Unknown { attempt: attempt(n), at: at(2), why: "reset".into() }
+}
+
 fn fold(events: &[Event]) -> State {
     events.iter().fold(State::default(), State::then)
 }
@@ -75,17 +83,16 @@ fn p18_a_replayed_push_changes_nothing_and_another_number_never_overwrites() {
 
 #[test]
 fn p03_a_push_resolves_an_unknown_outcome() {
-    let unknown = Event::Unknown { attempt: attempt(1), at: at(2), why: "reset".into() };
-    let state = fold(&[intended(1), unknown, assigned(1)]);
+    let state = fold(&[intended(1), unknown(1), assigned(1)]);
     assert_eq!(state.id(), Some("300001"));
     assert_eq!(state.phase, Phase::Accepted { attempt: Some(attempt(1)) });
 }
 
 #[test]
 fn p07_a_wrong_word_that_it_was_not_placed_keeps_both_orders() {
-    let unknown = Event::Unknown { attempt: attempt(1), at: at(2), why: "reset".into() };
     let not_placed = Event::NotPlaced { attempt: attempt(1), at: at(3) };
-    let state = fold(&[intended(1), unknown, not_placed, intended(2), accepted(2), assigned(1), assigned(2)]);
+    let state =
+        fold(&[intended(1), unknown(1), not_placed, intended(2), accepted(2), assigned(1), assigned(2)]);
     assert_eq!(state.id(), Some("300002"));
     assert_eq!(state.number.unwrap().number, number(2));
     assert_eq!(state.strays.len(), 1);
@@ -94,9 +101,48 @@ fn p07_a_wrong_word_that_it_was_not_placed_keeps_both_orders() {
 
 #[test]
 fn p07_the_word_works_only_for_the_attempt_it_names() {
-    let unknown = Event::Unknown { attempt: attempt(2), at: at(2), why: "reset".into() };
-    let state = fold(&[intended(2), unknown, Event::NotPlaced { attempt: attempt(1), at: at(3) }]);
+    let state = fold(&[intended(2), unknown(2), Event::NotPlaced { attempt: attempt(1), at: at(3) }]);
     assert!(matches!(state.phase, Phase::Unknown { .. }));
+}
+
+#[test]
+fn p15_an_adopted_id_is_nobodys_request_until_the_provider_says_so() {
+    let state = fold(&[intended(1), unknown(1), adopted(Some(1), None)]);
+    assert_eq!(state.accepted.as_ref().unwrap().attempt, None);
+    assert_eq!(state.attempt(), Some(&attempt(1)), "the last request that was sent");
+    let state = state.then(&assigned(1));
+    assert_eq!(state.accepted.as_ref().unwrap().attempt, Some(attempt(1)));
+    assert!(state.number.as_ref().unwrap().pushed && state.strays.is_empty());
+}
+
+#[test]
+fn p15_a_mistyped_adoption_is_corrected_to_what_was_pushed_and_nothing_is_lost() {
+    let mistyped = fold(&[intended(1), unknown(1), adopted(Some(9), None), assigned(1)]);
+    assert_eq!((mistyped.id(), &mistyped.number), (Some("300009"), &None));
+    assert_eq!(mistyped.strays[0].number, Some(number(1)));
+    let corrected = mistyped.then(&adopted(Some(1), None));
+    assert_eq!(corrected.id(), Some("300001"));
+    assert_eq!(corrected.number.as_ref().unwrap().number, number(1));
+    assert_eq!((corrected.strays.len(), corrected.accepted.unwrap().attempt), (0, Some(attempt(1))));
+}
+
+#[test]
+fn p15_a_mistyped_number_is_corrected_and_a_pushed_one_is_not() {
+    let placed = fold(&[intended(1), accepted(1), adopted(None, Some(8))]);
+    assert_eq!(placed.accepted.as_ref().unwrap().attempt, Some(attempt(1)), "it stays ours");
+    let pushed = placed.then(&assigned(1));
+    assert_eq!(pushed.number.as_ref().unwrap().number, number(8), "the first stays");
+    let corrected = pushed.then(&adopted(None, Some(1)));
+    assert_eq!(corrected.number.as_ref().unwrap().number, number(1));
+    assert!(corrected.strays.is_empty(), "{:?}", corrected.strays);
+    assert_eq!(corrected.clone().then(&adopted(None, Some(8))).number, corrected.number);
+}
+
+#[test]
+fn p03_a_number_adopted_alone_gets_its_order_id_from_a_late_push() {
+    let state = fold(&[intended(1), unknown(1), adopted(None, Some(1)), assigned(1)]);
+    assert_eq!((state.id(), state.strays.len()), (Some("300001"), 0));
+    assert!(state.number.unwrap().pushed);
 }
 
 #[test]
@@ -150,7 +196,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         which.clone().prop_map(refused),
         which.clone().prop_map(assigned),
         which.clone().prop_map(|n| Event::NotPlaced { attempt: attempt(n), at: at(3) }),
-        which.clone().prop_map(|n| Event::Unknown { attempt: attempt(n), at: at(3), why: "w".into() }),
+        which.clone().prop_map(unknown),
+        (proptest::option::of(which.clone()), proptest::option::of(which.clone()))
+            .prop_map(|(id, number)| adopted(id, number)),
         which.prop_map(|n| Event::NotProcessed {
             attempt: attempt(n),
             at: at(3),
@@ -181,13 +229,15 @@ proptest! {
     }
 
     #[test]
-    fn p18_the_first_number_stays(events in proptest::collection::vec(any_event(), 0..60)) {
+    fn p18_a_number_that_was_pushed_stays_with_its_order(events in proptest::collection::vec(any_event(), 0..60)) {
         let mut state = State::default();
         for event in &events {
-            let before = state.number.clone();
+            let before = state.clone();
             state = state.then(event);
-            if before.is_some() {
-                prop_assert_eq!(&state.number, &before);
+            // A person may say that it is another order; else nothing changes a number that is known.
+            let same = before.id() == state.id() || before.id().is_none();
+            if let Some(number) = before.number.filter(|n| same && (n.pushed || !matches!(event, Event::Adopted { .. }))) {
+                prop_assert_eq!(&state.number.as_ref().unwrap().number, &number.number);
             }
         }
     }
