@@ -53,13 +53,12 @@ impl Places {
     /// A place, if one gets free soon. Otherwise this resource is woken when one does.
     pub(super) async fn take(&self, key: &Key) -> Option<Place> {
         let soon = tokio::time::timeout(PATIENCE, self.free.clone().acquire_owned()).await;
-        let permit = match soon {
-            Ok(permit) => permit.ok()?,
-            Err(_) => {
-                self.wait(key);
-                // One that got free in between has woken nobody.
-                self.free.clone().try_acquire_owned().ok()?
-            }
+        let permit = if let Ok(permit) = soon {
+            permit.ok()?
+        } else {
+            self.wait(key);
+            // One that got free in between has woken nobody.
+            self.free.clone().try_acquire_owned().ok()?
         };
         Some(Place { permit: Some(permit), queue: self.queue.clone() })
     }

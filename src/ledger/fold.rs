@@ -308,7 +308,7 @@ impl State {
         match &self.number {
             None if ours => self.number = Some(Assigned { number, at, pushed: true }),
             Some(known) if ours && known.number == number => {
-                self.number = Some(Assigned { pushed: true, ..known.clone() })
+                self.number = Some(Assigned { pushed: true, ..known.clone() });
             }
             _ => self.keep_stray(attempt, order_id.to_owned(), Some(number)),
         }

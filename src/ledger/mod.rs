@@ -74,6 +74,14 @@ impl fmt::Display for Key {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(String);
 
+impl Version {
+    /// A version as this store writes it.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// One key's events, the older ones folded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {

@@ -1,9 +1,10 @@
 use serde_json::json;
-use tenios_operator::api::Reason;
 use tenios_operator::api::order::OrderState;
 use tenios_operator::api::verification::VerificationState;
+use tenios_operator::api::{ConditionType, Reason};
+use tenios_operator::simulator::{Action, PushTime};
 
-use crate::world::{ORDER, VERIFICATION, World, message};
+use crate::world::{ORDER, VERIFICATION, World, condition, message, told};
 
 #[tokio::test]
 async fn p13_p15_adopted_ids_send_nothing() {
@@ -38,6 +39,39 @@ async fn p15_an_order_id_or_number_has_one_owner_and_the_second_claim_is_named()
     let status = w.order_because("same-id", Reason::Conflict).await.status.unwrap();
     assert_eq!(status.order_id, None, "deleting a resource does not free what it owns");
     assert_eq!(w.requests(ORDER), 0);
+}
+
+#[tokio::test]
+async fn p15_p22_who_adopts_what_another_orders_takes_nothing_from_him() {
+    let w = World::new("squatter").await;
+    let squat = json!({"verificationId": "v", "adopt": {"orderId": "300000"}});
+    w.order("squatter", squat).await;
+    w.order_at("squatter", OrderState::AwaitingNumber).await;
+    w.plain_order("owner").await;
+    let status = w.order_at("owner", OrderState::Assigned).await.status.unwrap();
+    assert_eq!(status.order_id.as_deref(), Some("300000"));
+    let squatter = w.order_at("squatter", OrderState::Conflict).await;
+    assert!(message(&squatter).contains("PhoneNumberOrder owner"), "{}", message(&squatter));
+    assert_eq!(squatter.status.unwrap().phone_number, None);
+}
+
+#[tokio::test]
+async fn p03_p15_a_mistyped_adoption_after_an_unknown_outcome_is_corrected() {
+    let w = World::new("mistyped").await;
+    w.simulator.set(|s| s.push.when = PushTime::Never);
+    w.faults(ORDER, Action::DropAfter);
+    w.plain_order("o").await;
+    w.order_at("o", OrderState::OutcomeUnknown).await;
+    w.patch_order("o", json!({"spec": {"adopt": {"orderId": "3000000"}}})).await.unwrap();
+    let status = w.order_at("o", OrderState::AwaitingNumber).await.status.unwrap();
+    let ordered = condition(&status.conditions, ConditionType::Ordered).unwrap();
+    assert_eq!((status.order_id.as_deref(), ordered.reason), (Some("3000000"), Reason::Adopted));
+    assert_eq!(w.push(json!({})).await.status, Some(200));
+    w.order_where("o", "told of the order", |o| told(o, "order 300000 with number")).await;
+    w.patch_order("o", json!({"spec": {"adopt": {"orderId": "300000"}}})).await.unwrap();
+    let status = w.order_at("o", OrderState::Assigned).await.status.unwrap();
+    assert_eq!(status.order_id.as_deref(), Some("300000"));
+    w.no_more_requests(ORDER, 1).await;
 }
 
 #[tokio::test]

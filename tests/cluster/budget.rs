@@ -1,6 +1,7 @@
 use serde_json::json;
 use tenios_operator::api::Reason;
 use tenios_operator::api::order::OrderState;
+use tenios_operator::simulator::{Action, Fault, PushTime};
 
 use crate::harness::wait;
 use crate::world::{ORDER, PATIENCE, World, message};
@@ -46,5 +47,23 @@ async fn p14_a_spent_budget_goes_on_by_itself_and_survives_a_restart() {
     w.order_because("b", Reason::BudgetExceeded).await;
     assert_eq!(w.requests(ORDER), 1);
     w.order_at("b", OrderState::Assigned).await;
+    assert_eq!(w.requests(ORDER), 2);
+}
+
+#[tokio::test]
+async fn requests_that_hang_do_not_hold_up_what_needs_none() {
+    let w = World::with("full", |o| o.args(["--provider-concurrency=1", "--concurrency=1"])).await;
+    w.simulator.set(|s| s.push.when = PushTime::Never);
+    w.simulator.fault(Fault::once(ORDER, Action::Hang));
+    w.plain_order("hangs").await;
+    w.order_at("hangs", OrderState::Ordering).await;
+    w.plain_order("waits").await;
+    let text = message(&w.order_because("waits", Reason::ProviderUnavailable).await);
+    assert!(text.contains("waits for its turn"), "{text}");
+    w.order("adopts", json!({"verificationId": "v", "adopt": {"orderId": "42"}})).await;
+    w.order_at("adopts", OrderState::AwaitingNumber).await;
+    w.order_at("hangs", OrderState::Ordering).await;
+    w.order_at("waits", OrderState::AwaitingNumber).await;
+    w.order_at("hangs", OrderState::OutcomeUnknown).await;
     assert_eq!(w.requests(ORDER), 2);
 }

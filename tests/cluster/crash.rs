@@ -131,7 +131,7 @@ async fn p09_p10_an_order_id_survives_an_apiserver_outage_or_is_left_where_peopl
     let scenario = Scenario::on(plane.clone(), "outage").await;
     let termination_log = plane.directory().join("termination-log");
     let options = OperatorOptions::new(simulator.url())
-        .args(["--drain-timeout=2s".to_owned(), format!("--termination-log={}", termination_log.display())]);
+        .args(["--drain-timeout=4s".to_owned(), format!("--termination-log={}", termination_log.display())]);
     let operator = scenario.operator(options).await;
     let w = World { scenario, simulator, operator };
     w.simulator.fault(Fault::once(ORDER, delay(700)).times(0));
@@ -142,10 +142,13 @@ async fn p09_p10_an_order_id_survives_an_apiserver_outage_or_is_left_where_peopl
         w.operator.log().contains("can't be recorded yet").then_some(())
     })
     .await;
+    let ready = async |expected: bool| (w.operator.is_ready().await == expected).then_some(());
+    wait::until("an operator that is not ready without its ledger", PATIENCE, || ready(false)).await;
     plane.apiserver.start().unwrap();
     plane.wait_ready().await;
     let order = w.order_at("survives", OrderState::AwaitingNumber).await;
     assert_eq!(order.status.unwrap().order_id.as_deref(), Some("300000"));
+    wait::until("an operator that is ready again", PATIENCE, || ready(true)).await;
 
     w.plain_order("lost").await;
     wait::until("the request", PATIENCE, async || (w.requests(ORDER) == 2).then_some(())).await;

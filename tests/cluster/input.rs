@@ -7,7 +7,7 @@ use tenios_operator::api::order::OrderState;
 use tenios_operator::api::verification::VerificationState;
 use tenios_operator::tenios::Document;
 
-use crate::world::{ORDER, PDF, VERIFICATION, World, message};
+use crate::world::{ORDER, PDF, VERIFICATION, World, message, told};
 
 #[rstest]
 #[case::no_secret("none", Reason::DocumentNotFound, None)]
@@ -48,6 +48,11 @@ async fn p24_a_missing_access_key_is_named_and_goes_on_once_it_is_there() {
     assert!(text.contains("\"tenios\""), "{text}");
     let text = message(&w.order_because("own", Reason::AccessKeyNotFound).await);
     assert!(text.contains("--access-key-file"), "{text}");
+    for (unusable, named) in [(&b" \n"[..], "is empty"), (b"two\nlines", "is no access key")] {
+        w.secret("tenios", "access-key", unusable).await;
+        w.order_where("o", &format!("told that the key {named}"), |o| told(o, named)).await;
+    }
+    assert_eq!(w.requests(ORDER), 0);
     w.secret("tenios", "access-key", b"test-key\n").await;
     w.order_at("o", OrderState::Assigned).await;
     assert_eq!(w.requests(ORDER), 1);

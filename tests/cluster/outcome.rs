@@ -107,6 +107,13 @@ async fn p07_the_word_that_it_was_not_placed_names_the_attempt_and_works_once() 
     w.patch_order("o", annotate(&attempt(&again))).await.unwrap();
     w.order_at("o", OrderState::AwaitingNumber).await;
     assert_eq!(w.requests(ORDER), 3);
+    w.patch_order("o", annotate("too-late")).await.unwrap();
+    wait::until("an event about the value that comes too late", PATIENCE, async || {
+        let events = w.events().await;
+        events.iter().any(|e| e.note.as_ref().is_some_and(|n| n.contains("too-late"))).then_some(())
+    })
+    .await;
+    w.no_more_requests(ORDER, 3).await;
 }
 
 #[rstest]

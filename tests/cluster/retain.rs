@@ -6,9 +6,10 @@ use serde_json::json;
 use tenios_operator::api::order::OrderState;
 use tenios_operator::api::verification::VerificationState;
 use tenios_operator::api::{LedgerEntry, PhoneNumberOrder, PhoneVerification, Reason};
+use tenios_operator::simulator::{Action, Fault};
 
 use crate::harness::wait;
-use crate::world::{ORDER, PATIENCE, VERIFICATION, World, message};
+use crate::world::{ORDER, PATIENCE, VERIFICATION, World, merge, message};
 
 #[tokio::test]
 async fn p12_a_wiped_status_comes_back_without_a_request() {
@@ -103,6 +104,36 @@ async fn p13_the_same_manifests_without_ledger_and_status_order_nothing_when_the
         .await;
     w.order_at("o", OrderState::Assigned).await;
     w.no_more_requests(ORDER, 0).await;
+}
+
+#[tokio::test]
+async fn p04_a_mended_document_or_access_key_is_tried_sooner_than_the_unedited_spec() {
+    let w =
+        World::with("mended-secret", |o| o.args(["--refusal-retry-min=1h", "--refusal-retry-max=1h"])).await;
+    w.simulator.fault(Fault::once(VERIFICATION, refusal("VERIFICATION_BAD_DOCUMENT")));
+    w.verification("v", json!({"approval": "Approved"})).await;
+    w.verification_at("v", VerificationState::Refused).await;
+    w.no_more_requests(VERIFICATION, 1).await;
+    w.secret("trade-register", "extract.pdf", b"%PDF-1.7 another one").await;
+    w.verification_at("v", VerificationState::Approved).await;
+    assert_eq!(w.requests(VERIFICATION), 2);
+
+    w.secret("theirs", "key", b"wrong-key").await;
+    w.secret("ours", "key", crate::world::KEY.as_bytes()).await;
+    let with = |name: &str| json!({"accessKeySecretRef": {"name": name, "key": "key"}});
+    let mut spec = with("theirs");
+    merge(&mut spec, json!({"verificationRef": {"name": "v"}}));
+    w.order("o", spec).await;
+    w.order_at("o", OrderState::Refused).await;
+    w.no_more_requests(ORDER, 1).await;
+    w.patch_order("o", json!({"spec": with("ours")})).await.unwrap();
+    w.order_at("o", OrderState::Assigned).await;
+    assert_eq!(w.requests(ORDER), 2);
+}
+
+fn refusal(code: &str) -> Action {
+    let body = json!({"error_code": code, "error_message": "No.", "fields": ["document_data"]});
+    serde_json::from_value(json!({"status_before": {"code": 400, "body": body}})).unwrap()
 }
 
 #[tokio::test]

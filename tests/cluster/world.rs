@@ -266,6 +266,11 @@ pub fn message(order: &PhoneNumberOrder) -> String {
     ready(&order.status.as_ref().unwrap().conditions).unwrap().message.clone()
 }
 
+/// Whether a condition says this.
+pub fn told(order: &PhoneNumberOrder, text: &str) -> bool {
+    order.status.as_ref().is_some_and(|s| s.conditions.iter().any(|c| c.message.contains(text)))
+}
+
 pub fn merge(into: &mut Value, changes: Value) {
     match (into, changes) {
         (Value::Object(into), Value::Object(changes)) => {

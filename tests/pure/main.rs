@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod book;
 mod crds;
 mod fold;
 mod lifecycle;

@@ -1,0 +1,152 @@
+//! The book over a ledger that goes back in time, as after a restore under the running operator.
+
+use std::sync::{Arc, Mutex};
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use jiff::{SignedDuration, Timestamp};
+use tenios_operator::ledger::{
+    AppendError, AttemptId, Book, Budget, Budgets, Change, Claim, Entry, Event, Index, Key, Kind, Ledger,
+    ReadError, Terms, Version,
+};
+use tenios_operator::telemetry::Metrics;
+
+/// One entry in memory, which can be replaced by an older one.
+#[derive(Default)]
+struct Memory(Mutex<(u64, Option<Entry>)>);
+
+impl Memory {
+    fn put(&self, entry: Option<Entry>) {
+        let mut stored = self.0.lock().unwrap();
+        stored.0 += 1;
+        let version = Version::new(stored.0.to_string());
+        stored.1 = entry.map(|entry| Entry { version: Some(version), ..entry });
+    }
+
+    fn get(&self) -> Entry {
+        self.0.lock().unwrap().1.clone().unwrap_or_else(|| Entry::empty(key("o")))
+    }
+}
+
+impl Ledger for Memory {
+    fn read<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Result<Entry, ReadError>> {
+        std::future::ready(Ok(self.get())).boxed()
+    }
+
+    fn append<'a>(
+        &'a self,
+        base: &'a Entry,
+        events: &'a [Event],
+    ) -> BoxFuture<'a, Result<Entry, AppendError>> {
+        let stored = self.get();
+        let result = if stored.version == base.version {
+            self.put(Some(base.with(events)));
+            Ok(self.get())
+        } else {
+            Err(AppendError::Conflict(Box::new(stored)))
+        };
+        std::future::ready(result).boxed()
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<(), ReadError>> {
+        std::future::ready(Ok(())).boxed()
+    }
+
+    fn changes(&self) -> BoxStream<'static, Change> {
+        futures::stream::pending().boxed()
+    }
+}
+
+fn key(name: &str) -> Key {
+    Key { kind: Kind::Order, namespace: "shop".into(), name: name.into() }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).unwrap()
+}
+
+fn attempt(name: &str) -> AttemptId {
+    AttemptId::parse(name).unwrap()
+}
+
+fn intended(name: &str) -> Event {
+    Event::Intended { attempt: attempt(name), at: at(0), terms: Terms::new() }
+}
+
+fn accepted(name: &str) -> Event {
+    Event::Accepted { attempt: attempt(name), at: at(1), id: "300000".into() }
+}
+
+fn book(ledger: &Arc<Memory>) -> Arc<Book> {
+    let budget = Budget { requests: 10, window: SignedDuration::from_hours(1) };
+    Book::new(ledger.clone(), Budgets { operator: budget, namespace: budget }, Arc::new(Metrics::default())).0
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
+}
+
+#[test]
+fn p12_a_ledger_that_was_set_back_gets_its_facts_back_and_everything_is_decided_anew() {
+    let (ledger, key) = (Arc::new(Memory::default()), key("o"));
+    let book = book(&ledger);
+    run(async {
+        book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
+        let backup = ledger.get();
+        book.append(&book.known(&key).entry, &[accepted("a1")]).await.unwrap();
+        ledger.put(Some(backup));
+        let result = book.append(&book.known(&key).entry, &[intended("a2")]).await;
+        assert!(matches!(result, Err(AppendError::Conflict(_))), "{result:?}");
+        assert_eq!(book.known(&key).state.id(), Some("300000"));
+    });
+    let stored = ledger.get();
+    assert_eq!(stored.state().id(), Some("300000"), "the store has it again");
+    assert!(!stored.contains(&[intended("a2")]), "what was decided before is not done");
+}
+
+#[test]
+fn p12_what_others_recorded_after_the_restore_stays() {
+    let (ledger, key) = (Arc::new(Memory::default()), key("o"));
+    let book = book(&ledger);
+    let unknown = Event::Unknown { attempt: attempt("a1"), at: at(2), why: "w".into() };
+    run(async {
+        book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
+        let backup = ledger.get();
+        for event in [accepted("a1"), Event::Adopted { at: at(3), id: None, number: None }] {
+            book.append(&book.known(&key).entry, &[event]).await.unwrap();
+        }
+        ledger.put(Some(backup.with(std::slice::from_ref(&unknown))));
+        let _ = book.append(&book.known(&key).entry, &[intended("a2")]).await;
+    });
+    assert!(ledger.get().contains(&[accepted("a1"), unknown]));
+}
+
+#[test]
+fn an_entry_of_the_same_revision_that_is_another_one_is_taken_over() {
+    let (ledger, key) = (Arc::new(Memory::default()), key("o"));
+    let book = book(&ledger);
+    run(async {
+        book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
+        ledger.put(Some(Entry::empty(key.clone()).with(&[intended("b1")])));
+        let result = book.append(&book.known(&key).entry, &[accepted("a1")]).await;
+        assert!(matches!(result, Err(AppendError::Conflict(_))), "{result:?}");
+        assert_eq!(book.known(&key).state.attempt(), Some(&attempt("b1")));
+        book.insist(&key, &accepted("a1")).await;
+    });
+    assert!(ledger.get().contains(&[accepted("a1")]), "an outcome is recorded whatever is stored");
+}
+
+#[test]
+fn p15_an_id_that_the_provider_gave_belongs_to_its_order_and_not_to_who_adopted_it_first() {
+    let claim = Claim::OrderId("300000".into());
+    let entry = |name: &str, events: &[Event]| Entry::empty(key(name)).with(events);
+    let adopted = Event::Adopted { at: at(0), id: Some("300000".into()), number: None };
+    let mut index = Index::default();
+    index.apply(entry("first", std::slice::from_ref(&adopted)));
+    index.apply(entry("second", std::slice::from_ref(&adopted)));
+    assert_eq!(index.owner(&claim), Some(key("first")));
+    let related = index.apply(entry("placed", &[intended("a1"), accepted("a1")])).unwrap();
+    assert_eq!(index.owner(&claim), Some(key("placed")));
+    assert!(related.contains(&key("first")), "the one that loses it is told: {related:?}");
+}
