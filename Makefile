@@ -37,6 +37,10 @@ crds: ## Generate crds/ from src/api
 build: ## Build the operator for release
 	$(CARGO) build --release --locked
 
+.PHONY: figures
+figures: build control-plane ## Print what the release build costs: requests, latency, memory
+	TENIOS_OPERATOR=$(CURDIR)/target/release/tenios-operator $(CARGO) test --quiet --locked --test cluster cost:: -- --nocapture --test-threads=1
+
 .PHONY: control-plane
 control-plane: ## Build kube-apiserver, kube-controller-manager, etcd and kubectl, once, outside the checkout
 	@tests/control-plane/build > /dev/null

@@ -64,6 +64,7 @@ async fn a_resource_that_is_done_costs_nothing_more() {
     wait::holds_for("no request beyond the list", SILENCE, beyond, crate::harness::Requests::is_empty).await;
     let made = plane.requests_since(mark).await.by(&user);
     println!("a restart with 6 resources that are done costs:\n{made}");
+    println!("resident memory idle, with 6 resources: {} KiB", w.operator.resident_kib().unwrap_or(0));
 }
 
 /// Printed, not asserted: the machine is noisy.
@@ -93,5 +94,4 @@ async fn the_time_from_the_answer_to_the_status_is_printed() {
         "from the request's arrival at the provider to the status that shows its answer: p50 {} us, max {} us",
         took[10], took[19]
     );
-    println!("resident memory of this build of the operator: {} KiB", w.operator.resident_kib().unwrap_or(0));
 }

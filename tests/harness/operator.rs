@@ -6,8 +6,13 @@ use std::time::Duration;
 
 use super::{ControlPlane, Process, http, ports, wait};
 
-/// The binary under test.
+/// The binary that was built with the tests.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_tenios-operator");
+
+/// The binary under test: another one where `TENIOS_OPERATOR` names it, such as the release build.
+fn binary() -> PathBuf {
+    std::env::var_os("TENIOS_OPERATOR").map_or_else(|| BINARY.into(), PathBuf::from)
+}
 
 /// How it is to run. [`OperatorOptions::new`] gives: plain HTTP to the provider, an access key,
 /// pushes with a key, a pace of retries that tests can wait for, a text log at debug level.
@@ -155,7 +160,7 @@ impl Operator {
             options.arguments.push("--allow-http".to_owned());
         }
 
-        let process = control_plane.process(&name, BINARY).args(["run"]).args(options.arguments);
+        let process = control_plane.process(&name, binary()).args(["run"]).args(options.arguments);
         let process = process.env("KUBECONFIG", kubeconfig);
         let process =
             options.environment.into_iter().fold(process, |process, (name, value)| process.env(name, value));
