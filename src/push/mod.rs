@@ -19,7 +19,7 @@ use tracing::Instrument;
 pub use address::{Address, PREFIX, PushKeys, PushKeysError};
 
 use crate::api::PhoneNumber;
-use crate::ledger::{AppendError, AttemptId, Book, Event, Key};
+use crate::ledger::{AppendError, AttemptId, Book, Event, Key, State};
 use crate::server::{RequestBody, read_body};
 use crate::telemetry::Metrics;
 
@@ -123,14 +123,13 @@ impl Receiver {
                 order_id: order_id.clone(),
                 number: number.clone(),
             };
-            let state = &known.state;
-            if state.number.is_some() && (**state).clone().then(&event) == **state {
+            if is_in(&event, &known.state) {
                 // Only what is stored counts, and memory may be ahead of a store that was restored.
-                return self
-                    .book
-                    .read(key)
-                    .await
-                    .is_ok_and(|stored| (*stored.state).clone().then(&event) == *stored.state);
+                let Ok(stored) = self.book.read(key).await else { return false };
+                if is_in(&event, &stored.state) {
+                    return true;
+                }
+                known = stored;
             }
             match self.book.append(&known.entry, std::slice::from_ref(&event)).await {
                 Ok(()) => {
@@ -147,6 +146,11 @@ impl Receiver {
         }
         false
     }
+}
+
+/// Whether the number is known and this push changes nothing any more.
+fn is_in(event: &Event, state: &State) -> bool {
+    state.number.is_some() && state.clone().then(event) == *state
 }
 
 fn text_or_number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {

@@ -1,62 +1,14 @@
 //! The book over a ledger that goes back in time, as after a restore under the running operator.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use tenios_operator::ledger::{
-    AppendError, AttemptId, Book, Budget, Budgets, Change, Claim, Entry, Event, Index, Key, Kind, Ledger,
-    ReadError, Terms, Version,
+    AppendError, AttemptId, Book, Budget, Budgets, Claim, Entry, Event, Index, Key, Kind, Terms,
 };
 use tenios_operator::telemetry::Metrics;
 
-/// One entry in memory, which can be replaced by an older one.
-#[derive(Default)]
-struct Memory(Mutex<(u64, Option<Entry>)>);
-
-impl Memory {
-    fn put(&self, entry: Option<Entry>) {
-        let mut stored = self.0.lock().unwrap();
-        stored.0 += 1;
-        let version = Version::new(stored.0.to_string());
-        stored.1 = entry.map(|entry| Entry { version: Some(version), ..entry });
-    }
-
-    fn get(&self) -> Entry {
-        self.0.lock().unwrap().1.clone().unwrap_or_else(|| Entry::empty(key("o")))
-    }
-}
-
-impl Ledger for Memory {
-    fn read<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Result<Entry, ReadError>> {
-        std::future::ready(Ok(self.get())).boxed()
-    }
-
-    fn append<'a>(
-        &'a self,
-        base: &'a Entry,
-        events: &'a [Event],
-    ) -> BoxFuture<'a, Result<Entry, AppendError>> {
-        let stored = self.get();
-        let result = if stored.version == base.version {
-            self.put(Some(base.with(events)));
-            Ok(self.get())
-        } else {
-            Err(AppendError::Conflict(Box::new(stored)))
-        };
-        std::future::ready(result).boxed()
-    }
-
-    fn probe(&self) -> BoxFuture<'_, Result<(), ReadError>> {
-        std::future::ready(Ok(())).boxed()
-    }
-
-    fn changes(&self) -> BoxStream<'static, Change> {
-        futures::stream::pending().boxed()
-    }
-}
+use crate::memory::Memory;
 
 fn key(name: &str) -> Key {
     Key { kind: Kind::Order, namespace: "shop".into(), name: name.into() }
@@ -89,7 +41,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 
 #[test]
 fn p12_a_ledger_that_was_set_back_gets_its_facts_back_and_everything_is_decided_anew() {
-    let (ledger, key) = (Arc::new(Memory::default()), key("o"));
+    let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
     let book = book(&ledger);
     run(async {
         book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
@@ -107,7 +59,7 @@ fn p12_a_ledger_that_was_set_back_gets_its_facts_back_and_everything_is_decided_
 
 #[test]
 fn p12_what_others_recorded_after_the_restore_stays() {
-    let (ledger, key) = (Arc::new(Memory::default()), key("o"));
+    let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
     let book = book(&ledger);
     let unknown = Event::Unknown { attempt: attempt("a1"), at: at(2), why: "w".into() };
     run(async {
@@ -124,7 +76,7 @@ fn p12_what_others_recorded_after_the_restore_stays() {
 
 #[test]
 fn an_entry_of_the_same_revision_that_is_another_one_is_taken_over() {
-    let (ledger, key) = (Arc::new(Memory::default()), key("o"));
+    let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
     let book = book(&ledger);
     run(async {
         book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();

@@ -6,5 +6,6 @@ mod book;
 mod crds;
 mod fold;
 mod lifecycle;
+mod memory;
 mod retry;
 mod secrecy;

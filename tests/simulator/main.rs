@@ -1,8 +1,12 @@
 //! The simulator and the server below it, over real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod client;
 mod contract;
 mod faults;
+#[path = "../pure/memory.rs"]
+mod memory;
 mod pushes;
+mod receiver;
 mod server;
 mod support;

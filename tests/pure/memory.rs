@@ -1,0 +1,79 @@
+//! A ledger in memory, for what a real one does only after a restore or an outage.
+
+#![allow(dead_code, reason = "two test binaries use a part of it each")]
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use tenios_operator::ledger::{AppendError, Change, Entry, Event, Key, Ledger, ReadError, Version};
+
+/// One entry in memory, which can be replaced by an older one.
+pub struct Memory {
+    key: Key,
+    writes: AtomicU64,
+    stored: Mutex<Option<Entry>>,
+    broken: AtomicBool,
+}
+
+impl Memory {
+    pub fn new(key: Key) -> Self {
+        let stored = Mutex::default();
+        Self { key, writes: AtomicU64::new(0), stored, broken: AtomicBool::new(false) }
+    }
+
+    /// From now on nothing can be read or written, or everything again.
+    pub fn set_broken(&self, broken: bool) {
+        self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    pub fn put(&self, entry: Option<Entry>) {
+        let version = self.writes.fetch_add(1, Ordering::SeqCst).to_string();
+        *self.stored.lock().unwrap() =
+            entry.map(|entry| Entry { version: Some(Version::new(version)), ..entry });
+    }
+
+    pub fn get(&self) -> Entry {
+        self.stored.lock().unwrap().clone().unwrap_or_else(|| Entry::empty(self.key.clone()))
+    }
+
+    /// How often it was written.
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
+}
+
+impl Ledger for Memory {
+    fn read<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Result<Entry, ReadError>> {
+        let broken = self.broken.load(Ordering::SeqCst);
+        let result = if broken { Err(ReadError("broken".into())) } else { Ok(self.get()) };
+        std::future::ready(result).boxed()
+    }
+
+    fn append<'a>(
+        &'a self,
+        base: &'a Entry,
+        events: &'a [Event],
+    ) -> BoxFuture<'a, Result<Entry, AppendError>> {
+        let stored = self.get();
+        let result = if self.broken.load(Ordering::SeqCst) {
+            Err(AppendError::Rejected("broken".into()))
+        } else if stored.version == base.version {
+            self.put(Some(base.with(events)));
+            Ok(self.get())
+        } else {
+            Err(AppendError::Conflict(Box::new(stored)))
+        };
+        std::future::ready(result).boxed()
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<(), ReadError>> {
+        std::future::ready(Ok(())).boxed()
+    }
+
+    fn changes(&self) -> BoxStream<'static, Change> {
+        futures::stream::pending().boxed()
+    }
+}

@@ -1,0 +1,257 @@
+//! The push receiver over real sockets, with a ledger in memory.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use rstest::rstest;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tenios_operator::ledger::{AttemptId, Book, Budget, Budgets, Entry, Event, Key, Kind, Terms};
+use tenios_operator::push::{Address, PushKeys, Receiver};
+use tenios_operator::server::Server;
+use tenios_operator::telemetry::Metrics;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::memory::Memory;
+use crate::support::{Scratch, client, local};
+
+const NUMBER: &str = "+4922112345678";
+
+struct World {
+    ledger: Arc<Memory>,
+    metrics: Arc<Metrics>,
+    address: Address,
+    base: String,
+    _stop: DropGuard,
+}
+
+fn key() -> Key {
+    Key { kind: Kind::Order, namespace: "shop".into(), name: "main-line".into() }
+}
+
+fn attempt() -> AttemptId {
+    AttemptId::parse("a1").unwrap()
+}
+
+fn keys(lines: &str) -> PushKeys {
+    let scratch = Scratch::new();
+    std::fs::write(scratch.path("keys"), lines).unwrap();
+    PushKeys::from_file(&scratch.path("keys")).unwrap()
+}
+
+impl World {
+    async fn start(signing: &str, verifying: &str) -> Self {
+        let ledger = Arc::new(Memory::new(key()));
+        let intended = Event::Intended { attempt: attempt(), at: Timestamp::now(), terms: Terms::new() };
+        ledger.put(Some(Entry::empty(key()).with(&[intended])));
+        let metrics = Arc::new(Metrics::default());
+        let budget = Budget { requests: 1, window: SignedDuration::from_hours(1) };
+        let budgets = Budgets { operator: budget, namespace: budget };
+        let (book, _) = Book::new(ledger.clone(), budgets, metrics.clone());
+        let receiver = Receiver::new(book, keys(verifying), metrics.clone());
+        let server = Server::bind(local()).await.unwrap();
+        let base = format!("http://{}", server.local_addr());
+        let stop = CancellationToken::new();
+        tokio::spawn(server.run(move |request| receiver.clone().answer(request), stop.clone()));
+        Self { ledger, metrics, address: Address::new(&base, keys(signing)), base, _stop: stop.drop_guard() }
+    }
+
+    fn genuine(&self) -> (String, Value) {
+        let target = self.address.target("shop", "main-line", &attempt());
+        let secret = target.secret.expose_secret();
+        (target.url, json!({"phonenumber": NUMBER, "order_id": "300000", "push_secret": secret}))
+    }
+
+    /// Status and body of the answer to a POST.
+    async fn post(&self, url: &str, body: &Value) -> (u16, String) {
+        let response = client().post(url).body(body.to_string()).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    fn number(&self) -> Option<String> {
+        self.ledger.get().state().number.map(|n| n.number.to_string())
+    }
+
+    fn counted(&self, result: &str) -> bool {
+        self.metrics.encode().contains(&format!("tenios_pushes_total{{result=\"{result}\"}} 1\n"))
+    }
+}
+
+const FIRST: &str = "the-first-push-key-of-all";
+
+#[rstest]
+#[case::alone(FIRST, FIRST)]
+#[case::with_a_blank_line(FIRST, "\n  the-first-push-key-of-all \n\n")]
+#[case::before_another(FIRST, "the-first-push-key-of-all\nanother-push-key-altogether\n")]
+#[case::after_another(FIRST, "another-push-key-altogether\nthe-first-push-key-of-all\n")]
+#[tokio::test]
+async fn p17_a_genuine_push_is_stored_before_it_is_acknowledged(
+    #[case] signing: &str,
+    #[case] verifying: &str,
+) {
+    let w = World::start(signing, verifying).await;
+    let (url, body) = w.genuine();
+    assert_eq!(w.post(&url, &body).await, (200, "{}".into()));
+    assert_eq!(w.number().as_deref(), Some(NUMBER));
+    assert!(w.counted("stored"), "{}", w.metrics.encode());
+}
+
+#[tokio::test]
+async fn p18_a_second_push_is_acknowledged_and_writes_nothing() {
+    let w = World::start(FIRST, FIRST).await;
+    let (url, body) = w.genuine();
+    w.post(&url, &body).await;
+    let writes = w.ledger.writes();
+    assert_eq!(w.post(&url, &body).await.0, 200);
+    assert_eq!(w.ledger.writes(), writes);
+}
+
+#[tokio::test]
+async fn p17_a_push_is_not_acknowledged_while_it_can_not_be_stored() {
+    let w = World::start(FIRST, FIRST).await;
+    let (url, body) = w.genuine();
+    w.ledger.set_broken(true);
+    assert_eq!(w.post(&url, &body).await.0, 503);
+    assert!(w.counted("not_stored"), "{}", w.metrics.encode());
+    w.ledger.set_broken(false);
+    assert_eq!(w.post(&url, &body).await.0, 200);
+    w.ledger.set_broken(true);
+    assert_eq!(w.post(&url, &body).await.0, 503, "only what is stored counts, not what is remembered");
+}
+
+#[tokio::test]
+async fn p17_a_push_that_is_only_remembered_is_stored_again() {
+    let w = World::start(FIRST, FIRST).await;
+    let (url, body) = w.genuine();
+    let backup = w.ledger.get();
+    w.post(&url, &body).await;
+    w.ledger.put(Some(backup));
+    assert_eq!(w.post(&url, &body).await.0, 200);
+    assert_eq!(w.number().as_deref(), Some(NUMBER));
+}
+
+#[rstest]
+#[case::order_id_as_a_number(json!({"order_id": 300_000}))]
+#[case::more_fields(json!({"more": {"of": ["them"]}}))]
+#[case::long_order_id(json!({"order_id": "1".repeat(300)}))]
+#[tokio::test]
+async fn a_push_may_look_a_little_different(#[case] changes: Value) {
+    let w = World::start(FIRST, FIRST).await;
+    let (url, mut body) = w.genuine();
+    for (name, value) in changes.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    assert_eq!(w.post(&url, &body).await.0, 200);
+    let id = w.ledger.get().state().id().unwrap().to_owned();
+    assert!(id == "300000" || id.len() == 128, "{id}");
+}
+
+#[rstest]
+#[case::no_secret(json!({"push_secret": null}))]
+#[case::empty_secret(json!({"push_secret": ""}))]
+#[case::short_secret(json!({"push_secret": "ab"}))]
+#[case::zeros(json!({"push_secret": "0".repeat(64)}))]
+#[case::no_hex(json!({"push_secret": "z".repeat(64)}))]
+#[case::a_number(json!({"push_secret": 7}))]
+#[case::no_order_id(json!({"order_id": null}))]
+#[case::no_number(json!({"phonenumber": null}))]
+#[case::no_e164_number(json!({"phonenumber": "0221 123"}))]
+#[tokio::test]
+async fn p19_what_is_not_genuine_is_not_found(#[case] changes: Value) {
+    let w = World::start(FIRST, FIRST).await;
+    let (url, mut body) = w.genuine();
+    for (name, value) in changes.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    assert_eq!(w.post(&url, &body).await, (404, "{\"error\":\"not found\"}".into()));
+    assert_eq!((w.number(), w.ledger.writes()), (None, 1));
+}
+
+/// A secret with one digit changed, too long, too short, or in capitals.
+#[tokio::test]
+async fn p19_no_secret_but_the_one_opens() {
+    let w = World::start(FIRST, FIRST).await;
+    let (url, body) = w.genuine();
+    let secret = body["push_secret"].as_str().unwrap().to_owned();
+    let mut wrong: Vec<String> = (0..64)
+        .map(|at| {
+            let digit = if &secret[at..=at] == "0" { "1" } else { "0" };
+            format!("{}{digit}{}", &secret[..at], &secret[at + 1..])
+        })
+        .collect();
+    wrong.extend([
+        format!("{secret}0"),
+        secret[..63].to_owned(),
+        secret.to_uppercase(),
+        format!("{secret}{secret}"),
+    ]);
+    for secret in wrong {
+        let mut body = body.clone();
+        body["push_secret"] = secret.clone().into();
+        assert_eq!(w.post(&url, &body).await.0, 404, "{secret}");
+    }
+    assert_eq!(w.ledger.writes(), 1);
+}
+
+#[tokio::test]
+async fn p19_a_secret_opens_its_own_path_only() {
+    let w = World::start(FIRST, FIRST).await;
+    let (url, body) = w.genuine();
+    for other in [
+        "/push/v1/shop/main-line/a2",
+        "/push/v1/shop/other/a1",
+        "/push/v1/ship/main-line/a1",
+        "/push/v1/shop/main-line/a1/",
+        "/push/v1/shop/main-line",
+        "/push/v2/shop/main-line/a1",
+        "/",
+    ] {
+        let answer = w.post(&format!("{}{other}", w.base), &body).await;
+        assert_eq!(answer, (404, "{\"error\":\"not found\"}".into()), "{other}");
+    }
+    let got = client().get(&url).body(body.to_string()).send().await.unwrap();
+    assert_eq!(got.status(), 404, "only a POST is a push");
+    let behind_a_prefix = url.replace("/push/v1/", "/any/prefix/push/v1/");
+    assert_eq!(w.post(&behind_a_prefix, &body).await.0, 200);
+}
+
+/// Whoever holds a push key can sign any path; what names no resource is still not taken.
+#[rstest]
+#[case("shop/main-line/A1")]
+#[case("shop/main-line/")]
+#[case("SHOP/main-line/a1")]
+#[case("shop/main_line/a1")]
+#[case("shop//a1")]
+#[case("/main-line/a1")]
+#[case("shop/main-line/a1/more")]
+#[tokio::test]
+async fn a_signed_path_that_names_nothing_is_not_found(#[case] path: &str) {
+    let w = World::start(FIRST, FIRST).await;
+    let parts: Vec<&str> = path.splitn(2, '/').collect();
+    // The attempt is appended by the signer, so it stands for the path's last part.
+    let signed = w.address.target(parts[0], parts[1].trim_end_matches("/a1"), &attempt());
+    let body = json!({"phonenumber": NUMBER, "order_id": "1", "push_secret": signed.secret.expose_secret()});
+    let answer = w.post(&signed.url, &body).await;
+    assert_eq!(answer.0, 404, "{}", signed.url);
+}
+
+#[rstest]
+#[case::empty("")]
+#[case::short("fifteen-letters")]
+#[case::one_of_two("the-first-push-key-of-all\nshort")]
+fn a_push_key_that_can_be_guessed_is_none(#[case] lines: &str) {
+    let scratch = Scratch::new();
+    std::fs::write(scratch.path("keys"), lines).unwrap();
+    let error = PushKeys::from_file(&scratch.path("keys")).err().unwrap().to_string();
+    assert!(error.contains("at least 16 characters"), "{error}");
+}
+
+#[test]
+fn a_push_target_is_what_the_contract_says() {
+    let address = Address::new("https://push.example.com/tenios/", keys("sixteen-letters!"));
+    let target = address.target("shop", "main-line", &attempt());
+    assert_eq!(target.url, "https://push.example.com/tenios/push/v1/shop/main-line/a1");
+    // printf /push/v1/shop/main-line/a1 | openssl dgst -sha256 -hmac 'sixteen-letters!'
+    let expected = "7584bebc25874501e2681723f9e40da72663d884d8d211744deb86e1446dce8a";
+    assert_eq!(target.secret.expose_secret(), expected);
+}
