@@ -9,6 +9,7 @@ mod places;
 mod run;
 mod secrets;
 mod status;
+mod unreadable;
 mod verification;
 mod wake;
 
@@ -171,12 +172,17 @@ impl Context {
         let Some(remark) = remark else { return };
         if self.is_news(key, remark) {
             status::publish(&self.client, object, "Warning", "AnnotationIgnored", remark).await;
+            self.was_told(key, remark);
         }
     }
 
     fn is_news(&self, key: &Key, words: &str) -> bool {
-        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
-        remarks.insert(key.clone(), words.to_owned()).as_deref() != Some(words)
+        let remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        remarks.get(key).map(String::as_str) != Some(words)
+    }
+
+    fn was_told(&self, key: &Key, words: &str) {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), words.to_owned());
     }
 
     /// Forgets what was only kept for a resource that is gone.

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::caches::Guarded;
 use super::errand::{self, Errand};
-use super::{Context, Failed, PATIENCE, now, status};
+use super::{Context, Failed, PATIENCE, now, status, unreadable};
 use crate::api::order::OrderState;
 use crate::api::{
     NOT_PLACED_ANNOTATION, PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec, PhoneNumberOrderStatus,
@@ -39,7 +39,7 @@ pub(super) async fn visit(
         Key { kind: Kind::Order, namespace: object.namespace().unwrap_or_default(), name: object.name_any() };
     let order = match &object.0 {
         Ok(order) => order,
-        Err(unreadable) => return report_unreadable(context, &key, object, &unreadable.error).await,
+        Err(_) => return report_unreadable(context, &key, object).await,
     };
     let standing = settle(context, &key, order).await?;
     show(context, &key, object, order, &standing).await
@@ -220,21 +220,20 @@ async fn report_unreadable(
     context: &Context,
     key: &Key,
     object: &Guarded<PhoneNumberOrder>,
-    error: &str,
 ) -> Result<Option<Duration>, Failed> {
-    let standing = Standing::new(
-        OrderState::Waiting,
-        Reason::InvalidSpec,
-        format!("this version of the operator can't read the resource: {error}; nothing is sent"),
-    );
+    let Some(why) = unreadable::why(&context.client, object).await? else { return Ok(None) };
+    let message = format!("this version of the operator can't read the resource: {why}; nothing is sent");
+    let standing = Standing::new(OrderState::Waiting, Reason::InvalidSpec, message);
     let known = context.book.known(key);
     let generation = object.meta().generation.unwrap_or_default();
     let previous = PhoneNumberOrderStatus::default();
     let next = project_order(&known.state, &standing, generation, &previous, now());
     context.metrics.resource(key, Some("Unreadable".into()));
     // What it showed before can't be read either, so the only memory of having reported it is ours.
-    if context.is_news(key, &format!("{generation}: {}", standing.message)) {
+    let words = format!("{generation}: {}", standing.message);
+    if context.is_news(key, &words) {
         status::write(&context.client, object, &previous, &next).await?;
+        context.was_told(key, &words);
         status::announce(&context.client, object, &[], &next.conditions).await;
     }
     Ok(None)

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::caches::Guarded;
 use super::errand::{self, Errand};
-use super::{Context, Failed, PATIENCE, now, status};
+use super::{Context, Failed, PATIENCE, now, status, unreadable};
 use crate::api::verification::VerificationState;
 use crate::api::{
     NOT_PLACED_ANNOTATION, PhoneVerification, PhoneVerificationSpec, PhoneVerificationStatus, Reason,
@@ -36,7 +36,7 @@ pub(super) async fn visit(
     };
     let verification = match &object.0 {
         Ok(verification) => verification,
-        Err(unreadable) => return report_unreadable(context, &key, object, &unreadable.error).await,
+        Err(_) => return report_unreadable(context, &key, object).await,
     };
     let standing = settle(context, &key, verification).await?;
     show(context, &key, object, verification, &standing).await
@@ -166,21 +166,20 @@ async fn report_unreadable(
     context: &Context,
     key: &Key,
     object: &Guarded<PhoneVerification>,
-    error: &str,
 ) -> Result<Option<Duration>, Failed> {
-    let standing = Standing::new(
-        VerificationState::Waiting,
-        Reason::InvalidSpec,
-        format!("this version of the operator can't read the resource: {error}; nothing is sent"),
-    );
+    let Some(why) = unreadable::why(&context.client, object).await? else { return Ok(None) };
+    let message = format!("this version of the operator can't read the resource: {why}; nothing is sent");
+    let standing = Standing::new(VerificationState::Waiting, Reason::InvalidSpec, message);
     let known = context.book.known(key);
     let generation = object.meta().generation.unwrap_or_default();
     let previous = PhoneVerificationStatus::default();
     let next = project_verification(None, &known.state, &standing, generation, &previous, now());
     context.metrics.resource(key, Some("Unreadable".into()));
     // What it showed before can't be read either, so the only memory of having reported it is ours.
-    if context.is_news(key, &format!("{generation}: {}", standing.message)) {
+    let words = format!("{generation}: {}", standing.message);
+    if context.is_news(key, &words) {
         status::write(&context.client, object, &previous, &next).await?;
+        context.was_told(key, &words);
         status::announce(&context.client, object, &[], &next.conditions).await;
     }
     Ok(None)

@@ -10,6 +10,8 @@ mod outcome;
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -18,7 +20,7 @@ use serde_json::{Map, Value};
 pub use body::SendBy;
 use body::{Departure, RequestBody};
 pub use outcome::Outcome;
-use outcome::{Answer, Body, classify};
+use outcome::{Answer, Body, classify, presentable};
 
 use crate::api::PhoneNumber;
 use crate::api::verification::{Address, DocumentType};
@@ -50,6 +52,22 @@ impl Document {
             return Err("is not a PDF: it does not begin with %PDF-".into());
         }
         Ok(Self(bytes.into()))
+    }
+
+    /// The text without the words in it that are a piece of this document in base64.
+    fn taken_out_of(&self, text: &str) -> String {
+        /// Fewer characters than this can be in both by chance.
+        const PIECE: usize = 12;
+        let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+        let words: Vec<&str> = text.split(|c| !is_base64(c)).filter(|word| word.len() >= PIECE).collect();
+        if words.is_empty() {
+            return text.to_owned();
+        }
+        let encoded = STANDARD.encode(&self.0);
+        let piece = |word: &str, at| word.get(at..at + PIECE).is_some_and(|piece| encoded.contains(piece));
+        let quotes = |word: &&str| (0..=word.len() - PIECE).any(|at| piece(word, at));
+        let quoted: Vec<&str> = words.into_iter().filter(quotes).collect();
+        quoted.into_iter().fold(text.to_owned(), |text, word| text.replace(word, "<document_data>"))
     }
 
     /// `sha256:` and the digest in hex.
@@ -201,7 +219,12 @@ impl Tenios {
             Err(why) if departure.revoke() => Outcome::NotProcessed { why, retry_after: None },
             Err(why) => Outcome::Unknown { why },
         };
-        scrubbed(outcome, &fields)
+        match outcome {
+            Outcome::Refused(refusal) => {
+                Outcome::Refused(presentable(refusal, |text| without_secrets(text, request, &fields)))
+            }
+            outcome => outcome,
+        }
     }
 
     async fn exchange(
@@ -258,16 +281,15 @@ fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A provider may quote the request in its refusal, and the refusal ends up in conditions and logs
-/// (promise 21). Short values such as a house number are left: removing every 4 would help nobody.
-fn scrubbed(outcome: Outcome, fields: &[(&'static str, String)]) -> Outcome {
+/// Takes out of a text what it quotes of this request: a provider may do so in a refusal, which ends up in
+/// conditions and logs (promise 21). Short values such as a house number are left: removing every 4
+/// would help nobody.
+fn without_secrets(text: &str, request: &Request, fields: &[(&'static str, String)]) -> String {
     const SECRET: [&str; 5] = ["access_key", "push_secret", "street", "city", "zip"];
-    let Outcome::Refused(mut refusal) = outcome else { return outcome };
     let secret = fields.iter().filter(|(name, value)| SECRET.contains(name) && value.len() >= 4);
-    for (name, value) in secret {
-        for text in [&mut refusal.message, &mut refusal.code].into_iter().chain(&mut refusal.fields) {
-            *text = text.replace(value.as_str(), &format!("<{name}>"));
-        }
+    let text = secret.fold(text.to_owned(), |text, (name, value)| text.replace(value, &format!("<{name}>")));
+    match request {
+        Request::Verification { document, .. } => document.taken_out_of(&text),
+        Request::Order { .. } => text,
     }
-    Outcome::Refused(refusal)
 }

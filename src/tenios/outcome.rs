@@ -121,8 +121,19 @@ fn refusal(status: u16, body: &Body) -> Refusal {
     Refusal {
         can_pass: can_pass(status, &code),
         code,
-        message: bounded(&body.error_message.unwrap_or_default(), 512),
-        fields: body.fields.into_iter().take(16).map(|field| bounded(&field, 64)).collect(),
+        message: body.error_message.unwrap_or_default(),
+        fields: body.fields,
+    }
+}
+
+/// A refusal as it may be recorded and shown. `hide` takes what the provider quoted of the request out of
+/// a text; it comes before the bounds, which could otherwise cut a secret so that it is not recognised.
+pub(super) fn presentable(refusal: Refusal, hide: impl Fn(&str) -> String) -> Refusal {
+    Refusal {
+        code: bounded(&hide(&refusal.code), 128),
+        message: bounded(&hide(&refusal.message), 512),
+        fields: refusal.fields.iter().take(16).map(|field| bounded(&hide(field), 64)).collect(),
+        can_pass: refusal.can_pass,
     }
 }
 
