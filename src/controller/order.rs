@@ -37,10 +37,7 @@ pub(super) async fn visit(
 ) -> Result<Option<Duration>, Failed> {
     let key =
         Key { kind: Kind::Order, namespace: object.namespace().unwrap_or_default(), name: object.name_any() };
-    let order = match &object.0 {
-        Ok(order) => order,
-        Err(_) => return report_unreadable(context, &key, object).await,
-    };
+    let Ok(order) = &object.0 else { return report_unreadable(context, &key, object).await };
     let standing = settle(context, &key, order).await?;
     show(context, &key, object, order, &standing).await
 }

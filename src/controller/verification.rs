@@ -34,10 +34,7 @@ pub(super) async fn visit(
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
     };
-    let verification = match &object.0 {
-        Ok(verification) => verification,
-        Err(_) => return report_unreadable(context, &key, object).await,
-    };
+    let Ok(verification) = &object.0 else { return report_unreadable(context, &key, object).await };
     let standing = settle(context, &key, verification).await?;
     show(context, &key, object, verification, &standing).await
 }

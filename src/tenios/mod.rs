@@ -66,8 +66,8 @@ impl Document {
         let encoded = STANDARD.encode(&self.0);
         let piece = |word: &str, at| word.get(at..at + PIECE).is_some_and(|piece| encoded.contains(piece));
         let quotes = |word: &&str| (0..=word.len() - PIECE).any(|at| piece(word, at));
-        let quoted: Vec<&str> = words.into_iter().filter(quotes).collect();
-        quoted.into_iter().fold(text.to_owned(), |text, word| text.replace(word, "<document_data>"))
+        let pieces: Vec<&str> = words.into_iter().filter(quotes).collect();
+        pieces.into_iter().fold(text.to_owned(), |text, word| text.replace(word, "<document_data>"))
     }
 
     /// `sha256:` and the digest in hex.
@@ -221,7 +221,7 @@ impl Tenios {
         };
         match outcome {
             Outcome::Refused(refusal) => {
-                Outcome::Refused(presentable(refusal, |text| without_secrets(text, request, &fields)))
+                Outcome::Refused(presentable(&refusal, |text| without_secrets(text, request, &fields)))
             }
             outcome => outcome,
         }

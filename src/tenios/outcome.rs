@@ -128,7 +128,7 @@ fn refusal(status: u16, body: &Body) -> Refusal {
 
 /// A refusal as it may be recorded and shown. `hide` takes what the provider quoted of the request out of
 /// a text; it comes before the bounds, which could otherwise cut a secret so that it is not recognised.
-pub(super) fn presentable(refusal: Refusal, hide: impl Fn(&str) -> String) -> Refusal {
+pub(super) fn presentable(refusal: &Refusal, hide: impl Fn(&str) -> String) -> Refusal {
     Refusal {
         code: bounded(&hide(&refusal.code), 128),
         message: bounded(&hide(&refusal.message), 512),
