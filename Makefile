@@ -21,6 +21,11 @@ demo: control-plane ## From kubectl apply to a phone number, on this machine; KE
 test: control-plane ## Run every test, from the pure ones to those on a real control plane
 	$(CARGO) test --locked
 
+.PHONY: faults
+faults: control-plane ## Break something at every request of every scenario; ONLY='scenario/request/action' replays one
+	$(CARGO) build --release --locked
+	TENIOS_OPERATOR=$(CURDIR)/target/release/tenios-operator FAULTS=all $(CARGO) test --locked --test faults
+
 .PHONY: lint
 lint: $(DENY) ## Check formatting, clippy's warnings, and the dependencies' licences and sources
 	$(CARGO) fmt --check

@@ -174,6 +174,11 @@ impl ControlPlane {
 
     /// A kubeconfig file; for a `ServiceAccount`, which must exist, with a fresh token of a day.
     pub async fn kubeconfig(&self, identity: &Identity) -> PathBuf {
+        self.kubeconfig_at(&self.server, identity).await
+    }
+
+    /// The same, for who reaches the apiserver at another URL.
+    pub async fn kubeconfig_at(&self, server: &str, identity: &Identity) -> PathBuf {
         let Identity::ServiceAccount { namespace, name } = identity else {
             return self.kubectl.kubeconfig.clone();
         };
@@ -184,7 +189,7 @@ impl ControlPlane {
         let token = answer.expect("a token").status.expect("a token").token;
         let file =
             self.directory().join(format!("{namespace}.{name}.{}.kubeconfig", uuid::Uuid::new_v4().simple()));
-        write_kubeconfig(&file, &self.server, &self.certificates.authority, &identity.user(), &token)
+        write_kubeconfig(&file, server, &self.certificates.authority, &identity.user(), &token)
             .expect("a kubeconfig file")
     }
 
@@ -225,6 +230,11 @@ impl ControlPlane {
     /// The URL of the apiserver.
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// The certificate that the apiserver's was signed with.
+    pub fn authority(&self) -> &Path {
+        &self.certificates.authority
     }
 
     pub(super) fn watchdog(&self) -> &Arc<Watchdog> {

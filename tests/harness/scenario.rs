@@ -147,15 +147,14 @@ impl Scenario {
 
     /// Starts an operator, several of which may run at once.
     pub async fn start_operator(&self, options: OperatorOptions) -> Operator {
-        let kubeconfig = self.control_plane.kubeconfig(&self.operator_identity()).await;
-        let operator = Operator::new(
-            &self.control_plane,
-            &self.operator_namespace,
-            &self.namespace,
-            &kubeconfig,
-            options,
-        );
+        let operator = self.prepare_operator(self.control_plane.server(), options).await;
         operator.process.start().expect("the operator starts");
         operator
+    }
+
+    /// An operator that isn't started yet and will reach the apiserver at this URL.
+    pub async fn prepare_operator(&self, server: &str, options: OperatorOptions) -> Operator {
+        let kubeconfig = self.control_plane.kubeconfig_at(server, &self.operator_identity()).await;
+        Operator::new(&self.control_plane, &self.operator_namespace, &self.namespace, &kubeconfig, options)
     }
 }

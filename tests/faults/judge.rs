@@ -1,0 +1,178 @@
+//! What became of a run, by the simulator's journal and account; the status only tells which ids are known.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tenios_operator::api::LedgerEntry;
+
+use crate::eyes::Unknown;
+use crate::nemesis::Fault;
+use crate::plots::End;
+use crate::stage::Stage;
+
+const ORDER: &str = "/number/order";
+const VERIFICATION: &str = "/verification/create";
+
+/// What a run is found guilty of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// One attempt arrived twice, or a resource has more orders than it should.
+    Duplicate(String),
+    /// A request without an intent in the ledger.
+    NoIntent(String),
+    /// An id that the provider gave and nobody was told.
+    LostId(String),
+    /// It did not come to its named end.
+    NotConverged(String),
+    /// An outcome shown as unknown that could have been known.
+    NeedlessUnknown(String),
+    /// The test itself failed.
+    Broken(String),
+}
+
+/// Judges a run that came to its end.
+pub async fn judge(stage: &Stage, end: &End, fault: Option<&Fault>) -> Vec<Wrong> {
+    let ledger = Ledger::read(stage).await;
+    let mut wrong = Vec::new();
+    duplicates(stage, end, &ledger, &mut wrong);
+    lost_ids(stage, &mut wrong);
+    needless(stage, &ledger, fault, &mut wrong);
+    wrong
+}
+
+/// The ledger's events, in order, by kind and name.
+struct Ledger(BTreeMap<(String, String), Vec<Value>>);
+
+impl Ledger {
+    async fn read(stage: &Stage) -> Self {
+        let of = |entry: LedgerEntry| ((entry.spec.kind, entry.spec.name), entry.spec.events);
+        Self(stage.ledger().await.into_iter().map(of).collect())
+    }
+
+    fn has(&self, kind: &str, name: &str, type_: &str, attempt: &str) -> bool {
+        self.position(kind, name, attempt, &[type_]).is_some()
+    }
+
+    fn position(&self, kind: &str, name: &str, attempt: &str, types: &[&str]) -> Option<usize> {
+        self.0.get(&(kind.to_owned(), name.to_owned()))?.iter().position(|event| {
+            event["attempt"] == attempt && event["type"].as_str().is_some_and(|type_| types.contains(&type_))
+        })
+    }
+
+    fn count(&self, kind: &str, type_: &str) -> usize {
+        let events = self.0.iter().filter(|((of, _), _)| of == kind).flat_map(|(_, events)| events);
+        events.filter(|event| event["type"] == type_).count()
+    }
+}
+
+fn duplicates(stage: &Stage, end: &End, ledger: &Ledger, wrong: &mut Vec<Wrong>) {
+    let mut arrivals: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for entry in stage.simulator.journal().iter().filter(|entry| entry.path == ORDER) {
+        let url = entry.body.as_ref().and_then(|body| body["push_url"].as_str());
+        if let Some(named) = url.and_then(named_by) {
+            *arrivals.entry(named).or_default() += 1;
+        }
+    }
+    for ((name, attempt), times) in &arrivals {
+        if *times > 1 {
+            wrong.push(Wrong::Duplicate(format!("attempt {attempt} of {name} arrived {times} times")));
+        }
+        if !ledger.has("PhoneNumberOrder", name, "Intended", attempt) {
+            wrong.push(Wrong::NoIntent(format!("attempt {attempt} of {name} is not in the ledger")));
+        }
+    }
+    let mut placed: BTreeMap<String, usize> = BTreeMap::new();
+    for order in stage.simulator.orders() {
+        let name = order.push_url.as_deref().and_then(named_by).map(|(name, _)| name);
+        *placed.entry(name.unwrap_or_else(|| "?".into())).or_default() += 1;
+    }
+    for (name, orders) in placed.iter().filter(|(_, orders)| **orders > 1) {
+        wrong.push(Wrong::Duplicate(format!("{name} has {orders} orders")));
+    }
+    let total: usize = placed.values().sum();
+    if total != end.orders {
+        wrong.push(Wrong::Duplicate(format!("{total} orders were accepted, not {}", end.orders)));
+    }
+    let accepted = |entry: &&tenios_operator::simulator::JournalEntry| {
+        entry.path == VERIFICATION
+            && entry.processed
+            && entry.answer.as_ref().is_some_and(|a| a.status == 200)
+    };
+    let submitted = stage.simulator.journal().iter().filter(accepted).count();
+    if submitted != end.submissions {
+        wrong
+            .push(Wrong::Duplicate(format!("{submitted} verifications were taken, not {}", end.submissions)));
+    }
+    let (arrived, intended) =
+        (stage.simulator.requests(VERIFICATION), ledger.count("PhoneVerification", "Intended"));
+    if arrived > intended {
+        wrong.push(Wrong::NoIntent(format!("{arrived} verifications arrived, {intended} were intended")));
+    }
+}
+
+/// Name and attempt in `…/push/v1/{namespace}/{name}/{attempt}`.
+fn named_by(url: &str) -> Option<(String, String)> {
+    let mut parts = url.rsplit('/');
+    let (attempt, name) = (parts.next()?, parts.next()?);
+    Some((name.to_owned(), attempt.to_owned()))
+}
+
+fn lost_ids(stage: &Stage, wrong: &mut Vec<Wrong>) {
+    let (seen, unknown) = (stage.eyes.now(), stage.eyes.unknown());
+    for order in stage.simulator.orders() {
+        let Some((name, attempt)) = order.push_url.as_deref().and_then(named_by) else { continue };
+        let status = seen.orders.get(&name).and_then(|o| o.status.as_ref());
+        let shown = status.is_some_and(|status| status.order_id.as_ref() == Some(&order.order_id));
+        if !shown && !unknown.contains(&Unknown::Order { name: name.clone(), attempt }) {
+            wrong.push(Wrong::LostId(format!("order {} of {name} is shown nowhere", order.order_id)));
+        }
+        let number = status.and_then(|status| status.phone_number.as_ref());
+        if shown && order.phone_number.is_some() && number != order.phone_number.as_ref() {
+            wrong.push(Wrong::LostId(format!("{name} shows {number:?}, not {:?}", order.phone_number)));
+        }
+    }
+    let shown = |id: &str| {
+        let mut statuses = seen.verifications.values().filter_map(|v| v.status.as_ref());
+        statuses.any(|status| status.verification_id.as_deref() == Some(id))
+    };
+    let named = unknown.iter().any(|unknown| matches!(unknown, Unknown::Verification { .. }));
+    for entry in stage.simulator.journal().iter().filter(|entry| entry.path == VERIFICATION) {
+        let id = entry.answer.as_ref().and_then(|answer| answer.body["verification_id"].as_str());
+        if let Some(id) = id.filter(|id| !shown(id) && !named) {
+            wrong.push(Wrong::LostId(format!("verification {id} is shown nowhere")));
+        }
+    }
+}
+
+/// An outcome counts as needlessly unknown where its request never came to the provider's link and nobody
+/// harmed the process that intended it, or where the ledger had the answer before.
+fn needless(stage: &Stage, ledger: &Ledger, fault: Option<&Fault>, wrong: &mut Vec<Wrong>) {
+    let harmed = fault.is_some_and(|fault| fault.action.harms_the_operator());
+    let passed = stage.provider.passed();
+    for unknown in stage.eyes.unknown() {
+        let (kind, name, attempt, left) = match &unknown {
+            Unknown::Order { name, attempt } => {
+                let left = passed.iter().any(|passed| passed.attempt.as_ref() == Some(attempt));
+                ("PhoneNumberOrder", name, attempt, left)
+            }
+            Unknown::Verification { name, attempt } => {
+                let left = passed.iter().any(|passed| passed.name.contains("verification/create"));
+                ("PhoneVerification", name, attempt, left)
+            }
+        };
+        if !left && !harmed {
+            wrong.push(Wrong::NeedlessUnknown(format!("attempt {attempt} of {name} never left")));
+        }
+        let known =
+            ledger.position(kind, name, attempt, &["Accepted", "Refused", "NotProcessed", "Assigned"]);
+        let asked = ledger.position(kind, name, attempt, &["Unknown"]);
+        match (known, asked) {
+            (Some(known), Some(asked)) if known < asked => wrong
+                .push(Wrong::NeedlessUnknown(format!("the answer to {attempt} of {name} was stored before"))),
+            (_, None) => wrong.push(Wrong::NeedlessUnknown(format!(
+                "attempt {attempt} of {name} was shown as unknown, and the ledger does not say so"
+            ))),
+            _ => {}
+        }
+    }
+}

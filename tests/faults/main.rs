@@ -1,0 +1,57 @@
+//! Every promise at every point where something can break (`docs/faults.md`): `make faults` runs all of
+//! it, a plain `cargo test` a sample.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't set up its world fails")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod eyes;
+mod grid;
+mod judge;
+mod nemesis;
+mod person;
+mod plots;
+mod run;
+mod settings;
+mod stage;
+mod table;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use settings::Settings;
+use table::Table;
+
+fn main() -> ExitCode {
+    let Some(settings) = Settings::read() else { return ExitCode::SUCCESS };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(play(&settings))
+}
+
+async fn play(settings: &Settings) -> ExitCode {
+    let began = Instant::now();
+    let mut table = Table::default();
+    println!("seed {} (replay with SEED=)", settings.seed);
+    let (cells, recorded) = grid::record(settings.jobs).await;
+    for ran in &recorded {
+        println!("{}: {} requests, {} unknown", ran.case, ran.requests.len(), ran.unknown);
+        table::say_wrong(ran);
+    }
+    let cells = settings.choose(cells);
+    println!("{} runs", cells.len());
+    let total = cells.len();
+    let mut done = 0;
+    let ran = grid::all(cells, settings.jobs, |ran| {
+        done += 1;
+        table::say_wrong(ran);
+        if done % 50 == 0 {
+            println!("{done} of {total} after {:.0} s", began.elapsed().as_secs_f64());
+        }
+    })
+    .await;
+    table.grid(&recorded, &ran);
+    table.row("time", "under 30 min", format!("{:.0} s", began.elapsed().as_secs_f64()), true);
+    println!("\n{table}");
+    if table.is_reached() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,148 @@
+//! One fault at one request.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+
+use crate::harness::link::{Held, Point, Verdict};
+use crate::stage::{PAUSE, Stage, Weather};
+
+/// What happens to a request, or to the operator at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    DropBefore,
+    DropAnswer,
+    ErrorAfter,
+    Delay,
+    KillBefore,
+    KillAfter,
+    KillHalfRequest,
+    KillHalfAnswer,
+    StopBefore,
+    StopAfter,
+}
+
+impl Action {
+    pub const ALL: [Self; 10] = [
+        Self::DropBefore,
+        Self::DropAnswer,
+        Self::ErrorAfter,
+        Self::Delay,
+        Self::KillBefore,
+        Self::KillAfter,
+        Self::KillHalfRequest,
+        Self::KillHalfAnswer,
+        Self::StopBefore,
+        Self::StopAfter,
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::DropBefore => "drop-before",
+            Self::DropAnswer => "drop-answer",
+            Self::ErrorAfter => "error-after",
+            Self::Delay => "delay",
+            Self::KillBefore => "kill-before",
+            Self::KillAfter => "kill-after",
+            Self::KillHalfRequest => "kill-half-request",
+            Self::KillHalfAnswer => "kill-half-answer",
+            Self::StopBefore => "stop-before",
+            Self::StopAfter => "stop-after",
+        }
+    }
+
+    /// Whether it can happen to a request of this name: only some have a body.
+    pub fn suits(self, request: &str) -> bool {
+        let bodiless = ["GET", "LIST", "WATCH"].iter().any(|verb| request.contains(&format!(" {verb} ")));
+        self != Self::KillHalfRequest || !bodiless
+    }
+
+    /// Whether the operator itself was harmed, so that it can't know what became of its requests.
+    pub fn harms_the_operator(self) -> bool {
+        !matches!(self, Self::DropBefore | Self::DropAnswer | Self::ErrorAfter | Self::Delay)
+    }
+
+    fn point(self) -> Point {
+        match self {
+            Self::DropBefore | Self::Delay | Self::KillBefore | Self::StopBefore => Point::Before,
+            Self::DropAnswer | Self::ErrorAfter | Self::KillAfter | Self::StopAfter => Point::After,
+            Self::KillHalfRequest => Point::HalfRequest,
+            Self::KillHalfAnswer => Point::HalfAnswer,
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// See the module documentation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    pub request: String,
+    pub action: Action,
+}
+
+/// Waits for the request and lets it happen. Returns when it is over.
+pub async fn strike(stage: &Stage, fault: &Fault) {
+    let link = if fault.request.starts_with("provider") { &stage.provider } else { &stage.apiserver };
+    let mut told = link.hold(&fault.request, fault.action.point());
+    let Some(held) = told.recv().await else { return std::future::pending().await };
+    stage.weather.send_modify(|weather| weather.rough = true);
+    stage.eyes.note(&format!("{} at {}", fault.action, fault.request));
+    act(stage, fault, held).await;
+    stage.eyes.note("the fault is over");
+    stage.weather.send_replace(Weather { rough: false, over: Some(Instant::now()) });
+}
+
+async fn act(stage: &Stage, fault: &Fault, held: Held) {
+    match fault.action {
+        Action::DropBefore | Action::DropAnswer => drop(held.decide(Verdict::Drop).await),
+        Action::ErrorAfter => drop(held.decide(Verdict::Answer(gateway_error(&fault.request))).await),
+        Action::Delay => {
+            tokio::time::sleep(beyond_time_out(&fault.request)).await;
+            let _ = held.decide(Verdict::DropAnswer).await;
+        }
+        Action::KillBefore | Action::KillAfter | Action::KillHalfRequest | Action::KillHalfAnswer => {
+            if fault.action == Action::KillHalfAnswer || fault.action == Action::KillHalfRequest {
+                // Until the half has arrived where it goes.
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+            stage.operator.kill().await;
+            let _ = held.decide(Verdict::Drop).await;
+            stage.operator.start().expect("the operator starts again");
+        }
+        Action::StopBefore => {
+            stage.operator.pause();
+            tokio::time::sleep(PAUSE).await;
+            stage.operator.resume();
+            let _ = held.decide(Verdict::GoOn).await;
+        }
+        Action::StopAfter => {
+            stage.operator.pause();
+            let delivered = held.decide(Verdict::GoOn);
+            tokio::time::sleep(PAUSE).await;
+            let _ = delivered.await;
+            stage.operator.resume();
+        }
+    }
+}
+
+/// What a gateway in between says when it waited in vain.
+fn gateway_error(request: &str) -> StatusCode {
+    if request.starts_with("provider") { StatusCode::BAD_GATEWAY } else { StatusCode::GATEWAY_TIMEOUT }
+}
+
+/// Longer than the operator waits: its own time-outs, or the flag's.
+fn beyond_time_out(request: &str) -> Duration {
+    if request.starts_with("provider") {
+        Duration::from_millis(1500)
+    } else if request.contains("leases") {
+        Duration::from_millis(5500)
+    } else {
+        Duration::from_millis(10_500)
+    }
+}

@@ -1,0 +1,86 @@
+//! The person who is asked about an unknown outcome: looks into the portal, and says what is true.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+use serde_json::json;
+use tenios_operator::api::NOT_PLACED_ANNOTATION;
+use tenios_operator::api::order::OrderState;
+use tenios_operator::api::verification::VerificationState;
+
+use crate::stage::Stage;
+
+/// Time for a push to say it first.
+const PONDERS: Duration = Duration::from_millis(800);
+
+/// Answers for ever.
+pub async fn answer(stage: &Stage) {
+    let mut weather = stage.weather.subscribe();
+    let mut seen = stage.eyes.subscribe();
+    loop {
+        // While a request may still be on its way, the portal does not tell the truth yet.
+        let _ = weather.wait_for(|weather| !weather.rough).await;
+        let asked =
+            seen.wait_for(|seen| asked(seen).next().is_some()).await.map(|seen| asked(&seen).collect());
+        let asked: Vec<Asked> = asked.expect("the eyes are open");
+        tokio::time::sleep(PONDERS).await;
+        if weather.borrow().rough {
+            continue;
+        }
+        let now = stage.eyes.now();
+        for asked in asked.into_iter().filter(|before| self::asked(&now).any(|now| now == *before)) {
+            tell(stage, asked).await;
+        }
+    }
+}
+
+#[derive(PartialEq)]
+enum Asked {
+    Order { name: String, attempt: String },
+    Verification { name: String, attempt: String },
+}
+
+fn asked(seen: &crate::eyes::Seen) -> impl Iterator<Item = Asked> + '_ {
+    let orders = seen.orders.values().filter_map(|order| {
+        let status = order.status.as_ref().filter(|s| s.state == Some(OrderState::OutcomeUnknown))?;
+        let attempt = status.attempt.clone()?;
+        let told =
+            order.annotations().get(NOT_PLACED_ANNOTATION) == Some(&attempt) || order.spec.adopt.is_some();
+        (!told).then(|| Asked::Order { name: order.name_any(), attempt })
+    });
+    let verifications = seen.verifications.values().filter_map(|verification| {
+        let status = verification.status.as_ref()?;
+        let status = Some(status).filter(|s| s.state == Some(VerificationState::OutcomeUnknown))?;
+        let attempt = status.attempt.clone()?;
+        let told = verification.annotations().get(NOT_PLACED_ANNOTATION) == Some(&attempt)
+            || verification.spec.adopt.is_some();
+        (!told).then(|| Asked::Verification { name: verification.name_any(), attempt })
+    });
+    orders.chain(verifications)
+}
+
+/// A resource that went meanwhile is asked about again when it is back.
+async fn tell(stage: &Stage, asked: Asked) {
+    let not_placed = |attempt| json!({"metadata": {"annotations": {NOT_PLACED_ANNOTATION: attempt}}});
+    match asked {
+        Asked::Order { name, attempt } => {
+            let placed = stage.simulator.orders().into_iter().find(|order| {
+                order.push_url.as_ref().is_some_and(|url| url.rsplit('/').next() == Some(&attempt))
+            });
+            let word = placed.map_or_else(
+                || not_placed(&attempt),
+                |order| json!({"spec": {"adopt": {"orderId": order.order_id}}}),
+            );
+            let _ = stage.patch_order(&name, word).await;
+        }
+        Asked::Verification { name, attempt } => {
+            // Each plot submits one verification, so whatever is there is this one's.
+            let taken = stage.simulator.documents().into_iter().next();
+            let word = taken.map_or_else(
+                || not_placed(&attempt),
+                |document| json!({"spec": {"adopt": {"verificationId": document.verification_id}}}),
+            );
+            let _ = stage.patch_verification(&name, word).await;
+        }
+    }
+}

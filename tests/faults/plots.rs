@@ -1,0 +1,162 @@
+//! What users do, and the named end that each of it must come to.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+use serde_json::json;
+use tenios_operator::api::order::OrderState;
+use tenios_operator::api::verification::VerificationState;
+use tenios_operator::simulator::{Action, DocumentState, Fault, PushOverrides, PushTime};
+
+use crate::eyes::Seen;
+use crate::stage::{Stage, order_state, verification_state};
+
+/// One course of events.
+#[derive(Clone, Copy)]
+pub struct Plot {
+    pub name: &'static str,
+    /// What the simulator is set to before anything happens.
+    pub prepare: fn(&Stage),
+    pub play: for<'a> fn(&'a Stage) -> LocalBoxFuture<'a, ()>,
+    pub end: End,
+}
+
+/// Where a plot ends, whatever happened on its way.
+#[derive(Clone, Copy)]
+pub struct End {
+    /// They have a number.
+    pub assigned: &'static [&'static str],
+    pub approved: &'static [&'static str],
+    /// Orders that the provider accepted, each of which costs money.
+    pub orders: usize,
+    /// Verifications that it took.
+    pub submissions: usize,
+}
+
+impl End {
+    pub fn is_reached(&self, seen: &Seen) -> bool {
+        self.assigned.iter().all(|name| order_state(seen, name) == Some(OrderState::Assigned))
+            && self
+                .approved
+                .iter()
+                .all(|name| verification_state(seen, name) == Some(VerificationState::Approved))
+    }
+}
+
+const NOTHING: fn(&Stage) = |_| {};
+
+pub const ALL: [Plot; 7] = [
+    Plot {
+        name: "verify-order",
+        prepare: NOTHING,
+        play: |stage| verify_order(stage).boxed_local(),
+        end: End { assigned: &["o"], approved: &["v"], orders: 1, submissions: 1 },
+    },
+    Plot {
+        name: "linked",
+        prepare: NOTHING,
+        play: |stage| linked(stage).boxed_local(),
+        end: End { assigned: &["main", "branch"], approved: &[], orders: 2, submissions: 0 },
+    },
+    Plot {
+        name: "refused-mended",
+        prepare: NOTHING,
+        play: |stage| refused_mended(stage).boxed_local(),
+        end: End { assigned: &["o"], approved: &[], orders: 1, submissions: 0 },
+    },
+    Plot {
+        name: "adopt",
+        prepare: lose_an_answer,
+        play: |stage| adopt(stage).boxed_local(),
+        end: End { assigned: &["known", "lost"], approved: &["v"], orders: 1, submissions: 0 },
+    },
+    Plot {
+        name: "early-push",
+        prepare: |stage| stage.simulator.set(|settings| settings.push.when = PushTime::BeforeAnswer),
+        play: |stage| one_order(stage).boxed_local(),
+        end: End { assigned: &["o"], approved: &[], orders: 1, submissions: 0 },
+    },
+    Plot {
+        name: "recreate",
+        prepare: NOTHING,
+        play: |stage| recreate(stage).boxed_local(),
+        end: End { assigned: &["o"], approved: &[], orders: 1, submissions: 0 },
+    },
+    Plot {
+        name: "namespace",
+        prepare: NOTHING,
+        play: |stage| namespace(stage).boxed_local(),
+        end: End { assigned: &["o"], approved: &[], orders: 1, submissions: 0 },
+    },
+];
+
+async fn verify_order(stage: &Stage) {
+    stage.verification("v", json!({})).await;
+    stage.verification_at("v", VerificationState::AwaitingApproval).await;
+    stage.patch_verification("v", json!({"spec": {"approval": "Approved"}})).await.expect("an approval");
+    stage.order("o", json!({"verificationRef": {"name": "v"}})).await;
+}
+
+async fn linked(stage: &Stage) {
+    let id = stage.document(DocumentState::Approved);
+    stage.order("branch", json!({"verificationId": id, "linkTo": {"orderRef": {"name": "main"}}})).await;
+    stage.order("main", json!({"verificationId": id})).await;
+}
+
+async fn refused_mended(stage: &Stage) {
+    let (pending, approved) =
+        (stage.document(DocumentState::Rejected), stage.document(DocumentState::Approved));
+    stage.order("o", json!({"verificationId": pending})).await;
+    stage.order_at("o", OrderState::Refused).await;
+    stage.patch_order("o", json!({"spec": {"verificationId": approved}})).await.expect("an edit");
+}
+
+/// The first order is placed, its answer lost, and its number told on command only.
+fn lose_an_answer(stage: &Stage) {
+    stage.simulator.set(|settings| settings.push.when = PushTime::Never);
+    stage.simulator.fault(Fault::once("/number/order", Action::DropAfter));
+}
+
+async fn adopt(stage: &Stage) {
+    let id = stage.document(DocumentState::Approved);
+    stage
+        .order(
+            "known",
+            json!({"verificationId": id, "adopt": {"orderId": "777", "phoneNumber": "+492215550777"}}),
+        )
+        .await;
+    stage.verification("v", json!({"approval": "Approved", "adopt": {"verificationId": id}})).await;
+    stage.order_at("known", OrderState::Assigned).await;
+    stage.order("lost", json!({"verificationId": id})).await;
+    // The truthful person finds it in the portal.
+    stage.order_at("lost", OrderState::AwaitingNumber).await;
+    for _ in 0..100 {
+        let told = stage.simulator.push(300_000, PushOverrides::default()).await;
+        if told.is_some_and(|answer| answer.status == Some(200)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+async fn one_order(stage: &Stage) {
+    let id = stage.document(DocumentState::Approved);
+    stage.order("o", json!({"verificationId": id})).await;
+}
+
+async fn recreate(stage: &Stage) {
+    let id = stage.document(DocumentState::Approved);
+    stage.order("o", json!({"verificationId": id})).await;
+    stage.order_at("o", OrderState::Assigned).await;
+    stage.delete_order("o").await;
+    stage.order("o", json!({"verificationId": id})).await;
+}
+
+async fn namespace(stage: &Stage) {
+    let id = stage.document(DocumentState::Approved);
+    stage.order("o", json!({"verificationId": id})).await;
+    stage.order_at("o", OrderState::Assigned).await;
+    stage.replace_namespace().await;
+    stage.order("o", json!({"verificationId": id})).await;
+}

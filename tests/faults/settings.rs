@@ -1,0 +1,53 @@
+//! What is run: everything, a sample chosen by a seed, or one case.
+
+use crate::run::Case;
+
+/// See the module documentation.
+pub struct Settings {
+    pub seed: u64,
+    /// Runs at a time.
+    pub jobs: usize,
+    /// How many cells of the grid; all of them, if none.
+    pub sample: Option<usize>,
+    only: Option<String>,
+}
+
+/// Cells in a plain `cargo test`.
+const SAMPLE: usize = 40;
+
+impl Settings {
+    /// From the environment. None where the command line asks for other tests than these.
+    pub fn read() -> Option<Self> {
+        let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+        let listed = std::env::args().any(|argument| argument == "--list");
+        if listed || (!asked.is_empty() && !asked.iter().any(|name| "faults".contains(name.as_str()))) {
+            return None;
+        }
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let number = |name: &str| variable(name).and_then(|value| value.parse().ok());
+        let full = variable("FAULTS").is_some_and(|value| value == "all");
+        Some(Self {
+            seed: number("SEED").unwrap_or_else(|| u64::from(uuid::Uuid::new_v4().as_fields().0)),
+            jobs: number("JOBS").and_then(|n| usize::try_from(n).ok()).unwrap_or(10),
+            sample: number("SAMPLE").and_then(|n| usize::try_from(n).ok()).or((!full).then_some(SAMPLE)),
+            only: variable("ONLY"),
+        })
+    }
+
+    /// In an order that the seed decides, so that a sample is spread over everything.
+    pub fn choose(&self, mut cells: Vec<Case>) -> Vec<Case> {
+        if let Some(only) = &self.only {
+            cells.retain(|case| case.to_string().starts_with(only.as_str()));
+            return cells;
+        }
+        cells.sort_by_key(|case| (mix(self.seed, &case.to_string()), case.to_string()));
+        cells.truncate(self.sample.unwrap_or(usize::MAX));
+        cells
+    }
+}
+
+/// FNV-1a, because it must give the same everywhere.
+fn mix(seed: u64, text: &str) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    text.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

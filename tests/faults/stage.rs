@@ -1,0 +1,199 @@
+//! One run's own world: two namespaces on the shared control plane, a simulator, an operator between two
+//! counting proxies, and words for what a user does.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::{ByteString, NamespaceResourceScope};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tenios_operator::api::order::OrderState;
+use tenios_operator::api::verification::VerificationState;
+use tenios_operator::api::{LedgerEntry, PhoneNumberOrder, PhoneVerification};
+use tenios_operator::simulator::{DocumentState, Options, PushSettings, Simulator};
+use tokio::sync::watch;
+
+use crate::eyes::{Eyes, Seen};
+use crate::harness::{Link, Operator, OperatorOptions, Scenario, wait};
+
+/// What the operator runs with: times that a test can wait for. The slow pace after a refusal is slower
+/// than any run, so that only an edit is followed by a request.
+pub const FLAGS: [&str; 8] = [
+    "--provider-timeout=1s",
+    "--send-within=500ms",
+    "--lease-duration=2s",
+    "--retry-min=50ms",
+    "--retry-max=500ms",
+    "--refusal-retry-min=120s",
+    "--refusal-retry-max=120s",
+    "--drain-timeout=5s",
+];
+/// Longer than the time to send, the provider's time-out and the margin together, and than the lease.
+pub const PAUSE: Duration = Duration::from_millis(2800);
+
+const PDF: &[u8] = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n";
+
+/// See the module documentation.
+pub struct Stage {
+    pub scenario: Scenario,
+    pub simulator: Simulator,
+    pub apiserver: Link,
+    pub provider: Link,
+    pub operator: Operator,
+    pub eyes: Eyes,
+    pub weather: watch::Sender<Weather>,
+}
+
+/// Whether something is being done to the operator or its links.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Weather {
+    /// A fault has begun and not ended.
+    pub rough: bool,
+    /// When the last one ended.
+    pub over: Option<Instant>,
+}
+
+impl Stage {
+    /// Sets everything up; the operator isn't started.
+    pub async fn new(name: &str) -> Self {
+        let simulator = simulator().await;
+        let scenario = Scenario::new(name).await;
+        let plane = &scenario.control_plane;
+        let apiserver = Link::to_apiserver(plane.server(), plane.authority()).await;
+        let provider = Link::to_provider(simulator.url()).await;
+        let options = OperatorOptions::new(&provider.url()).args(FLAGS).env("NO_COLOR", "1");
+        let operator = scenario.prepare_operator(&apiserver.url(), options).await;
+        let eyes = Eyes::open(&scenario.client(), &scenario.namespace);
+        let weather = watch::Sender::default();
+        let stage = Self { scenario, simulator, apiserver, provider, operator, eyes, weather };
+        stage.secret().await;
+        stage
+    }
+
+    /// Starts the operator and waits until it is ready, faults or not.
+    pub async fn raise_curtain(&self) {
+        self.operator.process.start().expect("the operator starts");
+        wait::poll(Duration::from_secs(20), async || self.operator.is_ready().await.then_some(())).await;
+    }
+
+    pub async fn secret(&self) {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "trade-register"},
+            "data": {"extract.pdf": ByteString(PDF.to_vec())},
+        });
+        self.create::<k8s_openapi::api::core::v1::Secret>(secret).await;
+    }
+
+    async fn create<K>(&self, object: Value) -> K
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Serialize
+            + DeserializeOwned
+            + std::fmt::Debug,
+    {
+        let api: Api<K> = self.scenario.api();
+        let object = serde_json::from_value(object).expect("an object");
+        api.create(&PostParams::default(), &object).await.expect("the apiserver takes it")
+    }
+
+    /// A verification with this approval.
+    pub async fn verification(&self, name: &str, more: Value) {
+        let mut spec = json!({
+            "address": {"country": "Germany", "city": "Köln", "zip": "50667", "street": "Domkloster", "houseNumber": "4"},
+            "areaCode": "221",
+            "document": {"type": "CERTIFICATE_OF_REGISTRATION", "secretRef": {"name": "trade-register", "key": "extract.pdf"}},
+        });
+        if let (Value::Object(spec), Value::Object(more)) = (&mut spec, more) {
+            spec.extend(more);
+        }
+        let created: PhoneVerification =
+            self.create(json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneVerification", "metadata": {"name": name}, "spec": spec})).await;
+        self.eyes
+            .until(|seen| seen.verifications.get(name).is_some_and(|now| now.uid() == created.uid()))
+            .await;
+    }
+
+    pub async fn order(&self, name: &str, spec: Value) {
+        let created: PhoneNumberOrder =
+            self.create(json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": name}, "spec": spec})).await;
+        self.eyes.until(|seen| seen.orders.get(name).is_some_and(|now| now.uid() == created.uid())).await;
+    }
+
+    pub async fn patch_order(&self, name: &str, patch: Value) -> kube::Result<PhoneNumberOrder> {
+        self.eyes.note(&format!("the user patches order {name}: {patch}"));
+        let api: Api<PhoneNumberOrder> = self.scenario.api();
+        api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await
+    }
+
+    pub async fn patch_verification(&self, name: &str, patch: Value) -> kube::Result<PhoneVerification> {
+        self.eyes.note(&format!("the user patches verification {name}: {patch}"));
+        let api: Api<PhoneVerification> = self.scenario.api();
+        api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await
+    }
+
+    pub async fn delete_order(&self, name: &str) {
+        let api: Api<PhoneNumberOrder> = self.scenario.api();
+        api.delete(name, &DeleteParams::default()).await.expect("the order can be deleted");
+        self.eyes.until(|seen| !seen.orders.contains_key(name)).await;
+    }
+
+    /// Deletes the tenant's namespace, waits until it is gone, and sets it up anew.
+    pub async fn replace_namespace(&self) {
+        let api: Api<Namespace> = Api::all(self.scenario.client());
+        let name = &self.scenario.namespace;
+        api.delete(name, &DeleteParams::default()).await.expect("the namespace can be deleted");
+        wait::poll(Duration::from_secs(60), async || api.get_opt(name).await.ok()?.is_none().then_some(()))
+            .await
+            .expect("the namespace goes");
+        self.scenario.create_namespace(name).await;
+        self.scenario.let_operator_watch(name).await;
+        self.secret().await;
+    }
+
+    /// A document that the provider approved, without a `PhoneVerification` of its own.
+    pub fn document(&self, state: DocumentState) -> String {
+        let id = uuid::Uuid::new_v4();
+        self.simulator.set_document(id, state);
+        id.to_string()
+    }
+
+    pub async fn order_at(&self, name: &str, state: OrderState) -> Seen {
+        self.eyes.until(|seen| order_state(seen, name) == Some(state)).await
+    }
+
+    pub async fn verification_at(&self, name: &str, state: VerificationState) -> Seen {
+        self.eyes.until(|seen| verification_state(seen, name) == Some(state)).await
+    }
+
+    pub async fn ledger(&self) -> Vec<LedgerEntry> {
+        let api: Api<LedgerEntry> =
+            Api::namespaced(self.scenario.client(), &self.scenario.operator_namespace);
+        api.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default()
+    }
+}
+
+pub fn order_state(seen: &Seen, name: &str) -> Option<OrderState> {
+    seen.orders.get(name)?.status.as_ref()?.state
+}
+
+pub fn verification_state(seen: &Seen, name: &str) -> Option<VerificationState> {
+    seen.verifications.get(name)?.status.as_ref()?.state
+}
+
+async fn simulator() -> Simulator {
+    let options = Options {
+        approve_after: Some(Duration::ZERO),
+        assign_after: Duration::from_millis(100),
+        plain_push: true,
+        ..Options::new("test-key")
+    };
+    let simulator = Simulator::start("127.0.0.1:0".parse().expect("an address"), options).await;
+    let simulator = simulator.expect("the simulator starts");
+    // Long enough for a receiver that is paused, killed or cut off from its ledger for a while.
+    simulator.set(|settings| settings.push = PushSettings { retries: 9, ..settings.push.clone() });
+    simulator
+}

@@ -1,0 +1,86 @@
+//! The figures.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::judge::Wrong;
+use crate::run::Ran;
+
+/// See the module documentation.
+#[derive(Default)]
+pub struct Table {
+    rows: Vec<Row>,
+}
+
+struct Row {
+    figure: String,
+    goal: String,
+    measured: String,
+    reached: bool,
+}
+
+/// One line for each thing that went wrong.
+pub fn say_wrong(ran: &Ran) {
+    for wrong in &ran.wrong {
+        let report = ran.report.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        println!("FAILED ONLY='{}' {wrong:?} {report}", ran.case);
+    }
+    if ran.case.fault.is_some() && !ran.struck {
+        println!("never came: {}", ran.case);
+    }
+}
+
+impl Table {
+    /// One figure.
+    pub fn row(&mut self, figure: &str, goal: &str, measured: String, reached: bool) {
+        self.rows.push(Row { figure: figure.into(), goal: goal.into(), measured, reached });
+    }
+
+    /// Whether every goal is.
+    pub fn is_reached(&self) -> bool {
+        self.rows.iter().all(|row| row.reached)
+    }
+
+    /// The figures of the grid.
+    pub fn grid(&mut self, recorded: &[Ran], ran: &[Ran]) {
+        let struck = ran.iter().filter(|ran| ran.struck).count();
+        let count = |which: fn(&Wrong) -> bool| {
+            recorded.iter().chain(ran).filter(|ran| ran.wrong.iter().any(which)).count()
+        };
+        self.row(
+            "scenario × request × action runs",
+            "every one",
+            format!("{struck} of {} ({} scenarios)", ran.len(), recorded.len()),
+            struck == ran.len(),
+        );
+        let mut zero = |figure: &str, found: usize| self.row(figure, "0", found.to_string(), found == 0);
+        zero("duplicate requests", count(|wrong| matches!(wrong, Wrong::Duplicate(_))));
+        zero("requests without a recorded intent", count(|wrong| matches!(wrong, Wrong::NoIntent(_))));
+        zero("lost ids", count(|wrong| matches!(wrong, Wrong::LostId(_))));
+        zero("not converged", count(|wrong| matches!(wrong, Wrong::NotConverged(_))));
+        zero("unnecessary OutcomeUnknown", count(|wrong| matches!(wrong, Wrong::NeedlessUnknown(_))));
+        zero("runs that broke off", count(|wrong| matches!(wrong, Wrong::Broken(_))));
+        let mut times: Vec<Duration> = ran.iter().filter_map(|ran| ran.recovered).collect();
+        times.sort_unstable();
+        let at = |share: usize| times.get((times.len() * share / 100).min(times.len().saturating_sub(1)));
+        let shown =
+            |time: Option<&Duration>| time.map_or("-".into(), |t| format!("{:.1} s", t.as_secs_f64()));
+        self.row(
+            "from the end of the faults to the named end",
+            "p99 under 10 s",
+            format!("p50 {}, p99 {}, most {}", shown(at(50)), shown(at(99)), shown(times.last())),
+            at(99).is_none_or(|time| *time < Duration::from_secs(10)),
+        );
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| figure | goal | measured |\n|---|---|---|")?;
+        for Row { figure, goal, measured, reached } in &self.rows {
+            let mark = if *reached { "" } else { " (missed)" };
+            writeln!(f, "| {figure} | {goal} | {measured}{mark} |")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+//! One request on its way.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{End, Held, Inner, Passed, Point, Verdict};
+use crate::harness::Failure;
+use crate::harness::watchdog::lock;
+
+type Answer = Response<UnsyncBoxBody<Bytes, Failure>>;
+type Done = Option<oneshot::Sender<()>>;
+
+/// Answers one request of the operator. An error closes its connection.
+pub(super) async fn serve(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Answer, Failure> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    // In a task of its own: what was forwarded stays so when the operator is gone.
+    tokio::spawn(async move { pass(&inner, parts, body).await }).await?
+}
+
+/// Where the request is held, if it is.
+struct Trap {
+    point: Point,
+    tell: mpsc::UnboundedSender<Held>,
+}
+
+impl Trap {
+    /// Waits for the verdict. Nobody there to give one: it goes on.
+    async fn spring(self) -> (Verdict, Done) {
+        let (send, verdict) = oneshot::channel();
+        if self.tell.send(Held(send)).is_err() {
+            return (Verdict::GoOn, None);
+        }
+        verdict.await.map_or((Verdict::GoOn, None), |(verdict, done)| (verdict, Some(done)))
+    }
+}
+
+async fn pass(inner: &Inner, parts: Parts, body: Bytes) -> Result<Answer, Failure> {
+    let (place, trap) = note(inner, &parts, &body);
+    let Some(trap) = trap else { return deliver(send(inner, place, &parts, body.into()).await?) };
+    match trap.point {
+        Point::Before => {
+            let (verdict, done) = trap.spring().await;
+            let result = match verdict {
+                Verdict::GoOn => send(inner, place, &parts, body.into()).await.and_then(deliver),
+                Verdict::DropAnswer => {
+                    let late = send(inner, place, &parts, body.into()).await;
+                    late.and_then(|_| Err("the answer is dropped".into()))
+                }
+                Verdict::Answer(status) => Ok(canned(status)),
+                Verdict::Drop => Err("the request is dropped".into()),
+            };
+            drop(done);
+            result
+        }
+        Point::HalfRequest => deliver(send(inner, place, &parts, halved(body, trap)).await?),
+        Point::After => {
+            // Also where there is no answer: the connection broke, and that may be met by a fault, too.
+            let arrived = match send(inner, place, &parts, body.into()).await {
+                Ok(arrived) => whole(arrived, is_watch(&parts)).await,
+                Err(broken) => Err(broken),
+            };
+            let (verdict, done) = trap.spring().await;
+            drop(done);
+            match verdict {
+                Verdict::GoOn => arrived,
+                Verdict::Answer(status) => Ok(canned(status)),
+                Verdict::Drop | Verdict::DropAnswer => Err("the answer is dropped".into()),
+            }
+        }
+        Point::HalfAnswer => match send(inner, place, &parts, body.into()).await {
+            Ok(arrived) => half_delivered(arrived, is_watch(&parts), trap).await,
+            Err(broken) => proceed(trap).await.and(Err(broken)),
+        },
+    }
+}
+
+/// Names and counts the request.
+fn note(inner: &Inner, parts: &Parts, body: &Bytes) -> (usize, Option<Trap>) {
+    let name = inner.end.name(parts);
+    let mut state = lock(&inner.state);
+    let count = state.counts.entry(name.clone()).or_default();
+    *count += 1;
+    let name = format!("{name} #{count}");
+    let trap = state.armed.take_if(|armed| armed.request == name);
+    let attempt = if inner.end == End::Provider { attempt(body) } else { None };
+    state.passed.push(Passed { name, at: Instant::now(), attempt, status: None, held: trap.is_some() });
+    (state.passed.len() - 1, trap.map(|armed| Trap { point: armed.point, tell: armed.tell }))
+}
+
+/// The last part of the push URL.
+fn attempt(body: &Bytes) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    body["push_url"].as_str()?.rsplit('/').next().map(ToOwned::to_owned)
+}
+
+fn is_watch(parts: &Parts) -> bool {
+    parts
+        .uri
+        .query()
+        .is_some_and(|query| query.split('&').any(|pair| matches!(pair, "watch=1" | "watch=true")))
+}
+
+async fn send(
+    inner: &Inner,
+    place: usize,
+    parts: &Parts,
+    body: reqwest::Body,
+) -> Result<reqwest::Response, Failure> {
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut headers = parts.headers.clone();
+    for name in [HOST, CONNECTION, TRANSFER_ENCODING] {
+        headers.remove(name);
+    }
+    let request = inner.client.request(parts.method.clone(), format!("{}{path}", inner.upstream));
+    let arrived = request.headers(headers).body(body).send().await?;
+    if let Some(passed) = lock(&inner.state).passed.get_mut(place) {
+        passed.status = Some(arrived.status().as_u16());
+    }
+    Ok(arrived)
+}
+
+fn head_of(arrived: &reqwest::Response) -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = arrived.status();
+    *response.headers_mut() = arrived.headers().clone();
+    for name in [CONNECTION, TRANSFER_ENCODING] {
+        response.headers_mut().remove(name);
+    }
+    response
+}
+
+type Chunks = BoxStream<'static, Result<Bytes, Failure>>;
+
+fn streamed(head: Response<()>, chunks: Chunks) -> Answer {
+    head.map(|()| BodyExt::boxed_unsync(StreamBody::new(chunks.map_ok(Frame::data))))
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "one of several ends that a request can come to")]
+fn deliver(arrived: reqwest::Response) -> Result<Answer, Failure> {
+    Ok(streamed(head_of(&arrived), arrived.bytes_stream().map_err(Failure::from).boxed()))
+}
+
+/// The answer once all of it is here; a watch has no end, and its head must do.
+async fn whole(arrived: reqwest::Response, watch: bool) -> Result<Answer, Failure> {
+    if watch {
+        return deliver(arrived);
+    }
+    let head = head_of(&arrived);
+    let body = arrived.bytes().await?;
+    Ok(streamed(head, stream::iter([Ok(body)]).boxed()))
+}
+
+fn canned(status: StatusCode) -> Answer {
+    let body = Full::new(Bytes::from_static(b"upstream request timeout"));
+    let mut response = Response::new(body.map_err(|never: Infallible| match never {}).boxed_unsync());
+    *response.status_mut() = status;
+    response
+}
+
+/// The first half of a body; the rest, or a break, as the verdict says. The declared length shows a break.
+fn halved(body: Bytes, trap: Trap) -> reqwest::Body {
+    let half = body.len() / 2;
+    let first = stream::iter([Ok::<_, Failure>(body.slice(..half))]);
+    let rest = stream::once(async move { proceed(trap).await.map(|()| body.slice(half..)) });
+    reqwest::Body::wrap_stream(first.chain(rest))
+}
+
+async fn half_delivered(arrived: reqwest::Response, watch: bool, trap: Trap) -> Result<Answer, Failure> {
+    let head = head_of(&arrived);
+    let (first, rest): (Bytes, Chunks) = if watch {
+        (Bytes::new(), arrived.bytes_stream().map_err(Failure::from).boxed())
+    } else {
+        let body = arrived.bytes().await?;
+        let half = body.len() / 2;
+        (body.slice(..half), stream::iter([Ok(body.slice(half..))]).boxed())
+    };
+    let rest = stream::once(async move { proceed(trap).await.map(|()| rest) }).try_flatten();
+    Ok(streamed(head, stream::iter([Ok(first)]).chain(rest).boxed()))
+}
+
+async fn proceed(trap: Trap) -> Result<(), Failure> {
+    match trap.spring().await {
+        (Verdict::GoOn, _) => Ok(()),
+        _ => Err("the connection breaks here".into()),
+    }
+}
