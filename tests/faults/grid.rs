@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use futures::StreamExt;
 use futures::stream;
 
+use crate::cast::Cast;
 use crate::nemesis::{Action, Fault};
 use crate::plots::{self, Plot};
 use crate::run::{Case, Ran, run};
@@ -14,7 +15,8 @@ const LEASES: u32 = 2;
 
 /// Runs each plot undisturbed, and makes the cells from what it asked for.
 pub async fn record(jobs: usize) -> (Vec<Case>, Vec<Ran>) {
-    let cases: Vec<Case> = plots::ALL.into_iter().map(|plot| Case { plot, fault: None }).collect();
+    let cases: Vec<Case> =
+        plots::ALL.into_iter().map(|plot| Case { plot, cast: Cast::Alone, fault: None }).collect();
     let recorded = all(cases, jobs, |_| {}).await;
     let cells = recorded.iter().flat_map(|ran| cells(ran.case.plot, ran)).collect();
     (cells, recorded)
@@ -27,7 +29,7 @@ fn cells(plot: Plot, ran: &Ran) -> Vec<Case> {
         let suiting = Action::ALL.into_iter().filter(|action| action.suits(name));
         suiting.map(|action| Fault { request: name.to_owned(), action })
     });
-    faults.map(|fault| Case { plot, fault: Some(fault) }).collect()
+    faults.map(|fault| Case { plot, cast: Cast::Alone, fault: Some(fault) }).collect()
 }
 
 fn ordinal(name: &str) -> u32 {

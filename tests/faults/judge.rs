@@ -1,5 +1,6 @@
 //! What became of a run, by the simulator's journal and account; the status only tells which ids are known.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -90,9 +91,7 @@ fn duplicates(stage: &Stage, end: &End, ledger: &Ledger, wrong: &mut Vec<Wrong>)
         wrong.push(Wrong::Duplicate(format!("{name} has {orders} orders")));
     }
     let total: usize = placed.values().sum();
-    if total != end.orders {
-        wrong.push(Wrong::Duplicate(format!("{total} orders were accepted, not {}", end.orders)));
-    }
+    count("orders", total, end.orders, wrong);
     let accepted = |entry: &&tenios_operator::simulator::JournalEntry| {
         entry.path == VERIFICATION
             && entry.processed
@@ -107,6 +106,15 @@ fn duplicates(stage: &Stage, end: &End, ledger: &Ledger, wrong: &mut Vec<Wrong>)
         (stage.simulator.requests(VERIFICATION), ledger.count("PhoneVerification", "Intended"));
     if arrived > intended {
         wrong.push(Wrong::NoIntent(format!("{arrived} verifications arrived, {intended} were intended")));
+    }
+}
+
+fn count(what: &str, accepted: usize, expected: usize, wrong: &mut Vec<Wrong>) {
+    let text = format!("{accepted} {what} were accepted, not {expected}");
+    match accepted.cmp(&expected) {
+        Ordering::Greater => wrong.push(Wrong::Duplicate(text)),
+        Ordering::Less => wrong.push(Wrong::NotConverged(text)),
+        Ordering::Equal => {}
     }
 }
 
@@ -148,7 +156,7 @@ fn lost_ids(stage: &Stage, wrong: &mut Vec<Wrong>) {
 /// harmed the process that intended it, or where the ledger had the answer before.
 fn needless(stage: &Stage, ledger: &Ledger, fault: Option<&Fault>, wrong: &mut Vec<Wrong>) {
     let harmed = fault.is_some_and(|fault| fault.action.harms_the_operator());
-    let passed = stage.provider.passed();
+    let passed = stage.sent();
     for unknown in stage.eyes.unknown() {
         let (kind, name, attempt, left) = match &unknown {
             Unknown::Order { name, attempt } => {

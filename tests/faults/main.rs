@@ -6,12 +6,14 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod cast;
 mod eyes;
 mod grid;
 mod judge;
 mod nemesis;
 mod person;
 mod plots;
+mod replicas;
 mod run;
 mod settings;
 mod stage;
@@ -33,12 +35,18 @@ async fn play(settings: &Settings) -> ExitCode {
     let began = Instant::now();
     let mut table = Table::default();
     println!("seed {} (replay with SEED=)", settings.seed);
-    let (cells, recorded) = grid::record(settings.jobs).await;
+    let one = settings.one();
+    let (mut cells, recorded) = match &one {
+        Some(_) => (Vec::new(), Vec::new()),
+        None if settings.needs_no_record() => (Vec::new(), Vec::new()),
+        None => grid::record(settings.jobs).await,
+    };
     for ran in &recorded {
         println!("{}: {} requests, {} unknown", ran.case, ran.requests.len(), ran.unknown);
         table::say_wrong(ran);
     }
-    let cells = settings.choose(cells);
+    cells.extend(replicas::cells());
+    let cells = one.map_or_else(|| settings.choose(cells), |case| vec![case]);
     println!("{} runs", cells.len());
     let total = cells.len();
     let mut done = 0;

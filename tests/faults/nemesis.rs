@@ -1,11 +1,13 @@
 //! One fault at one request.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
 use crate::harness::link::{Held, Point, Verdict};
+use crate::plots::End;
 use crate::stage::{PAUSE, Stage, Weather};
 
 /// What happens to a request, or to the operator at it.
@@ -21,6 +23,13 @@ pub enum Action {
     KillHalfAnswer,
     StopBefore,
     StopAfter,
+    /// Killed, and not started again: only where a second replica is there.
+    KillForGood,
+    /// Somebody else stands in the lease.
+    StealLease,
+    /// Paused so many microseconds after the answer was delivered, until the second replica has brought
+    /// everything to its end, or had time for it.
+    StopLong(u32),
 }
 
 impl Action {
@@ -49,6 +58,9 @@ impl Action {
             Self::KillHalfAnswer => "kill-half-answer",
             Self::StopBefore => "stop-before",
             Self::StopAfter => "stop-after",
+            Self::KillForGood => "kill-for-good",
+            Self::StealLease => "steal-lease",
+            Self::StopLong(_) => "stop-long",
         }
     }
 
@@ -60,24 +72,51 @@ impl Action {
 
     /// Whether the operator itself was harmed, so that it can't know what became of its requests.
     pub fn harms_the_operator(self) -> bool {
-        !matches!(self, Self::DropBefore | Self::DropAnswer | Self::ErrorAfter | Self::Delay)
+        !matches!(
+            self,
+            Self::DropBefore | Self::DropAnswer | Self::ErrorAfter | Self::Delay | Self::StealLease
+        )
     }
 
     fn point(self) -> Point {
         match self {
-            Self::DropBefore | Self::Delay | Self::KillBefore | Self::StopBefore => Point::Before,
-            Self::DropAnswer | Self::ErrorAfter | Self::KillAfter | Self::StopAfter => Point::After,
+            Self::DropBefore | Self::Delay | Self::KillBefore | Self::StopBefore | Self::StealLease => {
+                Point::Before
+            }
+            Self::DropAnswer
+            | Self::ErrorAfter
+            | Self::KillAfter
+            | Self::StopAfter
+            | Self::KillForGood
+            | Self::StopLong(_) => Point::After,
             Self::KillHalfRequest => Point::HalfRequest,
             Self::KillHalfAnswer => Point::HalfAnswer,
         }
     }
 }
 
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+impl FromStr for Action {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let long = text.strip_prefix("stop-long-").and_then(|rest| rest.strip_suffix("us"));
+        if let Some(micros) = long.and_then(|micros| micros.parse().ok()) {
+            return Ok(Self::StopLong(micros));
+        }
+        let rest = [Self::KillForGood, Self::StealLease];
+        Self::ALL.into_iter().chain(rest).find(|action| action.word() == text).ok_or(())
     }
 }
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())?;
+        if let Self::StopLong(micros) = self { write!(f, "-{micros}us") } else { Ok(()) }
+    }
+}
+
+/// Enough for another replica to take over, wait for the first one's request, ask a person, and order.
+const PAUSE_FOR_ANOTHER: Duration = Duration::from_secs(12);
 
 /// See the module documentation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,18 +126,18 @@ pub struct Fault {
 }
 
 /// Waits for the request and lets it happen. Returns when it is over.
-pub async fn strike(stage: &Stage, fault: &Fault) {
+pub async fn strike(stage: &Stage, end: &End, fault: &Fault) {
     let link = if fault.request.starts_with("provider") { &stage.provider } else { &stage.apiserver };
     let mut told = link.hold(&fault.request, fault.action.point());
     let Some(held) = told.recv().await else { return std::future::pending().await };
-    stage.weather.send_modify(|weather| weather.rough = true);
+    stage.weather.send_replace(Weather { begun: true, rough: true, over: None });
     stage.eyes.note(&format!("{} at {}", fault.action, fault.request));
-    act(stage, fault, held).await;
+    act(stage, end, fault, held).await;
     stage.eyes.note("the fault is over");
-    stage.weather.send_replace(Weather { rough: false, over: Some(Instant::now()) });
+    stage.weather.send_replace(Weather { begun: true, rough: false, over: Some(Instant::now()) });
 }
 
-async fn act(stage: &Stage, fault: &Fault, held: Held) {
+async fn act(stage: &Stage, end: &End, fault: &Fault, held: Held) {
     match fault.action {
         Action::DropBefore | Action::DropAnswer => drop(held.decide(Verdict::Drop).await),
         Action::ErrorAfter => drop(held.decide(Verdict::Answer(gateway_error(&fault.request))).await),
@@ -114,6 +153,26 @@ async fn act(stage: &Stage, fault: &Fault, held: Held) {
             stage.operator.kill().await;
             let _ = held.decide(Verdict::Drop).await;
             stage.operator.start().expect("the operator starts again");
+        }
+        Action::KillForGood => {
+            stage.operator.kill().await;
+            let _ = held.decide(Verdict::Drop).await;
+        }
+        Action::StealLease => {
+            stage.steal_lease().await;
+            let _ = held.decide(Verdict::GoOn).await;
+        }
+        Action::StopLong(micros) => {
+            let _ = held.decide(Verdict::GoOn).await;
+            tokio::time::sleep(Duration::from_micros(micros.into())).await;
+            stage.operator.pause();
+            // Nothing else happens to the other one: the person may answer it.
+            stage.weather.send_modify(|weather| weather.rough = false);
+            let ended = stage.eyes.until(|seen| end.is_reached(seen));
+            let _ = tokio::time::timeout(PAUSE_FOR_ANOTHER, ended).await;
+            stage.operator.resume();
+            // Longer than everything that it still had under way.
+            tokio::time::sleep(Duration::from_secs(2)).await;
         }
         Action::StopBefore => {
             stage.operator.pause();

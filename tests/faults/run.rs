@@ -2,17 +2,19 @@
 
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 
-use crate::harness::checkout;
+use crate::cast::Cast;
 use crate::harness::link::Passed;
+use crate::harness::{Operator, checkout};
 use crate::judge::{Wrong, judge};
 use crate::nemesis::{Fault, strike};
 use crate::person;
-use crate::plots::Plot;
+use crate::plots::{self, Plot};
 use crate::stage::Stage;
 
 /// From the end of the faults to the named end at most (promise 24).
@@ -28,15 +30,37 @@ const HOLDS: Duration = Duration::from_millis(400);
 #[derive(Clone)]
 pub struct Case {
     pub plot: Plot,
+    pub cast: Cast,
     pub fault: Option<Fault>,
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.plot.name, self.cast)?;
         match &self.fault {
-            None => write!(f, "{}", self.plot.name),
-            Some(fault) => write!(f, "{}/{}/{}", self.plot.name, fault.request, fault.action),
+            None => Ok(()),
+            Some(fault) => write!(f, "/{}/{}", fault.request, fault.action),
         }
+    }
+}
+
+impl FromStr for Case {
+    type Err = String;
+
+    /// As it is displayed: `scenario/request/action`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = || format!("there is no run {text:?}");
+        let (stage, fault) = text.split_once('/').map_or((text, None), |(stage, fault)| (stage, Some(fault)));
+        let (plot, cast) = stage.split_at(stage.find('+').unwrap_or(stage.len()));
+        let plot = plots::ALL.into_iter().find(|known| known.name == plot).ok_or_else(unknown)?;
+        let cast = Cast::ALL.into_iter().find(|known| known.to_string() == cast).ok_or_else(unknown)?;
+        let fault = match fault.map(|fault| fault.rsplit_once('/').ok_or_else(unknown)).transpose()? {
+            None => None,
+            Some((request, action)) => {
+                Some(Fault { request: request.to_owned(), action: action.parse().map_err(|()| unknown())? })
+            }
+        };
+        Ok(Self { plot, cast, fault })
     }
 }
 
@@ -57,7 +81,7 @@ pub struct Ran {
 
 /// Runs it.
 pub async fn run(case: Case) -> Ran {
-    let stage = Stage::new(case.plot.name).await;
+    let stage = Stage::new(case.plot.name, case.cast).await;
     let played = AssertUnwindSafe(play(&stage, &case)).catch_unwind().await;
     let mut wrong = match played {
         Ok(Ok(())) => judge(&stage, &case.plot.end, case.fault.as_ref()).await,
@@ -71,10 +95,16 @@ pub async fn run(case: Case) -> Ran {
     wrong.dedup();
     let over = stage.weather.borrow().over;
     let ended = Instant::now().checked_sub(HOLDS);
-    let report = (!wrong.is_empty()).then(|| report(&stage, &case, &wrong)).flatten();
+    let report = if wrong.is_empty() { None } else { report(&stage, &case, &wrong).await };
     let requests = [stage.apiserver.passed(), stage.provider.passed()].concat();
-    stage.operator.kill().await;
-    let _ = std::fs::remove_file(stage.operator.log_path());
+    for operator in
+        [Some(&stage.operator), stage.second.as_ref().map(|(second, _)| second)].into_iter().flatten()
+    {
+        if operator.is_running() {
+            operator.kill().await;
+        }
+        let _ = std::fs::remove_file(operator.log_path());
+    }
     Ran {
         struck: over.is_some(),
         recovered: over.zip(ended).map(|(over, ended)| ended.saturating_duration_since(over)),
@@ -90,7 +120,7 @@ async fn play(stage: &Stage, case: &Case) -> Result<(), Wrong> {
     (case.plot.prepare)(stage);
     let fault = async {
         match &case.fault {
-            Some(fault) => strike(stage, fault).await,
+            Some(fault) => strike(stage, &case.plot.end, fault).await,
             None => std::future::pending().await,
         }
         std::future::pending::<()>().await;
@@ -100,12 +130,12 @@ async fn play(stage: &Stage, case: &Case) -> Result<(), Wrong> {
         (case.plot.play)(stage).await;
         stage.eyes.until(|seen| case.plot.end.is_reached(seen)).await;
         let mut weather = stage.weather.subscribe();
-        if case.fault.is_some() {
-            // Renewals of the lease come when everything else is done.
-            let struck = weather.wait_for(|weather| weather.rough || weather.over.is_some());
-            let _ = tokio::time::timeout(STILL_COMES, struck).await;
+        // Renewals of the lease come when everything else is done.
+        let patience = if case.fault.is_some() { STILL_COMES } else { Duration::ZERO };
+        let begun = tokio::time::timeout(patience, weather.wait_for(|weather| weather.begun)).await.is_ok();
+        if begun {
+            let _ = weather.wait_for(|weather| weather.over.is_some()).await;
         }
-        let _ = weather.wait_for(|weather| !weather.rough).await;
         stage.eyes.until(|seen| case.plot.end.is_reached(seen)).await;
         stage.eyes.note("the named end is reached");
     };
@@ -128,12 +158,18 @@ async fn play(stage: &Stage, case: &Case) -> Result<(), Wrong> {
 /// Ends when the run has had all the time that it may have.
 async fn too_late(stage: &Stage) {
     let mut weather = stage.weather.subscribe();
-    let struck = weather.wait_for(|weather| weather.over.is_some() && !weather.rough);
+    let struck = weather.wait_for(|weather| weather.over.is_some());
     let _ = tokio::time::timeout(UNTIL_STRUCK, struck).await;
     tokio::time::sleep(BOUND).await;
 }
 
-fn report(stage: &Stage, case: &Case, wrong: &[Wrong]) -> Option<PathBuf> {
+async fn report(stage: &Stage, case: &Case, wrong: &[Wrong]) -> Option<PathBuf> {
+    let ledger = stage
+        .ledger()
+        .await
+        .iter()
+        .filter_map(|entry| serde_json::to_string(&entry.spec).ok())
+        .collect::<Vec<_>>();
     let directory = checkout("target/faults");
     std::fs::create_dir_all(&directory).ok()?;
     let name: String =
@@ -150,10 +186,11 @@ fn report(stage: &Stage, case: &Case, wrong: &[Wrong]) -> Option<PathBuf> {
     let _ = writeln!(text, "\nthe journal\n{}", lines(&stage.simulator.journal()));
     let _ = writeln!(text, "\nthe account's orders\n{}", lines(&stage.simulator.orders()));
     let _ = writeln!(text, "\nthe pushes\n{}", lines(&stage.simulator.pushes()));
-    let log = stage.operator.log();
-    let skipped = log.lines().count().saturating_sub(400);
-    let tail: Vec<&str> = log.lines().skip(skipped).map(|line| line.get(..600).unwrap_or(line)).collect();
-    let _ = writeln!(text, "\nthe operator's log\n{}", tail.join("\n"));
+    let _ = writeln!(text, "\nthe ledger\n{}", ledger.join("\n"));
+    let _ = writeln!(text, "\nthe operator's log\n{}", tail(&stage.operator));
+    if let Some((second, _)) = &stage.second {
+        let _ = writeln!(text, "\nthe second operator's log\n{}", tail(second));
+    }
     std::fs::write(&path, text).ok()?;
     Some(path)
 }
@@ -161,4 +198,11 @@ fn report(stage: &Stage, case: &Case, wrong: &[Wrong]) -> Option<PathBuf> {
 fn lines<T: serde::Serialize>(values: &[T]) -> String {
     let lines: Vec<String> = values.iter().filter_map(|value| serde_json::to_string(value).ok()).collect();
     lines.join("\n")
+}
+
+fn tail(operator: &Operator) -> String {
+    let log = operator.log();
+    let skipped = log.lines().count().saturating_sub(400);
+    let cut = |line: &str| line.chars().take(600).collect::<String>();
+    log.lines().skip(skipped).map(cut).collect::<Vec<_>>().join("\n")
 }

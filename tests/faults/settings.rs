@@ -34,11 +34,20 @@ impl Settings {
         })
     }
 
+    /// The one case that is asked for by its whole name.
+    pub fn one(&self) -> Option<Case> {
+        self.only.as_ref()?.parse().ok()
+    }
+
+    /// Whether only runs with two replicas are asked for.
+    pub fn needs_no_record(&self) -> bool {
+        self.only.as_ref().is_some_and(|only| only.contains('+'))
+    }
+
     /// In an order that the seed decides, so that a sample is spread over everything.
     pub fn choose(&self, mut cells: Vec<Case>) -> Vec<Case> {
         if let Some(only) = &self.only {
-            cells.retain(|case| case.to_string().starts_with(only.as_str()));
-            return cells;
+            cells.retain(|case| case.to_string().contains(only.as_str()));
         }
         cells.sort_by_key(|case| (mix(self.seed, &case.to_string()), case.to_string()));
         cells.truncate(self.sample.unwrap_or(usize::MAX));

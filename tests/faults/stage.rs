@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::{ByteString, NamespaceResourceScope};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt};
@@ -16,8 +18,10 @@ use tenios_operator::api::{LedgerEntry, PhoneNumberOrder, PhoneVerification};
 use tenios_operator::simulator::{DocumentState, Options, PushSettings, Simulator};
 use tokio::sync::watch;
 
+use crate::cast::Cast;
 use crate::eyes::{Eyes, Seen};
-use crate::harness::{Link, Operator, OperatorOptions, Scenario, wait};
+use crate::harness::link::Passed;
+use crate::harness::{Link, Operator, OperatorOptions, Scenario, http, wait};
 
 /// What the operator runs with: times that a test can wait for. The slow pace after a refusal is slower
 /// than any run, so that only an edit is followed by a request.
@@ -34,6 +38,9 @@ pub const FLAGS: [&str; 8] = [
 /// Longer than the time to send, the provider's time-out and the margin together, and than the lease.
 pub const PAUSE: Duration = Duration::from_millis(2800);
 
+/// Until an operator is ready at most; a fault may keep it from it.
+const CURTAIN: Duration = Duration::from_secs(20);
+
 const PDF: &[u8] = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n";
 
 /// See the module documentation.
@@ -43,6 +50,8 @@ pub struct Stage {
     pub apiserver: Link,
     pub provider: Link,
     pub operator: Operator,
+    /// The second replica with its link to the provider. No fault meets it.
+    pub second: Option<(Operator, Link)>,
     pub eyes: Eyes,
     pub weather: watch::Sender<Weather>,
 }
@@ -50,33 +59,63 @@ pub struct Stage {
 /// Whether something is being done to the operator or its links.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Weather {
-    /// A fault has begun and not ended.
+    /// The fault has met its request.
+    pub begun: bool,
+    /// What the portal shows may not be the whole truth yet.
     pub rough: bool,
     /// When the last one ended.
     pub over: Option<Instant>,
 }
 
 impl Stage {
-    /// Sets everything up; the operator isn't started.
-    pub async fn new(name: &str) -> Self {
+    /// Sets everything up; no operator is started.
+    pub async fn new(name: &str, cast: Cast) -> Self {
         let simulator = simulator().await;
         let scenario = Scenario::new(name).await;
         let plane = &scenario.control_plane;
         let apiserver = Link::to_apiserver(plane.server(), plane.authority()).await;
         let provider = Link::to_provider(simulator.url()).await;
-        let options = OperatorOptions::new(&provider.url()).args(FLAGS).env("NO_COLOR", "1");
+        let second = match cast {
+            Cast::Alone => None,
+            _ => Some(second(&scenario, &simulator, cast).await),
+        };
+        let mut options = cast.flags(options(&provider));
+        if let Some((second, _)) = &second {
+            // As behind a Service: which replica a push comes to is not the sender's choice.
+            options = options.push_base_url(&format!("http://127.0.0.1:{}", second.push_port));
+        }
         let operator = scenario.prepare_operator(&apiserver.url(), options).await;
         let eyes = Eyes::open(&scenario.client(), &scenario.namespace);
         let weather = watch::Sender::default();
-        let stage = Self { scenario, simulator, apiserver, provider, operator, eyes, weather };
+        let stage = Self { scenario, simulator, apiserver, provider, operator, second, eyes, weather };
         stage.secret().await;
         stage
     }
 
-    /// Starts the operator and waits until it is ready, faults or not.
+    /// Starts the operators and waits until they are ready, faults or not. The second one comes after the
+    /// first, which so leads.
     pub async fn raise_curtain(&self) {
         self.operator.process.start().expect("the operator starts");
-        wait::poll(Duration::from_secs(20), async || self.operator.is_ready().await.then_some(())).await;
+        let Some((second, _)) = &self.second else {
+            wait::poll(CURTAIN, async || self.operator.is_ready().await.then_some(())).await;
+            return;
+        };
+        let leads = async || {
+            let metrics = http::get(self.operator.metrics_port, "/metrics").await.ok()?;
+            metrics.body.contains("\ntenios_leader 1\n").then_some(())
+        };
+        wait::poll(CURTAIN, leads).await;
+        second.process.start().expect("the second operator starts");
+        wait::poll(CURTAIN, async || {
+            (second.is_ready().await && self.operator.is_ready().await).then_some(())
+        })
+        .await;
+    }
+
+    /// Requests to the provider, by both.
+    pub fn sent(&self) -> Vec<Passed> {
+        let second = self.second.as_ref().map(|(_, link)| link.passed()).unwrap_or_default();
+        [self.provider.passed(), second].concat()
     }
 
     pub async fn secret(&self) {
@@ -169,6 +208,14 @@ impl Stage {
         self.eyes.until(|seen| verification_state(seen, name) == Some(state)).await
     }
 
+    /// Writes somebody else into the lease.
+    pub async fn steal_lease(&self) {
+        let api: Api<Lease> = Api::namespaced(self.scenario.client(), &self.scenario.operator_namespace);
+        let now = MicroTime(jiff::Timestamp::now());
+        let thief = json!({"spec": {"holderIdentity": "thief", "renewTime": now}});
+        let _ = api.patch("tenios-operator", &PatchParams::default(), &Patch::Merge(thief)).await;
+    }
+
     pub async fn ledger(&self) -> Vec<LedgerEntry> {
         let api: Api<LedgerEntry> =
             Api::namespaced(self.scenario.client(), &self.scenario.operator_namespace);
@@ -182,6 +229,17 @@ pub fn order_state(seen: &Seen, name: &str) -> Option<OrderState> {
 
 pub fn verification_state(seen: &Seen, name: &str) -> Option<VerificationState> {
     seen.verifications.get(name)?.status.as_ref()?.state
+}
+
+fn options(provider: &Link) -> OperatorOptions {
+    OperatorOptions::new(&provider.url()).args(FLAGS).env("NO_COLOR", "1")
+}
+
+async fn second(scenario: &Scenario, simulator: &Simulator, cast: Cast) -> (Operator, Link) {
+    let plane = &scenario.control_plane;
+    let provider = Link::to_provider(simulator.url()).await;
+    let options = cast.clock(plane, cast.flags(options(&provider)));
+    (scenario.prepare_operator(plane.server(), options).await, provider)
 }
 
 async fn simulator() -> Simulator {
