@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rstest::rstest;
 use serde_json::json;
 use tenios_operator::api::Reason;
 use tenios_operator::api::order::OrderState;
@@ -105,13 +106,20 @@ async fn p06_the_replica_that_does_not_lead_takes_pushes() {
     w.order_at("o", OrderState::Assigned).await;
 }
 
+#[rstest]
+#[case::with_a_word(true)]
+#[case::without_a_word(false)]
 #[tokio::test]
-async fn p06_the_lease_moves_when_its_holder_ends() {
+async fn p06_the_lease_moves_when_its_holder_ends(#[case] told: bool) {
     let w = World::new("lease").await;
     let standby = w.scenario.operator(OperatorOptions::new(w.simulator.url())).await;
     assert!(!standby.metrics().await.contains("\ntenios_leader 1\n"));
-    w.operator.terminate();
-    w.operator.exit_status(PATIENCE).await;
+    if told {
+        w.operator.terminate();
+        w.operator.exit_status(PATIENCE).await;
+    } else {
+        w.operator.kill().await;
+    }
     wait::until("the standby to lead", PATIENCE, async || {
         standby.metrics().await.contains("\ntenios_leader 1\n").then_some(())
     })
