@@ -146,20 +146,15 @@ fn pending(state: &State, sender: Sender, not_placed: Option<&str>, now: Timesta
                 why: "the intent was recorded too late for the request to leave".into(),
                 retry_after: None,
             }),
-            Sender::Here => {
-                Pending::InFlight { message: format!("request {attempt} is being sent"), again: None }
-            }
+            Sender::Here => Pending::InFlight { message: in_flight(attempt), again: None },
             Sender::Elsewhere { remaining } if remaining.is_zero() => Pending::Settle(Event::Unknown {
                 attempt: attempt.clone(),
                 at: now,
                 why: "its sender stopped before it recorded an outcome".into(),
             }),
-            Sender::Elsewhere { remaining } => Pending::InFlight {
-                message: format!(
-                    "request {attempt} was intended by a process that has not told its outcome; it may still be sending"
-                ),
-                again: Some(remaining),
-            },
+            Sender::Elsewhere { remaining } => {
+                Pending::InFlight { message: in_flight(attempt), again: Some(remaining) }
+            }
         }),
         Phase::Unknown { attempt, .. } if not_placed == Some(attempt.as_str()) => {
             Some(Pending::Settle(Event::NotPlaced { attempt: attempt.clone(), at: now }))
@@ -169,6 +164,12 @@ fn pending(state: &State, sender: Sender, not_placed: Option<&str>, now: Timesta
         }
         _ => None,
     }
+}
+
+/// The same whoever sends: two replicas that both believe to lead would otherwise correct each other's
+/// words without end.
+fn in_flight(attempt: &AttemptId) -> String {
+    format!("request {attempt} was intended; its outcome is not recorded yet, and it may still be on its way")
 }
 
 /// A value of the not-placed annotation that has no effect. The one that worked stays on the resource
