@@ -3,12 +3,10 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use serde_json::Value;
 use tenios_operator::api::LedgerEntry;
+use tenios_operator::api::ledger_entry::LedgerEntrySpec;
 
 use crate::eyes::Unknown;
-use crate::nemesis::Fault;
-use crate::plots::End;
 use crate::stage::Stage;
 
 const ORDER: &str = "/number/order";
@@ -31,42 +29,57 @@ pub enum Wrong {
     Broken(String),
 }
 
+/// What may be found.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// Orders that the provider accepted.
+    pub orders: usize,
+    /// Verifications that it took.
+    pub submissions: usize,
+    /// Whether an operator was killed or paused, so that it can't know what became of its requests.
+    pub harmed: bool,
+}
+
 /// Judges a run that came to its end.
-pub async fn judge(stage: &Stage, end: &End, fault: Option<&Fault>) -> Vec<Wrong> {
+pub async fn judge(stage: &Stage, expected: Expected) -> Vec<Wrong> {
     let ledger = Ledger::read(stage).await;
     let mut wrong = Vec::new();
-    duplicates(stage, end, &ledger, &mut wrong);
+    duplicates(stage, &expected, &ledger, &mut wrong);
     lost_ids(stage, &mut wrong);
-    needless(stage, &ledger, fault, &mut wrong);
+    needless(stage, &ledger, expected.harmed, &mut wrong);
     wrong
 }
 
 /// The ledger's events, in order, by kind and name.
-struct Ledger(BTreeMap<(String, String), Vec<Value>>);
+struct Ledger(BTreeMap<(String, String), LedgerEntrySpec>);
 
 impl Ledger {
     async fn read(stage: &Stage) -> Self {
-        let of = |entry: LedgerEntry| ((entry.spec.kind, entry.spec.name), entry.spec.events);
+        let of = |entry: LedgerEntry| ((entry.spec.kind.clone(), entry.spec.name.clone()), entry.spec);
         Self(stage.ledger().await.into_iter().map(of).collect())
     }
 
-    fn has(&self, kind: &str, name: &str, type_: &str, attempt: &str) -> bool {
-        self.position(kind, name, attempt, &[type_]).is_some()
+    /// Whether an attempt was recorded; older ones are folded and can't be told any more.
+    fn intended(&self, name: &str, attempt: &str) -> bool {
+        let kind = "PhoneNumberOrder";
+        let folded = |entry: &LedgerEntrySpec| entry.snapshot["attempts"].as_u64().is_some_and(|n| n > 0);
+        self.position(kind, name, attempt, &["Intended"]).is_some()
+            || self.0.get(&(kind.to_owned(), name.to_owned())).is_some_and(folded)
     }
 
     fn position(&self, kind: &str, name: &str, attempt: &str, types: &[&str]) -> Option<usize> {
-        self.0.get(&(kind.to_owned(), name.to_owned()))?.iter().position(|event| {
+        self.0.get(&(kind.to_owned(), name.to_owned()))?.events.iter().position(|event| {
             event["attempt"] == attempt && event["type"].as_str().is_some_and(|type_| types.contains(&type_))
         })
     }
 
     fn count(&self, kind: &str, type_: &str) -> usize {
-        let events = self.0.iter().filter(|((of, _), _)| of == kind).flat_map(|(_, events)| events);
+        let events = self.0.iter().filter(|((of, _), _)| of == kind).flat_map(|(_, entry)| &entry.events);
         events.filter(|event| event["type"] == type_).count()
     }
 }
 
-fn duplicates(stage: &Stage, end: &End, ledger: &Ledger, wrong: &mut Vec<Wrong>) {
+fn duplicates(stage: &Stage, expected: &Expected, ledger: &Ledger, wrong: &mut Vec<Wrong>) {
     let mut arrivals: BTreeMap<(String, String), usize> = BTreeMap::new();
     for entry in stage.simulator.journal().iter().filter(|entry| entry.path == ORDER) {
         let url = entry.body.as_ref().and_then(|body| body["push_url"].as_str());
@@ -78,7 +91,7 @@ fn duplicates(stage: &Stage, end: &End, ledger: &Ledger, wrong: &mut Vec<Wrong>)
         if *times > 1 {
             wrong.push(Wrong::Duplicate(format!("attempt {attempt} of {name} arrived {times} times")));
         }
-        if !ledger.has("PhoneNumberOrder", name, "Intended", attempt) {
+        if !ledger.intended(name, attempt) {
             wrong.push(Wrong::NoIntent(format!("attempt {attempt} of {name} is not in the ledger")));
         }
     }
@@ -91,16 +104,18 @@ fn duplicates(stage: &Stage, end: &End, ledger: &Ledger, wrong: &mut Vec<Wrong>)
         wrong.push(Wrong::Duplicate(format!("{name} has {orders} orders")));
     }
     let total: usize = placed.values().sum();
-    count("orders", total, end.orders, wrong);
+    count("orders", total, expected.orders, wrong);
     let accepted = |entry: &&tenios_operator::simulator::JournalEntry| {
         entry.path == VERIFICATION
             && entry.processed
             && entry.answer.as_ref().is_some_and(|a| a.status == 200)
     };
     let submitted = stage.simulator.journal().iter().filter(accepted).count();
-    if submitted != end.submissions {
-        wrong
-            .push(Wrong::Duplicate(format!("{submitted} verifications were taken, not {}", end.submissions)));
+    if submitted != expected.submissions {
+        wrong.push(Wrong::Duplicate(format!(
+            "{submitted} verifications were taken, not {}",
+            expected.submissions
+        )));
     }
     let (arrived, intended) =
         (stage.simulator.requests(VERIFICATION), ledger.count("PhoneVerification", "Intended"));
@@ -154,8 +169,7 @@ fn lost_ids(stage: &Stage, wrong: &mut Vec<Wrong>) {
 
 /// An outcome counts as needlessly unknown where its request never came to the provider's link and nobody
 /// harmed the process that intended it, or where the ledger had the answer before.
-fn needless(stage: &Stage, ledger: &Ledger, fault: Option<&Fault>, wrong: &mut Vec<Wrong>) {
-    let harmed = fault.is_some_and(|fault| fault.action.harms_the_operator());
+fn needless(stage: &Stage, ledger: &Ledger, harmed: bool, wrong: &mut Vec<Wrong>) {
     let passed = stage.sent();
     for unknown in stage.eyes.unknown() {
         let (kind, name, attempt, left) = match &unknown {

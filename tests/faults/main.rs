@@ -7,6 +7,7 @@
 mod harness;
 
 mod cast;
+mod dice;
 mod eyes;
 mod grid;
 mod judge;
@@ -18,6 +19,7 @@ mod run;
 mod settings;
 mod stage;
 mod table;
+mod walk;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -35,11 +37,26 @@ async fn play(settings: &Settings) -> ExitCode {
     let began = Instant::now();
     let mut table = Table::default();
     println!("seed {} (replay with SEED=)", settings.seed);
+    if settings.runs_grid() {
+        grid(settings, &mut table, began).await;
+    }
+    let seeds = settings.walks();
+    if !seeds.is_empty() {
+        println!("{} walks from seed {}", seeds.len(), seeds[0]);
+        let walked = walk::all(seeds, settings.jobs, table::say_walk).await;
+        table.walks(&walked);
+    }
+    table.row("time", "under 30 min", format!("{:.0} s", began.elapsed().as_secs_f64()), true);
+    println!("\n{table}");
+    if table.is_reached() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn grid(settings: &Settings, table: &mut Table, began: Instant) {
     let one = settings.one();
-    let (mut cells, recorded) = match &one {
-        Some(_) => (Vec::new(), Vec::new()),
-        None if settings.needs_no_record() => (Vec::new(), Vec::new()),
-        None => grid::record(settings.jobs).await,
+    let (mut cells, recorded) = if one.is_some() || settings.needs_no_record() {
+        (Vec::new(), Vec::new())
+    } else {
+        grid::record(settings.jobs).await
     };
     for ran in &recorded {
         println!("{}: {} requests, {} unknown", ran.case, ran.requests.len(), ran.unknown);
@@ -48,8 +65,7 @@ async fn play(settings: &Settings) -> ExitCode {
     cells.extend(replicas::cells());
     let cells = one.map_or_else(|| settings.choose(cells), |case| vec![case]);
     println!("{} runs", cells.len());
-    let total = cells.len();
-    let mut done = 0;
+    let (total, mut done) = (cells.len(), 0);
     let ran = grid::all(cells, settings.jobs, |ran| {
         done += 1;
         table::say_wrong(ran);
@@ -59,7 +75,4 @@ async fn play(settings: &Settings) -> ExitCode {
     })
     .await;
     table.grid(&recorded, &ran);
-    table.row("time", "under 30 min", format!("{:.0} s", began.elapsed().as_secs_f64()), true);
-    println!("\n{table}");
-    if table.is_reached() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

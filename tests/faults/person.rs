@@ -74,11 +74,11 @@ async fn tell(stage: &Stage, asked: Asked) {
             let _ = stage.patch_order(&name, word).await;
         }
         Asked::Verification { name, attempt } => {
-            // Each plot submits one verification, so whatever is there is this one's.
-            let taken = stage.simulator.documents().into_iter().next();
+            // Each run submits one verification, so whatever was taken is this one's.
+            let taken = stage.taken().into_iter().next();
             let word = taken.map_or_else(
                 || not_placed(&attempt),
-                |document| json!({"spec": {"adopt": {"verificationId": document.verification_id}}}),
+                |id| json!({"spec": {"adopt": {"verificationId": id}}}),
             );
             let _ = stage.patch_verification(&name, word).await;
         }

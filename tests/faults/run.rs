@@ -11,10 +11,10 @@ use std::panic::AssertUnwindSafe;
 use crate::cast::Cast;
 use crate::harness::link::Passed;
 use crate::harness::{Operator, checkout};
-use crate::judge::{Wrong, judge};
+use crate::judge::{Expected, Wrong, judge};
 use crate::nemesis::{Fault, strike};
 use crate::person;
-use crate::plots::{self, Plot};
+use crate::plots::{self, End, Plot};
 use crate::stage::Stage;
 
 /// From the end of the faults to the named end at most (promise 24).
@@ -83,28 +83,20 @@ pub struct Ran {
 pub async fn run(case: Case) -> Ran {
     let stage = Stage::new(case.plot.name, case.cast).await;
     let played = AssertUnwindSafe(play(&stage, &case)).catch_unwind().await;
+    let End { orders, submissions, .. } = case.plot.end;
+    let harmed = case.fault.as_ref().is_some_and(|fault| fault.action.harms_the_operator());
     let mut wrong = match played {
-        Ok(Ok(())) => judge(&stage, &case.plot.end, case.fault.as_ref()).await,
-        Ok(Err(what)) => {
-            let mut wrong = judge(&stage, &case.plot.end, case.fault.as_ref()).await;
-            wrong.insert(0, what);
-            wrong
-        }
+        Ok(Ok(())) => Vec::new(),
+        Ok(Err(what)) => vec![what],
         Err(_) => vec![Wrong::Broken("the test panicked".into())],
     };
+    wrong.extend(judge(&stage, Expected { orders, submissions, harmed }).await);
     wrong.dedup();
     let over = stage.weather.borrow().over;
     let ended = Instant::now().checked_sub(HOLDS);
-    let report = if wrong.is_empty() { None } else { report(&stage, &case, &wrong).await };
+    let report = if wrong.is_empty() { None } else { report(&stage, &case.to_string(), &wrong).await };
     let requests = [stage.apiserver.passed(), stage.provider.passed()].concat();
-    for operator in
-        [Some(&stage.operator), stage.second.as_ref().map(|(second, _)| second)].into_iter().flatten()
-    {
-        if operator.is_running() {
-            operator.kill().await;
-        }
-        let _ = std::fs::remove_file(operator.log_path());
-    }
+    strike_the_set(&stage).await;
     Ran {
         struck: over.is_some(),
         recovered: over.zip(ended).map(|(over, ended)| ended.saturating_duration_since(over)),
@@ -113,6 +105,17 @@ pub async fn run(case: Case) -> Ran {
         wrong,
         requests,
         report,
+    }
+}
+
+/// Ends the operators.
+pub async fn strike_the_set(stage: &Stage) {
+    let second = stage.second.as_ref().map(|(second, _)| second);
+    for operator in [Some(&stage.operator), second].into_iter().flatten() {
+        if operator.is_running() {
+            operator.kill().await;
+        }
+        let _ = std::fs::remove_file(operator.log_path());
     }
 }
 
@@ -163,7 +166,8 @@ async fn too_late(stage: &Stage) {
     tokio::time::sleep(BOUND).await;
 }
 
-async fn report(stage: &Stage, case: &Case, wrong: &[Wrong]) -> Option<PathBuf> {
+/// Everything that there is to know about a failure, in a file.
+pub async fn report(stage: &Stage, case: &str, wrong: &[Wrong]) -> Option<PathBuf> {
     let ledger = stage
         .ledger()
         .await
@@ -172,8 +176,7 @@ async fn report(stage: &Stage, case: &Case, wrong: &[Wrong]) -> Option<PathBuf> 
         .collect::<Vec<_>>();
     let directory = checkout("target/faults");
     std::fs::create_dir_all(&directory).ok()?;
-    let name: String =
-        case.to_string().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let name: String = case.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let path = directory.join(format!("{name}.txt"));
     let mut text = format!("{case}\n{wrong:#?}\n\nwhat a person saw\n{}\n", stage.eyes.notes().join("\n"));
     for (what, link) in [("apiserver", &stage.apiserver), ("provider", &stage.provider)] {

@@ -9,11 +9,15 @@ pub struct Settings {
     pub jobs: usize,
     /// How many cells of the grid; all of them, if none.
     pub sample: Option<usize>,
+    walks: usize,
     only: Option<String>,
 }
 
 /// Cells in a plain `cargo test`.
 const SAMPLE: usize = 40;
+/// About 22 crashes each.
+const WALKS: usize = 50;
+const WALKS_IN_SAMPLE: usize = 4;
 
 impl Settings {
     /// From the environment. None where the command line asks for other tests than these.
@@ -30,6 +34,11 @@ impl Settings {
             seed: number("SEED").unwrap_or_else(|| u64::from(uuid::Uuid::new_v4().as_fields().0)),
             jobs: number("JOBS").and_then(|n| usize::try_from(n).ok()).unwrap_or(10),
             sample: number("SAMPLE").and_then(|n| usize::try_from(n).ok()).or((!full).then_some(SAMPLE)),
+            walks: number("WALKS").and_then(|n| usize::try_from(n).ok()).unwrap_or(if full {
+                WALKS
+            } else {
+                WALKS_IN_SAMPLE
+            }),
             only: variable("ONLY"),
         })
     }
@@ -42,6 +51,21 @@ impl Settings {
     /// Whether only runs with two replicas are asked for.
     pub fn needs_no_record(&self) -> bool {
         self.only.as_ref().is_some_and(|only| only.contains('+'))
+    }
+
+    /// Whether the grid is run: not where only walks are asked for.
+    pub fn runs_grid(&self) -> bool {
+        self.only.as_ref().is_none_or(|only| !only.starts_with("walk"))
+    }
+
+    /// The seeds to walk from: one by `ONLY=walk/SEED`, else so many from the seed on.
+    pub fn walks(&self) -> Vec<u64> {
+        let count = self.walks;
+        match self.only.as_deref().map(|only| only.strip_prefix("walk")) {
+            Some(None) => Vec::new(),
+            Some(Some(rest)) if rest.starts_with('/') => rest[1..].parse().into_iter().collect(),
+            _ => (self.seed..).take(count).collect(),
+        }
     }
 
     /// In an order that the seed decides, so that a sample is spread over everything.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tenios_operator::api::order::OrderState;
 use tenios_operator::api::verification::VerificationState;
 use tenios_operator::api::{LedgerEntry, PhoneNumberOrder, PhoneVerification};
-use tenios_operator::simulator::{DocumentState, Options, PushSettings, Simulator};
+use tenios_operator::simulator::{DocumentState, JournalEntry, Options, PushSettings, Simulator};
 use tokio::sync::watch;
 
 use crate::cast::Cast;
@@ -70,6 +70,17 @@ pub struct Weather {
 impl Stage {
     /// Sets everything up; no operator is started.
     pub async fn new(name: &str, cast: Cast) -> Self {
+        Self::with(name, cast, |options| cast.flags(options)).await
+    }
+
+    /// For many orders, and crashes that need not wait for a lease.
+    pub async fn for_walk(name: &str, cast: Cast) -> Self {
+        let more =
+            ["--leader-election=false", "--order-budget=1000/24h", "--order-budget-per-namespace=1000/24h"];
+        Self::with(name, cast, |options| options.args(more)).await
+    }
+
+    async fn with(name: &str, cast: Cast, flags: impl Fn(OperatorOptions) -> OperatorOptions) -> Self {
         let simulator = simulator().await;
         let scenario = Scenario::new(name).await;
         let plane = &scenario.control_plane;
@@ -77,9 +88,9 @@ impl Stage {
         let provider = Link::to_provider(simulator.url()).await;
         let second = match cast {
             Cast::Alone => None,
-            _ => Some(second(&scenario, &simulator, cast).await),
+            _ => Some(second(&scenario, &simulator, |options| cast.clock(plane, flags(options))).await),
         };
-        let mut options = cast.flags(options(&provider));
+        let mut options = flags(options(&provider));
         if let Some((second, _)) = &second {
             // As behind a Service: which replica a push comes to is not the sender's choice.
             options = options.push_base_url(&format!("http://127.0.0.1:{}", second.push_port));
@@ -200,6 +211,15 @@ impl Stage {
         id.to_string()
     }
 
+    /// Ids of the verifications that the provider took.
+    pub fn taken(&self) -> Vec<String> {
+        let id = |entry: JournalEntry| {
+            let answer = entry.answer.filter(|_| entry.processed && entry.path == "/verification/create")?;
+            answer.body["verification_id"].as_str().map(ToOwned::to_owned)
+        };
+        self.simulator.journal().into_iter().filter_map(id).collect()
+    }
+
     pub async fn order_at(&self, name: &str, state: OrderState) -> Seen {
         self.eyes.until(|seen| order_state(seen, name) == Some(state)).await
     }
@@ -235,11 +255,14 @@ fn options(provider: &Link) -> OperatorOptions {
     OperatorOptions::new(&provider.url()).args(FLAGS).env("NO_COLOR", "1")
 }
 
-async fn second(scenario: &Scenario, simulator: &Simulator, cast: Cast) -> (Operator, Link) {
-    let plane = &scenario.control_plane;
+async fn second(
+    scenario: &Scenario,
+    simulator: &Simulator,
+    flags: impl Fn(OperatorOptions) -> OperatorOptions,
+) -> (Operator, Link) {
     let provider = Link::to_provider(simulator.url()).await;
-    let options = cast.clock(plane, cast.flags(options(&provider)));
-    (scenario.prepare_operator(plane.server(), options).await, provider)
+    let options = flags(options(&provider));
+    (scenario.prepare_operator(scenario.control_plane.server(), options).await, provider)
 }
 
 async fn simulator() -> Simulator {

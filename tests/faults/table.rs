@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::judge::Wrong;
 use crate::run::Ran;
+use crate::walk::Walked;
 
 /// See the module documentation.
 #[derive(Default)]
@@ -27,6 +28,14 @@ pub fn say_wrong(ran: &Ran) {
     }
     if ran.case.fault.is_some() && !ran.struck {
         println!("never came: {}", ran.case);
+    }
+}
+
+/// The same about a walk.
+pub fn say_walk(walked: &Walked) {
+    for wrong in &walked.wrong {
+        let report = walked.report.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        println!("FAILED ONLY='{walked}' {wrong:?} {report}");
     }
 }
 
@@ -70,6 +79,26 @@ impl Table {
             "p99 under 10 s",
             format!("p50 {}, p99 {}, most {}", shown(at(50)), shown(at(99)), shown(times.last())),
             at(99).is_none_or(|time| *time < Duration::from_secs(10)),
+        );
+    }
+}
+
+impl Table {
+    /// The figures of the walks.
+    pub fn walks(&mut self, walked: &[Walked]) {
+        let crashes: usize = walked.iter().map(|walked| walked.crashes).sum();
+        let orders: usize = walked.iter().map(|walked| walked.orders).sum();
+        let failed = walked.iter().filter(|walked| !walked.wrong.is_empty()).count();
+        let longest = walked.iter().map(|walked| walked.recovered).max().unwrap_or_default();
+        self.row(
+            "crashes in random walks",
+            "1,000; nothing wrong",
+            format!(
+                "{crashes} in {} walks with {orders} orders; {failed} failed; ended within {:.1} s",
+                walked.len(),
+                longest.as_secs_f64()
+            ),
+            failed == 0,
         );
     }
 }

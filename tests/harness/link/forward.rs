@@ -95,7 +95,7 @@ fn note(inner: &Inner, parts: &Parts, body: &Bytes) -> (usize, Option<Trap>) {
     let count = state.counts.entry(name.clone()).or_default();
     *count += 1;
     let name = format!("{name} #{count}");
-    let trap = state.armed.take_if(|armed| armed.request == name);
+    let trap = state.armed.take_if(|armed| (armed.meets)(&name));
     let attempt = if inner.end == End::Provider { attempt(body) } else { None };
     state.passed.push(Passed { name, at: Instant::now(), attempt, status: None, held: trap.is_some() });
     (state.passed.len() - 1, trap.map(|armed| Trap { point: armed.point, tell: armed.tell }))

@@ -76,8 +76,10 @@ pub struct Passed {
     pub held: bool,
 }
 
+type Meets = Box<dyn FnMut(&str) -> bool + Send>;
+
 struct Armed {
-    request: String,
+    meets: Meets,
     point: Point,
     tell: mpsc::UnboundedSender<Held>,
 }
@@ -141,9 +143,24 @@ impl Link {
 
     /// Holds the request of this name once, at this point. What is returned yields it.
     pub fn hold(&self, request: &str, point: Point) -> mpsc::UnboundedReceiver<Held> {
+        let request = request.to_owned();
+        self.hold_where(point, move |name| name == request)
+    }
+
+    /// Holds the first request whose name fulfils a condition.
+    pub fn hold_where(
+        &self,
+        point: Point,
+        meets: impl FnMut(&str) -> bool + Send + 'static,
+    ) -> mpsc::UnboundedReceiver<Held> {
         let (tell, told) = mpsc::unbounded_channel();
-        lock(&self.inner.state).armed = Some(Armed { request: request.to_owned(), point, tell });
+        lock(&self.inner.state).armed = Some(Armed { meets: Box::new(meets), point, tell });
         told
+    }
+
+    /// Holds nothing any more.
+    pub fn let_pass(&self) {
+        lock(&self.inner.state).armed = None;
     }
 
     /// What came by so far.
