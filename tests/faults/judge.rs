@@ -105,18 +105,7 @@ fn duplicates(stage: &Stage, expected: &Expected, ledger: &Ledger, wrong: &mut V
     }
     let total: usize = placed.values().sum();
     count("orders", total, expected.orders, wrong);
-    let accepted = |entry: &&tenios_operator::simulator::JournalEntry| {
-        entry.path == VERIFICATION
-            && entry.processed
-            && entry.answer.as_ref().is_some_and(|a| a.status == 200)
-    };
-    let submitted = stage.simulator.journal().iter().filter(accepted).count();
-    if submitted != expected.submissions {
-        wrong.push(Wrong::Duplicate(format!(
-            "{submitted} verifications were taken, not {}",
-            expected.submissions
-        )));
-    }
+    count("verifications", stage.taken().len(), expected.submissions, wrong);
     let (arrived, intended) =
         (stage.simulator.requests(VERIFICATION), ledger.count("PhoneVerification", "Intended"));
     if arrived > intended {
@@ -159,9 +148,8 @@ fn lost_ids(stage: &Stage, wrong: &mut Vec<Wrong>) {
         statuses.any(|status| status.verification_id.as_deref() == Some(id))
     };
     let named = unknown.iter().any(|unknown| matches!(unknown, Unknown::Verification { .. }));
-    for entry in stage.simulator.journal().iter().filter(|entry| entry.path == VERIFICATION) {
-        let id = entry.answer.as_ref().and_then(|answer| answer.body["verification_id"].as_str());
-        if let Some(id) = id.filter(|id| !shown(id) && !named) {
+    for id in stage.taken() {
+        if !shown(&id) && !named {
             wrong.push(Wrong::LostId(format!("verification {id} is shown nowhere")));
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::cast::Cast;
 use crate::judge::Wrong;
 use crate::run::Ran;
 use crate::walk::Walked;
@@ -26,7 +27,8 @@ pub fn say_wrong(ran: &Ran) {
         let report = ran.report.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
         println!("FAILED ONLY='{}' {wrong:?} {report}", ran.case);
     }
-    if ran.case.fault.is_some() && !ran.struck {
+    // With two replicas the other one may have been first.
+    if ran.case.fault.is_some() && !ran.struck && ran.case.cast == Cast::Alone {
         println!("never came: {}", ran.case);
     }
 }
@@ -52,16 +54,19 @@ impl Table {
 
     /// The figures of the grid.
     pub fn grid(&mut self, recorded: &[Ran], ran: &[Ran]) {
-        let struck = ran.iter().filter(|ran| ran.struck).count();
+        let alone = || ran.iter().filter(|ran| ran.case.cast == Cast::Alone);
+        let struck = alone().filter(|ran| ran.struck).count();
         let count = |which: fn(&Wrong) -> bool| {
             recorded.iter().chain(ran).filter(|ran| ran.wrong.iter().any(which)).count()
         };
         self.row(
             "scenario × request × action runs",
             "every one",
-            format!("{struck} of {} ({} scenarios)", ran.len(), recorded.len()),
-            struck == ran.len(),
+            format!("{struck} of {} ({} scenarios)", alone().count(), recorded.len()),
+            struck == alone().count(),
         );
+        let two = ran.len() - alone().count();
+        self.row("the same with two replicas", "a selection", two.to_string(), true);
         let mut zero = |figure: &str, found: usize| self.row(figure, "0", found.to_string(), found == 0);
         zero("duplicate requests", count(|wrong| matches!(wrong, Wrong::Duplicate(_))));
         zero("requests without a recorded intent", count(|wrong| matches!(wrong, Wrong::NoIntent(_))));
