@@ -10,8 +10,8 @@ use tenios_operator::api::verification::VerificationState;
 
 use crate::stage::Stage;
 
-/// Time for a push to say it first.
-const PONDERS: Duration = Duration::from_millis(800);
+/// Time for a push to say it first, and for a slow provider to be done with what it has.
+const PONDERS: Duration = Duration::from_millis(1000);
 
 /// Answers for ever.
 pub async fn answer(stage: &Stage) {

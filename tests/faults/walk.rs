@@ -44,7 +44,8 @@ enum Side {
 enum Step {
     /// A new order.
     Order,
-    /// Killed at the next request that is no read, after letting some pass, and started again.
+    /// With a new order on its way, killed at the next request that is no read, or a later one, and started
+    /// again.
     Crash(Side, Point, u32),
     CrashNow,
     /// The next request, or its answer, is lost.
@@ -79,8 +80,8 @@ impl Step {
     fn throw(dice: &mut Dice) -> Self {
         let order = |dice: &mut Dice| dice.below(24);
         match dice.below(100) {
-            0..25 => Self::Order,
-            25..58 => Self::Crash(side(dice), point(dice), u32::from(dice.byte() % 4)),
+            0..16 => Self::Order,
+            16..58 => Self::Crash(side(dice), point(dice), u32::from(dice.byte() % 4)),
             58..61 => Self::CrashNow,
             61..68 => Self::Lose(side(dice), point(dice), u32::from(dice.byte() % 4)),
             68..70 => Self::Pause(u16::from(dice.byte()) * 12),
@@ -236,10 +237,7 @@ impl Walker<'_> {
     async fn step(&mut self, step: Step) {
         let stage = self.stage;
         match step {
-            Step::Order => {
-                self.orders += 1;
-                self.order(self.orders - 1).await;
-            }
+            Step::Order => self.one_more_order().await,
             Step::Crash(side, point, skipped) => self.crash(Some((side, point, skipped))).await,
             Step::CrashNow => self.crash(None).await,
             Step::Lose(side, point, skipped) => self.lose(side, point, skipped).await,
@@ -250,7 +248,11 @@ impl Walker<'_> {
                 stage.operator.resume();
                 self.calm();
             }
-            Step::Provider(mood) => stage.simulator.fault(Fault::once("/number/order", mood.action())),
+            Step::Provider(mood) => {
+                // One at a time: two delays add up to more than the person waits before looking.
+                stage.simulator.clear_faults();
+                stage.simulator.fault(Fault::once("/number/order", mood.action()));
+            }
             Step::Delete(order) if self.is_there(order) => stage.delete_order(&name(order)).await,
             Step::Recreate(order) if order < self.orders && !self.is_there(order) => self.order(order).await,
             Step::Suspend(order, suspend) if self.is_there(order) => {
@@ -280,6 +282,11 @@ impl Walker<'_> {
         self.stage.eyes.now().orders.contains_key(&name(order))
     }
 
+    async fn one_more_order(&mut self) {
+        self.orders += 1;
+        self.order(self.orders - 1).await;
+    }
+
     /// Always the same for one number, so that a re-created one asks for the same thing.
     async fn order(&self, order: usize) {
         let document = &self.documents[0];
@@ -298,7 +305,7 @@ impl Walker<'_> {
         }
     }
 
-    async fn crash(&self, at: Option<(Side, Point, u32)>) {
+    async fn crash(&mut self, at: Option<(Side, Point, u32)>) {
         let stage = self.stage;
         let held = match at {
             None => None,
@@ -313,13 +320,18 @@ impl Walker<'_> {
         self.calm();
     }
 
-    async fn lose(&self, side: Side, point: Point, skipped: u32) {
+    async fn lose(&mut self, side: Side, point: Point, skipped: u32) {
         let Some(held) = self.hold(side, point, skipped).await else { return };
         let gateway = matches!(point, Point::After).then_some(Verdict::Answer(StatusCode::GATEWAY_TIMEOUT));
         let _ = held.decide(gateway.filter(|_| skipped % 2 == 0).unwrap_or(Verdict::Drop)).await;
     }
 
-    async fn hold(&self, side: Side, point: Point, mut skipped: u32) -> Option<crate::harness::link::Held> {
+    async fn hold(
+        &mut self,
+        side: Side,
+        point: Point,
+        mut skipped: u32,
+    ) -> Option<crate::harness::link::Held> {
         let link = match side {
             Side::Apiserver => &self.stage.apiserver,
             Side::Provider => &self.stage.provider,
@@ -330,6 +342,7 @@ impl Walker<'_> {
             skipped -= u32::from(!reads && skipped > 0);
             meets
         });
+        self.one_more_order().await;
         let held = tokio::time::timeout(PATIENCE, told.recv()).await.ok().flatten();
         link.let_pass();
         held
