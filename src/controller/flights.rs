@@ -27,13 +27,21 @@ pub(super) struct Flights {
     /// write may come through at any later time, also after the next attempt was tried.
     grounded: Mutex<HashMap<Key, VecDeque<AttemptId>>>,
     unsaved: Mutex<HashMap<AttemptId, (Key, Event)>>,
+    /// Refused or not processed, and since when this process knows: the recording clock may be another's.
+    closed: Mutex<HashMap<Key, (AttemptId, Instant)>>,
     /// How long a foreign request may take, from its intent to its last byte.
     lifetime: Duration,
 }
 
 impl Flights {
     pub(super) fn new(lifetime: Duration) -> Self {
-        Self { by_key: Mutex::default(), grounded: Mutex::default(), unsaved: Mutex::default(), lifetime }
+        Self {
+            by_key: Mutex::default(),
+            grounded: Mutex::default(),
+            unsaved: Mutex::default(),
+            closed: Mutex::default(),
+            lifetime,
+        }
     }
 
     fn flights(&self) -> MutexGuard<'_, HashMap<Key, Flight>> {
@@ -69,6 +77,22 @@ impl Flights {
             _ => {
                 flights.insert(key.clone(), Flight::Elsewhere(attempt.clone(), Instant::now()));
                 Sender::Elsewhere { remaining: self.lifetime }
+            }
+        }
+    }
+
+    /// How long this process has known that the newest request was refused or not processed.
+    pub(super) fn known_for(&self, key: &Key, state: &State) -> Duration {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Phase::Refused { attempt, .. } | Phase::NotProcessed { attempt, .. }) = &state.phase else {
+            closed.remove(key);
+            return Duration::ZERO;
+        };
+        match closed.get(key) {
+            Some((known, since)) if known == attempt => since.elapsed(),
+            _ => {
+                closed.insert(key.clone(), (attempt.clone(), Instant::now()));
+                Duration::ZERO
             }
         }
     }

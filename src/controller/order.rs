@@ -137,6 +137,7 @@ fn consider(
         not_placed: order.annotations().get(NOT_PLACED_ANNOTATION).map(String::as_str),
         state,
         sender: context.flights.sender(key, state),
+        known_for: context.flights.known_for(key, state),
         verification: match (name, &verification, &verification_known) {
             (Some(name), Some(found), Some(known)) => Verification::Found {
                 name,

@@ -127,6 +127,7 @@ fn consider(
         not_placed: verification.annotations().get(NOT_PLACED_ANNOTATION).map(String::as_str),
         state,
         sender: context.flights.sender(key, state),
+        known_for: context.flights.known_for(key, state),
         secrets: secrets.map(|read| Secrets {
             access_key: read.access_key.as_ref().map(|_| ()),
             document: read.document.as_ref().map(Document::digest),

@@ -1,5 +1,7 @@
 //! What a `PhoneNumberOrder` does next.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::retry::Due;
@@ -60,6 +62,8 @@ pub struct View<'a> {
     pub state: &'a State,
     /// Who may be sending.
     pub sender: Sender,
+    /// How long this process has known where the newest request stands.
+    pub known_for: Duration,
     /// The verification.
     pub verification: Verification<'a>,
     /// The link target.
@@ -342,10 +346,10 @@ fn place(view: &View) -> Next {
     match &view.budget {
         Budget::NotAsked => Decision::Reserve,
         Budget::Exceeded { whose, until } => {
-            let wait = std::time::Duration::try_from(until.duration_since(view.now)).unwrap_or_default();
+            let wait = Duration::try_from(until.duration_since(view.now)).unwrap_or_default();
             let message = format!("the order budget of {whose} is spent; goes on from {}", shown(*until));
             // Bounded, because another order may give its place back when it turns out not to have left.
-            let wait = wait.clamp(std::time::Duration::from_millis(50), view.pace.retry_max);
+            let wait = wait.clamp(Duration::from_millis(50), view.pace.retry_max);
             Decision::Rest(Standing::new(OrderState::Waiting, Reason::BudgetExceeded, message).again_in(wait))
         }
         Budget::Reserved => {
@@ -358,7 +362,7 @@ fn place(view: &View) -> Next {
 }
 
 fn back_off(view: &View, edited: bool) -> Option<Next> {
-    let due = view.pace.due(view.state, edited, view.now);
+    let due = view.pace.due(view.state, edited, view.known_for, view.now);
     let (next, again) = match due {
         Due::Now => return None,
         Due::At(at, left) => (Some(at), Some(left)),

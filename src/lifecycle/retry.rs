@@ -49,7 +49,8 @@ impl Pace {
         grown(self.retry_min, self.retry_max, failures)
     }
 
-    pub(super) fn due(&self, state: &State, edited: bool, now: Timestamp) -> Due {
+    /// `known_for`: how long this process has known the outcome, on its own clock.
+    pub(super) fn due(&self, state: &State, edited: bool, known_for: Duration, now: Timestamp) -> Due {
         let (since, wait) = match &state.phase {
             Phase::NotProcessed { at, retry_after, .. } => {
                 let asked = Duration::from_secs(u64::from(retry_after.unwrap_or(0))).min(self.retry_max);
@@ -62,14 +63,16 @@ impl Pace {
             Phase::Refused { .. } => return Due::Never,
             _ => return Due::Now,
         };
-        // A time recorded by a clock that runs ahead must not stretch the wait.
-        let since = since.min(now);
+        // By the clock that recorded it, so that every replica shows the same.
         let at = since.saturating_add(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
         let at = at.unwrap_or(Timestamp::MAX);
-        match Duration::try_from(at.duration_since(now)) {
-            Ok(left) if !left.is_zero() => Due::At(at, left),
-            _ => Due::Now,
-        }
+        let left = if since > now {
+            // That clock runs ahead of ours and tells nothing about how long ago it was.
+            wait.saturating_sub(known_for)
+        } else {
+            Duration::try_from(at.duration_since(now)).unwrap_or_default()
+        };
+        if left.is_zero() { Due::Now } else { Due::At(at, left) }
     }
 }
 

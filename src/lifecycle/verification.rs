@@ -1,5 +1,7 @@
 //! What a `PhoneVerification` does next.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::retry::Due;
@@ -31,6 +33,8 @@ pub struct View<'a> {
     pub state: &'a State,
     /// Who may be sending.
     pub sender: Sender,
+    /// How long this process has known where the newest request stands.
+    pub known_for: Duration,
     /// The Secrets; none where they were not read yet.
     pub secrets: Option<Secrets>,
     /// Whether an order with this id was accepted.
@@ -246,7 +250,7 @@ fn edited(view: &View) -> bool {
 }
 
 fn back_off(view: &View) -> Option<Next> {
-    let (next, again) = match view.pace.due(view.state, edited(view), view.now) {
+    let (next, again) = match view.pace.due(view.state, edited(view), view.known_for, view.now) {
         Due::Now => return None,
         Due::At(at, left) => (Some(at), left.min(view.pace.retry_max)),
         Due::Never => (None, view.pace.retry_max),

@@ -53,6 +53,7 @@ fn view<'a>(spec: &'a PhoneNumberOrderSpec, state: &'a State, key: &'a Key) -> V
         not_placed: None,
         state,
         sender: Sender::Elsewhere { remaining: Duration::ZERO },
+        known_for: Duration::ZERO,
         verification: Verification::Given("v1"),
         link: Link::None,
         access_key: Some(Found::Usable(())),
@@ -151,6 +152,25 @@ fn p04_an_edit_of_what_was_refused_is_tried_sooner_but_not_at_once() {
     assert!(matches!(decide(&view(&edited, &state, &key)), Decision::Send(_)));
     let many = (0..6).fold(state, |state, _| state.then(&intended()).then(&refused("X", false)));
     assert_eq!(reason(&decide(&view(&edited, &many, &key))), Some(Reason::Refused));
+}
+
+/// Another replica recorded the refusal, and its clock runs an hour ahead of ours.
+#[test]
+fn p06_a_clock_that_runs_ahead_neither_stretches_a_wait_nor_ends_it() {
+    let (spec, key, state) =
+        (spec(), key(), after(&[intended(), refused("NUMBER_ORDER_WRONG_LINK_NUMBER", true)]));
+    let mut behind = view(&spec, &state, &key);
+    behind.now = at(NOW - 3600);
+    for (known_for, left) in [(0, Some(600)), (400, Some(200)), (600, None)] {
+        behind.known_for = Duration::from_secs(known_for);
+        let decision = decide(&behind);
+        let again = match &decision {
+            Decision::Rest(standing) => standing.again,
+            _ => None,
+        };
+        assert_eq!(again, left.map(Duration::from_secs), "after {known_for} s: {decision:?}");
+    }
+    assert!(matches!(decide(&behind), Decision::Send(_)));
 }
 
 #[test]
