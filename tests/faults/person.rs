@@ -11,7 +11,7 @@ use tenios_operator::api::verification::VerificationState;
 use crate::stage::Stage;
 
 /// Time for a push to say it first, and for a slow provider to be done with what it has.
-const PONDERS: Duration = Duration::from_millis(1000);
+const PONDERS: Duration = Duration::from_secs(1);
 
 /// Answers for ever.
 pub async fn answer(stage: &Stage) {

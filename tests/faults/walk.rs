@@ -88,7 +88,7 @@ impl Step {
             70..77 => Self::Provider(mood(dice)),
             77..80 => Self::Delete(order(dice)),
             80..84 => Self::Recreate(order(dice)),
-            84..87 => Self::Suspend(order(dice), dice.byte() % 2 == 0),
+            84..87 => Self::Suspend(order(dice), dice.byte().is_multiple_of(2)),
             87 => Self::SecretGone,
             88..90 => Self::SecretBack,
             90..93 => Self::Push(order(dice)),
@@ -183,11 +183,11 @@ async fn shorten(seed: u64, jobs: usize) {
 /// One walk along these steps.
 async fn walk(seed: u64, steps: Vec<Step>) -> Walked {
     // Mostly without the lease, which a crash would have to wait for.
-    let cast = [Cast::Alone, Cast::Rivals][usize::from(seed % 4 == 0)];
+    let cast = [Cast::Alone, Cast::Rivals][usize::from(seed.is_multiple_of(4))];
     let stage = Stage::for_walk("walk", cast).await;
     let mut walker = Walker { stage: &stage, orders: 0, crashes: 0, documents: Vec::new() };
     let mut recovered = Duration::ZERO;
-    let walked = AssertUnwindSafe(async {
+    let course = AssertUnwindSafe(async {
         stage.raise_curtain().await;
         stage.verification("v", json!({"approval": "Approved"})).await;
         walker.documents.push(stage.document(DocumentState::Approved));
@@ -205,7 +205,7 @@ async fn walk(seed: u64, steps: Vec<Step>) -> Walked {
         tokio::time::sleep(Duration::from_millis(400)).await;
         Ok(())
     });
-    let mut wrong = match walked.catch_unwind().await {
+    let mut wrong = match course.catch_unwind().await {
         Ok(Ok(())) => Vec::new(),
         Ok(Err(wrong)) => vec![wrong],
         Err(_) => vec![Wrong::Broken("the test panicked".into())],
@@ -323,7 +323,7 @@ impl Walker<'_> {
     async fn lose(&mut self, side: Side, point: Point, skipped: u32) {
         let Some(held) = self.hold(side, point, skipped).await else { return };
         let gateway = matches!(point, Point::After).then_some(Verdict::Answer(StatusCode::GATEWAY_TIMEOUT));
-        let _ = held.decide(gateway.filter(|_| skipped % 2 == 0).unwrap_or(Verdict::Drop)).await;
+        let _ = held.decide(gateway.filter(|_| skipped.is_multiple_of(2)).unwrap_or(Verdict::Drop)).await;
     }
 
     async fn hold(
