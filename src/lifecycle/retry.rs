@@ -66,12 +66,9 @@ impl Pace {
         // By the clock that recorded it, so that every replica shows the same.
         let at = since.saturating_add(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
         let at = at.unwrap_or(Timestamp::MAX);
-        let left = if since > now {
-            // That clock runs ahead of ours and tells nothing about how long ago it was.
-            wait.saturating_sub(known_for)
-        } else {
-            Duration::try_from(at.duration_since(now)).unwrap_or_default()
-        };
+        // A clock that runs ahead of ours must not stretch the wait.
+        let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+        let left = left.min(wait.saturating_sub(known_for));
         if left.is_zero() { Due::Now } else { Due::At(at, left) }
     }
 }
