@@ -156,20 +156,26 @@ fn lost_ids(stage: &Stage, wrong: &mut Vec<Wrong>) {
 }
 
 /// An outcome counts as needlessly unknown where its request never came to the provider's link and nobody
-/// harmed the process that intended it, or where the ledger had the answer before.
+/// harmed the process that intended it, where its answer came through to an unharmed process, or where the
+/// ledger had the answer before.
 fn needless(stage: &Stage, ledger: &Ledger, harmed: bool, wrong: &mut Vec<Wrong>) {
     let passed = stage.sent();
     for unknown in stage.eyes.unknown() {
-        let (kind, name, attempt, left) = match &unknown {
+        let (kind, name, attempt, exchange) = match &unknown {
             Unknown::Order { name, attempt } => {
-                let left = passed.iter().any(|passed| passed.attempt.as_ref() == Some(attempt));
-                ("PhoneNumberOrder", name, attempt, left)
+                let exchange = passed.iter().find(|passed| passed.attempt.as_ref() == Some(attempt));
+                ("PhoneNumberOrder", name, attempt, exchange)
             }
             Unknown::Verification { name, attempt } => {
-                let left = passed.iter().any(|passed| passed.name.contains("verification/create"));
-                ("PhoneVerification", name, attempt, left)
+                let exchange = passed.iter().find(|passed| passed.name.contains("verification/create"));
+                ("PhoneVerification", name, attempt, exchange)
             }
         };
+        let left = exchange.is_some();
+        let delivered = exchange.is_some_and(|exchange| exchange.status == Some(200) && !exchange.held);
+        if delivered && !harmed {
+            wrong.push(Wrong::NeedlessUnknown(format!("the answer to {attempt} of {name} was delivered")));
+        }
         if !left && !harmed {
             wrong.push(Wrong::NeedlessUnknown(format!("attempt {attempt} of {name} never left")));
         }

@@ -23,6 +23,9 @@ pub enum Action {
     KillHalfAnswer,
     StopBefore,
     StopAfter,
+    /// Told to end, and started again once it has.
+    TerminateBefore,
+    TerminateAfter,
     /// Killed, and not started again: only where a second replica is there.
     KillForGood,
     /// Somebody else stands in the lease.
@@ -33,7 +36,7 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::DropBefore,
         Self::DropAnswer,
         Self::ErrorAfter,
@@ -44,6 +47,8 @@ impl Action {
         Self::KillHalfAnswer,
         Self::StopBefore,
         Self::StopAfter,
+        Self::TerminateBefore,
+        Self::TerminateAfter,
     ];
 
     fn word(self) -> &'static str {
@@ -58,6 +63,8 @@ impl Action {
             Self::KillHalfAnswer => "kill-half-answer",
             Self::StopBefore => "stop-before",
             Self::StopAfter => "stop-after",
+            Self::TerminateBefore => "terminate-before",
+            Self::TerminateAfter => "terminate-after",
             Self::KillForGood => "kill-for-good",
             Self::StealLease => "steal-lease",
             Self::StopLong(_) => "stop-long",
@@ -74,19 +81,29 @@ impl Action {
     pub fn harms_the_operator(self) -> bool {
         !matches!(
             self,
-            Self::DropBefore | Self::DropAnswer | Self::ErrorAfter | Self::Delay | Self::StealLease
+            Self::DropBefore
+                | Self::DropAnswer
+                | Self::ErrorAfter
+                | Self::Delay
+                | Self::StealLease
+                | Self::TerminateBefore
+                | Self::TerminateAfter
         )
     }
 
     fn point(self) -> Point {
         match self {
-            Self::DropBefore | Self::Delay | Self::KillBefore | Self::StopBefore | Self::StealLease => {
-                Point::Before
-            }
+            Self::DropBefore
+            | Self::Delay
+            | Self::KillBefore
+            | Self::StopBefore
+            | Self::TerminateBefore
+            | Self::StealLease => Point::Before,
             Self::DropAnswer
             | Self::ErrorAfter
             | Self::KillAfter
             | Self::StopAfter
+            | Self::TerminateAfter
             | Self::KillForGood
             | Self::StopLong(_) => Point::After,
             Self::KillHalfRequest => Point::HalfRequest,
@@ -117,6 +134,9 @@ impl fmt::Display for Action {
 
 /// Enough for another replica to take over, wait for the first one's request, ask a person, and order.
 const PAUSE_FOR_ANOTHER: Duration = Duration::from_secs(12);
+
+/// A drain waits for one request at most, and that for the provider's time-out.
+const DRAINED: Duration = Duration::from_secs(20);
 
 /// See the module documentation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,6 +199,13 @@ async fn act(stage: &Stage, end: &End, fault: &Fault, held: Held) {
             tokio::time::sleep(PAUSE).await;
             stage.operator.resume();
             let _ = held.decide(Verdict::GoOn).await;
+        }
+        Action::TerminateBefore | Action::TerminateAfter => {
+            stage.operator.terminate();
+            let _ = held.decide(Verdict::GoOn).await;
+            let status = stage.operator.exit_status(DRAINED).await;
+            assert!(status.success(), "it did not end well: {status}");
+            stage.operator.start().expect("the operator starts again");
         }
         Action::StopAfter => {
             stage.operator.pause();
