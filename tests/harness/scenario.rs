@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, Role, RoleBinding};
@@ -12,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::shipped::OPERATOR;
-use super::{ControlPlane, Identity, Kubectl, Operator, OperatorOptions};
+use super::{ControlPlane, Identity, Kubectl, Operator, OperatorOptions, wait};
 
 /// A namespace for the tenant and one for the operator, which has the shipped rules there and
 /// nothing else.
@@ -111,7 +112,13 @@ impl Scenario {
     {
         let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
         let object = serde_json::from_value(object).expect("an object");
-        api.create(&PostParams::default(), &object).await.expect("the object can be created");
+        // A namespace that was just re-created under its name is refused as terminating for a moment.
+        let mut refused = String::new();
+        let created = wait::poll(Duration::from_secs(10), async || {
+            let result = api.create(&PostParams::default(), &object).await;
+            result.map_err(|error| refused = error.to_string()).ok()
+        });
+        assert!(created.await.is_some(), "the object can't be created: {refused}");
     }
 
     /// An administrator's client.
