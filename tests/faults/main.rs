@@ -48,6 +48,9 @@ async fn play(settings: &Settings) -> ExitCode {
     }
     table.row("time", "under 30 min", format!("{:.0} s", began.elapsed().as_secs_f64()), true);
     println!("\n{table}");
+    if settings.is_full() {
+        table.keep();
+    }
     if table.is_reached() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -9,6 +9,7 @@ pub struct Settings {
     pub jobs: usize,
     /// How many cells of the grid; all of them, if none.
     pub sample: Option<usize>,
+    full: bool,
     walks: usize,
     only: Option<String>,
 }
@@ -32,15 +33,21 @@ impl Settings {
         let full = variable("FAULTS").is_some_and(|value| value == "all");
         Some(Self {
             seed: number("SEED").unwrap_or_else(|| u64::from(uuid::Uuid::new_v4().as_fields().0)),
-            jobs: number("JOBS").and_then(|n| usize::try_from(n).ok()).unwrap_or(10),
+            jobs: number("JOBS").and_then(|n| usize::try_from(n).ok()).unwrap_or(12),
             sample: number("SAMPLE").and_then(|n| usize::try_from(n).ok()).or((!full).then_some(SAMPLE)),
             walks: number("WALKS").and_then(|n| usize::try_from(n).ok()).unwrap_or(if full {
                 WALKS
             } else {
                 WALKS_IN_SAMPLE
             }),
+            full,
             only: variable("ONLY"),
         })
+    }
+
+    /// Whether the figures are those of everything.
+    pub fn is_full(&self) -> bool {
+        self.full && self.only.is_none() && self.sample.is_none()
     }
 
     /// The one case that is asked for by its whole name.

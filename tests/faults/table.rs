@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::cast::Cast;
+use crate::harness::checkout;
 use crate::judge::Wrong;
 use crate::run::Ran;
 use crate::walk::Walked;
@@ -50,6 +51,16 @@ impl Table {
     /// Whether every goal is.
     pub fn is_reached(&self) -> bool {
         self.rows.iter().all(|row| row.reached)
+    }
+
+    /// Writes it into `docs/faults.md`, between its markers.
+    pub fn keep(&self) {
+        let path = checkout("docs/faults.md");
+        let text = std::fs::read_to_string(&path).expect("docs/faults.md");
+        let (before, rest) = text.split_once("<!-- figures -->").expect("the marker");
+        let (_, after) = rest.split_once("<!-- end -->").expect("the marker");
+        let text = format!("{before}<!-- figures -->\n{self}<!-- end -->{after}");
+        std::fs::write(&path, text).expect("docs/faults.md can be written");
     }
 
     /// The figures of the grid.
