@@ -25,6 +25,8 @@ pub enum Wrong {
     NotConverged(String),
     /// An outcome shown as unknown that could have been known.
     NeedlessUnknown(String),
+    /// The status was rewritten over and over.
+    Restless(String),
     /// The test itself failed.
     Broken(String),
 }

@@ -23,6 +23,8 @@ const BOUND: Duration = Duration::from_secs(30);
 const UNTIL_STRUCK: Duration = Duration::from_secs(40);
 /// How long a run that is done waits for the fault's request.
 const STILL_COMES: Duration = Duration::from_secs(2);
+/// What a person sees change in a run at most: a quiet one has about 20 changes.
+const CHANGES: usize = 70;
 /// How long the named end has to hold.
 const HOLDS: Duration = Duration::from_millis(400);
 
@@ -91,6 +93,10 @@ pub async fn run(case: Case) -> Ran {
         Err(_) => vec![Wrong::Broken("the test panicked".into())],
     };
     wrong.extend(judge(&stage, Expected { orders, submissions, harmed }).await);
+    let changes = stage.eyes.notes().len();
+    if changes > CHANGES {
+        wrong.push(Wrong::Restless(format!("{changes} changes were shown")));
+    }
     wrong.dedup();
     let over = stage.weather.borrow().over;
     let ended = Instant::now().checked_sub(HOLDS);

@@ -84,6 +84,7 @@ impl Table {
         zero("lost ids", count(|wrong| matches!(wrong, Wrong::LostId(_))));
         zero("not converged", count(|wrong| matches!(wrong, Wrong::NotConverged(_))));
         zero("unnecessary OutcomeUnknown", count(|wrong| matches!(wrong, Wrong::NeedlessUnknown(_))));
+        zero("restless: over 70 changes shown", count(|wrong| matches!(wrong, Wrong::Restless(_))));
         zero("runs that broke off", count(|wrong| matches!(wrong, Wrong::Broken(_))));
         let mut times: Vec<Duration> = ran.iter().filter_map(|ran| ran.recovered).collect();
         times.sort_unstable();
