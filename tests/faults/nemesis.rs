@@ -1,6 +1,8 @@
 //! One fault at one request.
 
 use std::fmt;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,7 @@ pub enum Action {
     DropAnswer,
     ErrorAfter,
     Delay,
+    Late,
     KillBefore,
     KillAfter,
     KillHalfRequest,
@@ -36,11 +39,12 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::DropBefore,
         Self::DropAnswer,
         Self::ErrorAfter,
         Self::Delay,
+        Self::Late,
         Self::KillBefore,
         Self::KillAfter,
         Self::KillHalfRequest,
@@ -57,6 +61,7 @@ impl Action {
             Self::DropAnswer => "drop-answer",
             Self::ErrorAfter => "error-after",
             Self::Delay => "delay",
+            Self::Late => "late",
             Self::KillBefore => "kill-before",
             Self::KillAfter => "kill-after",
             Self::KillHalfRequest => "kill-half-request",
@@ -85,6 +90,7 @@ impl Action {
                 | Self::DropAnswer
                 | Self::ErrorAfter
                 | Self::Delay
+                | Self::Late
                 | Self::StealLease
                 | Self::TerminateBefore
                 | Self::TerminateAfter
@@ -95,6 +101,7 @@ impl Action {
         match self {
             Self::DropBefore
             | Self::Delay
+            | Self::Late
             | Self::KillBefore
             | Self::StopBefore
             | Self::TerminateBefore
@@ -131,6 +138,9 @@ impl fmt::Display for Action {
         if let Self::StopLong(micros) = self { write!(f, "-{micros}us") } else { Ok(()) }
     }
 }
+
+/// Between the operator's look at what became of a request and its next try.
+const LATE: Duration = Duration::from_millis(25);
 
 /// Enough for another replica to take over, wait for the first one's request, ask a person, and order.
 const PAUSE_FOR_ANOTHER: Duration = Duration::from_secs(12);
@@ -174,6 +184,9 @@ async fn act(stage: &Stage, end: &End, fault: &Fault, held: Held) {
             let _ = held.decide(Verdict::Drop).await;
             stage.operator.start().expect("the operator starts again");
         }
+        Action::Late => {
+            let _ = held.decide(Verdict::Late(LATE)).await;
+        }
         Action::KillForGood => {
             stage.operator.kill().await;
             let _ = held.decide(Verdict::Drop).await;
@@ -183,9 +196,18 @@ async fn act(stage: &Stage, end: &End, fault: &Fault, held: Held) {
             let _ = held.decide(Verdict::GoOn).await;
         }
         Action::StopLong(micros) => {
-            let _ = held.decide(Verdict::GoOn).await;
-            tokio::time::sleep(Duration::from_micros(micros.into())).await;
-            stage.operator.pause();
+            let pause = quick_pause(stage.operator.pid().expect("the operator runs"));
+            if micros > 0 {
+                let _ = held.decide(Verdict::GoOn).await;
+                let begun = Instant::now();
+                while begun.elapsed() < Duration::from_micros(micros.into()) {
+                    tokio::task::yield_now().await;
+                }
+                pause();
+            } else {
+                pause();
+                let _ = held.decide(Verdict::GoOn).await;
+            }
             // Nothing else happens to the other one: the person may answer it.
             stage.weather.send_modify(|weather| weather.rough = false);
             let ended = stage.eyes.until(|seen| end.is_reached(seen));
@@ -214,6 +236,20 @@ async fn act(stage: &Stage, end: &End, fault: &Fault, held: Held) {
             let _ = delivered.await;
             stage.operator.resume();
         }
+    }
+}
+
+/// SIGSTOP within microseconds of the word: starting a shell takes milliseconds, so one stands ready.
+fn quick_pause(pid: u32) -> impl FnOnce() {
+    let mut shell = Command::new("sh")
+        .args(["-c", r#"read -r go; kill -STOP "-$1""#, "sh", &pid.to_string()])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    move || {
+        let stdin = shell.stdin.as_mut().expect("its stdin is a pipe");
+        stdin.write_all(b"go\n").expect("the shell reads");
+        assert!(shell.wait().is_ok_and(|status| status.success()), "process {pid} can't be paused");
     }
 }
 

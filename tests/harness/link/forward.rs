@@ -48,7 +48,7 @@ impl Trap {
     }
 }
 
-async fn pass(inner: &Inner, parts: Parts, body: Bytes) -> Result<Answer, Failure> {
+async fn pass(inner: &Arc<Inner>, parts: Parts, body: Bytes) -> Result<Answer, Failure> {
     let (place, trap) = note(inner, &parts, &body);
     let Some(trap) = trap else { return deliver(send(inner, place, &parts, body.into()).await?) };
     match trap.point {
@@ -59,6 +59,15 @@ async fn pass(inner: &Inner, parts: Parts, body: Bytes) -> Result<Answer, Failur
                 Verdict::DropAnswer => {
                     let late = send(inner, place, &parts, body.into()).await;
                     late.and_then(|_| Err("the answer is dropped".into()))
+                }
+                Verdict::Late(wait) => {
+                    let inner = inner.clone();
+                    tokio::spawn(async move {
+                        tokio::time::sleep(wait).await;
+                        let _ = send(&inner, place, &parts, body.into()).await;
+                        drop(done);
+                    });
+                    return Err("the connection breaks here".into());
                 }
                 Verdict::Answer(status) => Ok(canned(status)),
                 Verdict::Drop => Err("the request is dropped".into()),
@@ -78,7 +87,7 @@ async fn pass(inner: &Inner, parts: Parts, body: Bytes) -> Result<Answer, Failur
             match verdict {
                 Verdict::GoOn => arrived,
                 Verdict::Answer(status) => Ok(canned(status)),
-                Verdict::Drop | Verdict::DropAnswer => Err("the answer is dropped".into()),
+                Verdict::Drop | Verdict::DropAnswer | Verdict::Late(_) => Err("the answer is dropped".into()),
             }
         }
         Point::HalfAnswer => match send(inner, place, &parts, body.into()).await {

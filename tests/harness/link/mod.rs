@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use hyper::server::conn::http1;
@@ -44,6 +44,8 @@ pub enum Verdict {
     Drop,
     /// It is forwarded, and its answer is not delivered.
     DropAnswer,
+    /// The connection breaks at once, and so much later the request arrives all the same.
+    Late(Duration),
     /// This in place of the answer.
     Answer(StatusCode),
 }
