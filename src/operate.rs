@@ -12,7 +12,7 @@ use tenios_operator::ledger::kubernetes::KubernetesLedger;
 use tenios_operator::ledger::{Book, Budgets, Event, Key};
 use tenios_operator::lifecycle::Pace;
 use tenios_operator::push::{Address, PushKeys, Receiver};
-use tenios_operator::server::{Limits, Server, Tls};
+use tenios_operator::server::{Limits, Server, Talk, Tls};
 use tenios_operator::telemetry::{self, Metrics, health};
 use tenios_operator::tenios::Tenios;
 use tokio::signal::unix::{SignalKind, signal};
@@ -142,7 +142,7 @@ async fn serve_metrics(
         std::future::ready(health::scrape(request.method(), request.uri().path(), &metrics))
     };
     Ok(tokio::spawn(
-        server.with_limits(Limits { keep_alive: true, ..Limits::default() }).run(answer, stop.clone()),
+        server.with_limits(Limits { talk: Talk::Many, ..Limits::default() }).run(answer, stop.clone()),
     ))
 }
 
@@ -160,7 +160,7 @@ async fn serve_health(
         std::future::ready(health::probe(request.method(), request.uri().path(), missing))
     };
     Ok(tokio::spawn(
-        server.with_limits(Limits { keep_alive: true, ..Limits::default() }).run(answer, stop.clone()),
+        server.with_limits(Limits { talk: Talk::Many, ..Limits::default() }).run(answer, stop.clone()),
     ))
 }
 
@@ -178,7 +178,7 @@ async fn serve_push(
         let receiver = receiver.clone();
         receiver.answer(request)
     };
-    Ok(tokio::spawn(server.with_limits(Limits::default()).run(answer, stop.clone())))
+    Ok(tokio::spawn(server.with_limits(Receiver::limits()).run(answer, stop.clone())))
 }
 
 /// Leads, or waits to; a lease that is lost ends the controllers, and they begin anew once it is ours

@@ -20,7 +20,7 @@ pub use address::{Address, PREFIX, PushKeys, PushKeysError};
 
 use crate::api::PhoneNumber;
 use crate::ledger::{AppendError, AttemptId, Book, Event, Key, State};
-use crate::server::{RequestBody, read_body};
+use crate::server::{Limits, RequestBody, Talk, read_body};
 use crate::telemetry::Metrics;
 
 /// Bodies above this are not read: a real push has about 150 bytes.
@@ -63,6 +63,12 @@ impl Receiver {
     #[must_use]
     pub fn new(book: Arc<Book>, keys: PushKeys, metrics: Arc<Metrics>) -> Self {
         Self { book, keys, metrics }
+    }
+
+    /// How it is to be served: no answer is given but its own.
+    #[must_use]
+    pub fn limits() -> Limits {
+        Limits { talk: Talk::HandlerOnly, ..Limits::default() }
     }
 
     /// Answers one request.

@@ -21,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::{Ended, ReplyBody};
 use super::seats::{Seat, Stage};
+use super::voice::{Leave, Voice};
 use super::wire::{Reset, Wire};
-use super::{Limits, Reply, RequestBody, Tls};
+use super::{Limits, Reply, RequestBody, Talk, Tls};
 
 /// Requests that a kept connection may carry.
 const REQUESTS: usize = 100;
@@ -46,6 +47,7 @@ pub(super) struct Terms {
 struct Conversation {
     seat: Arc<Seat>,
     reset: Reset,
+    leave: Leave,
     limits: Limits,
     requests: AtomicUsize,
 }
@@ -59,8 +61,13 @@ where
     let seat = Arc::new(seat);
     let reset = Reset::default();
     let wire = Wire::new(stream, reset.clone());
-    let conversation =
-        Conversation { seat: seat.clone(), reset, limits: terms.limits, requests: AtomicUsize::new(0) };
+    let conversation = Conversation {
+        seat: seat.clone(),
+        reset,
+        leave: Leave::new(terms.limits.talk != Talk::HandlerOnly),
+        limits: terms.limits,
+        requests: AtomicUsize::new(0),
+    };
     let work = async {
         let Some(tls) = terms.tls else {
             return converse(wire, conversation, &terms.draining, handler).await;
@@ -84,6 +91,8 @@ where
     F::Output: Into<Reply>,
 {
     let limits = conversation.limits;
+    let io = Voice::new(io, conversation.leave.clone());
+    let many = limits.talk == Talk::Many;
     let conversation = Arc::new(conversation);
     let seat = conversation.seat.clone();
     let handler = Arc::new(handler);
@@ -96,12 +105,12 @@ where
         .header_read_timeout(limits.header_timeout)
         .max_header_size(limits.header_bytes)
         .max_buf_size(limits.header_bytes.max(BUFFER))
-        .keep_alive(limits.keep_alive)
+        .keep_alive(many)
         .serve_connection(TokioIo::new(io), service);
     let once = limits.header_timeout + limits.request_timeout;
     let ended = tokio::select! {
         ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
-        () = leave(draining, if limits.keep_alive { KEPT_FOR } else { once }) => {
+        () = leave(draining, if many { KEPT_FOR } else { once }) => {
             Pin::new(&mut connection).graceful_shutdown();
             let rest = poll_fn(|context| connection.poll_without_shutdown(context));
             match timeout(once, rest).await {
@@ -143,13 +152,16 @@ where
     F: Future,
     F::Output: Into<Reply>,
 {
-    let seat = &conversation.seat;
+    // Its head was read: whatever else is wrong with it is the handler's to answer.
+    conversation.leave.give();
+    let (seat, talk) = (&conversation.seat, conversation.limits.talk);
     let request = request.map(|incoming| RequestBody::new(incoming, seat.clone()));
     let reply = match timeout(conversation.limits.request_timeout, handler(request)).await {
         Ok(reply) => reply.into(),
+        Err(_) if talk == Talk::HandlerOnly => return Err(Ended),
         Err(_) => Reply::Response(too_slow()),
     };
-    let last = !conversation.limits.keep_alive
+    let last = talk != Talk::Many
         || seat.left_unread()
         || conversation.requests.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS;
     let kept = (!last).then(|| seat.clone());

@@ -10,6 +10,7 @@ mod body;
 mod connection;
 mod seats;
 mod tls;
+mod voice;
 mod wire;
 
 use std::io;
@@ -25,6 +26,18 @@ use tokio_util::sync::CancellationToken;
 pub use body::{BodyError, RequestBody, read_body};
 pub use tls::{Tls, TlsError};
 
+/// What is said on one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Talk {
+    /// Many requests and their answers: at most 100, within five minutes.
+    Many,
+    /// One request and its answer.
+    Once,
+    /// One request, and no answer but the handler's. Where the others say 400, 408, 414 or 431, because
+    /// something is no request within the bounds or takes too long, the connection is closed.
+    HandlerOnly,
+}
+
 /// What one server lets its clients have.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -37,8 +50,8 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// Bytes of a request's head, with the request line.
     pub header_bytes: usize,
-    /// Whether a connection may carry more than one request (then at most 100, within five minutes).
-    pub keep_alive: bool,
+    /// How much is said on one connection, and by whom.
+    pub talk: Talk,
 }
 
 impl Default for Limits {
@@ -49,7 +62,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(10),
             header_bytes: 16 * 1024,
-            keep_alive: false,
+            talk: Talk::Once,
         }
     }
 }

@@ -31,7 +31,7 @@ pub use journal::{Answered, JournalEntry, PushEntry, digest};
 pub use push::{PushAnswer, PushOverrides};
 pub use settings::{BadKey, Millis, OrderIdType, PushSettings, PushTime, Refusal, Settings, Status};
 
-use crate::server::{Limits, Server, Tls};
+use crate::server::{Limits, Server, Talk, Tls};
 use journal::Journal;
 use shared::Shared;
 
@@ -41,7 +41,7 @@ const LIMITS: Limits = Limits {
     header_timeout: Duration::from_secs(30),
     request_timeout: Duration::from_secs(600),
     header_bytes: 16 * 1024,
-    keep_alive: true,
+    talk: Talk::Many,
 };
 
 /// How a simulator starts.

@@ -52,7 +52,11 @@ impl World {
         let server = Server::bind(local()).await.unwrap();
         let base = format!("http://{}", server.local_addr());
         let stop = CancellationToken::new();
-        tokio::spawn(server.run(move |request| receiver.clone().answer(request), stop.clone()));
+        tokio::spawn(
+            server
+                .with_limits(Receiver::limits())
+                .run(move |request| receiver.clone().answer(request), stop.clone()),
+        );
         Self { ledger, metrics, address: Address::new(&base, keys(signing)), base, _stop: stop.drop_guard() }
     }
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::Full;
-use tenios_operator::server::{BodyError, Limits, RequestBody, Server, Tls, TlsError, read_body};
+use rstest::rstest;
+use tenios_operator::server::{BodyError, Limits, RequestBody, Server, Talk, Tls, TlsError, read_body};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -19,9 +20,12 @@ use crate::support::*;
 const BODY_LIMIT: usize = 1024;
 const GOOD: &str = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nping";
 
-/// Answers with what it was sent; `/slow` takes 300 ms.
+/// Answers with what it was sent; `/slow` takes 300 ms, `/never` for ever.
 async fn echo(request: http::Request<RequestBody>) -> Response<Full<Bytes>> {
     let slow = request.uri().path() == "/slow";
+    if request.uri().path() == "/never" {
+        std::future::pending::<()>().await;
+    }
     let (status, body) = match read_body(request.into_body(), BODY_LIMIT).await {
         Ok(body) => (StatusCode::OK, body),
         Err(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, Bytes::new()),
@@ -164,6 +168,32 @@ async fn a_head_without_end_is_refused() {
     assert!(rest(stream).await.starts_with("HTTP/1.1 431 "));
 }
 
+/// What the server answers by itself, unless only the handler may speak: then it closes.
+#[rstest]
+#[case::no_http("hello\r\n\r\n", "400")]
+#[case::http_0_9("GET /\r\n\r\n", "400")]
+#[case::http_3("GET / HTTP/3.0\r\n\r\n", "400")]
+#[case::tls("\u{16}\u{3}\u{1}\r\n\r\n", "400")]
+#[case::two_lengths("POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", "400")]
+#[case::minus_one("POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\n", "400")]
+#[case::gzip("POST / HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\n", "400")]
+#[case::large(&format!("GET / HTTP/1.1\r\nlong: {}\r\n\r\n", "a".repeat(17 * 1024)), "431")]
+#[case::many(&format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(200)), "431")]
+#[case::slow_body("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 900\r\n\r\nab", "408")]
+#[case::slow_handler("GET /never HTTP/1.1\r\nhost: x\r\n\r\n", "408")]
+#[tokio::test]
+async fn p19_where_only_the_handler_may_answer_the_server_closes(
+    #[case] request: &str,
+    #[case] otherwise: &str,
+) {
+    let (address, _stop) = start(hasty()).await;
+    let answer = rest(connect(address, request).await).await;
+    assert!(answer.starts_with(&format!("HTTP/1.1 {otherwise} ")), "{answer}");
+    let (address, _stop) = start(Limits { talk: Talk::HandlerOnly, ..hasty() }).await;
+    assert_eq!(rest(connect(address, request).await).await, "");
+    assert_good_request_passes(address).await;
+}
+
 #[tokio::test]
 async fn a_body_that_declares_too_much_is_refused_unread() {
     let (address, _stop) = start(patient()).await;
@@ -189,8 +219,8 @@ async fn an_endless_chunked_body_is_refused_and_the_answer_is_not_lost() {
 #[tokio::test]
 async fn pipelined_requests_are_bounded() {
     let many = GOOD.repeat(300);
-    for (keep_alive, expected) in [(false, 1), (true, 100)] {
-        let (address, _stop) = start(Limits { keep_alive, ..patient() }).await;
+    for (talk, expected) in [(Talk::Once, 1), (Talk::HandlerOnly, 1), (Talk::Many, 100)] {
+        let (address, _stop) = start(Limits { talk, ..patient() }).await;
         let answers = rest(connect(address, &many).await).await;
         assert_eq!(answers.matches("HTTP/1.1 200 ").count(), expected);
         assert_eq!(answers.matches("connection: close").count(), 1);
@@ -199,7 +229,7 @@ async fn pipelined_requests_are_bounded() {
 
 #[tokio::test]
 async fn a_kept_connection_does_not_idle_for_long() {
-    let (address, _stop) = start(Limits { keep_alive: true, ..hasty() }).await;
+    let (address, _stop) = start(Limits { talk: Talk::Many, ..hasty() }).await;
     let answers = rest(connect(address, GOOD).await).await;
     assert!(answers.starts_with("HTTP/1.1 200 ") && !answers.contains("connection: close"), "{answers}");
 }

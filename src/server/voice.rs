@@ -1,0 +1,83 @@
+//! Keeps the HTTP library's own answers from being sent.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Lets a connection speak, once and for all.
+#[derive(Clone)]
+pub(super) struct Leave(Arc<AtomicBool>);
+
+impl Leave {
+    /// `given`: from the start.
+    pub(super) fn new(given: bool) -> Self {
+        Self(Arc::new(AtomicBool::new(given)))
+    }
+
+    pub(super) fn give(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A stream that throws away what is written until it has leave to speak. hyper answers a head that it
+/// can't read by itself and has no setting against it.
+pub(super) struct Voice<I> {
+    stream: I,
+    leave: Leave,
+}
+
+impl<I> Voice<I> {
+    pub(super) fn new(stream: I, leave: Leave) -> Self {
+        Self { stream, leave }
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Voice<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Voice<I> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if !self.leave.0.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if !self.leave.0.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()));
+        }
+        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
