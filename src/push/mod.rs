@@ -106,7 +106,9 @@ impl Receiver {
             return (Answer::NotFound, "malformed");
         };
         let Ok(number) = PhoneNumber::try_from(push.phonenumber) else {
-            tracing::warn!(%key, %attempt, "a genuine push carries no E.164 number");
+            // The sender knew the secret, so the id is the provider's word: a person needs it to adopt.
+            let order_id = printable(&push.order_id);
+            tracing::error!(%key, %attempt, order_id, "a genuine push carries no E.164 number");
             return (Answer::NotFound, "malformed");
         };
         let span =
@@ -120,7 +122,7 @@ impl Receiver {
 
     /// Appends the number unless it is there already. True once it is stored.
     async fn store(&self, key: &Key, attempt: &AttemptId, order_id: &str, number: PhoneNumber) -> bool {
-        let order_id: String = order_id.chars().filter(char::is_ascii_graphic).take(128).collect();
+        let order_id = printable(order_id);
         let mut known = self.book.known(key);
         for _ in 0..TRIES {
             let event = Event::Assigned {
@@ -152,6 +154,11 @@ impl Receiver {
         }
         false
     }
+}
+
+/// An order id as the ledger takes it.
+fn printable(order_id: &str) -> String {
+    order_id.chars().filter(char::is_ascii_graphic).take(128).collect()
 }
 
 /// Whether the number is known and this push changes nothing any more.

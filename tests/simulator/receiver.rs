@@ -1,6 +1,6 @@
 //! The push receiver over real sockets, with a ledger in memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
@@ -169,6 +169,49 @@ async fn p19_what_is_not_genuine_is_not_found(#[case] changes: Value) {
     }
     assert_eq!(w.post(&url, &body).await, (404, "{\"error\":\"not found\"}".into()));
     assert_eq!((w.number(), w.ledger.writes()), (None, 1));
+}
+
+/// The number is nowhere but in the portal then, and whoever looks for it there needs the order's id.
+#[tokio::test]
+async fn a_genuine_push_without_a_usable_number_is_logged_with_its_order_id() {
+    let w = World::start(FIRST, FIRST).await;
+    let (url, mut body) = w.genuine();
+    body["phonenumber"] = "0221 123".into();
+    body["order_id"] = format!("4 2\n{}", "x".repeat(300)).into();
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+    // The server runs on this thread, too.
+    let guard = tracing::subscriber::set_default(subscriber);
+    assert_eq!(w.post(&url, &body).await.0, 404);
+    drop(guard);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let line = log.lines().find(|line| line.contains("no E.164 number")).expect(&log);
+    assert!(line.contains(" ERROR "), "{line}");
+    assert!(line.contains("attempt=a1 "), "{line}");
+    assert!(line.contains("shop/main-line"), "{line}");
+    assert!(line.contains(&format!("order_id=\"42{}\"", "x".repeat(126))), "{line}");
+    assert!(!log.contains(body["push_secret"].as_str().unwrap()), "{log}");
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
 }
 
 /// A secret with one digit changed, too long, too short, or in capitals.
