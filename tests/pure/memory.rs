@@ -13,6 +13,7 @@ use tenios_operator::ledger::{AppendError, Change, Entry, Event, Key, Ledger, Re
 /// One entry in memory, which can be replaced by an older one.
 pub struct Memory {
     key: Key,
+    reads: AtomicU64,
     writes: AtomicU64,
     stored: Mutex<Option<Entry>>,
     broken: AtomicBool,
@@ -21,7 +22,13 @@ pub struct Memory {
 impl Memory {
     pub fn new(key: Key) -> Self {
         let stored = Mutex::default();
-        Self { key, writes: AtomicU64::new(0), stored, broken: AtomicBool::new(false) }
+        Self {
+            key,
+            reads: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            stored,
+            broken: AtomicBool::new(false),
+        }
     }
 
     /// From now on nothing can be read or written, or everything again.
@@ -39,6 +46,11 @@ impl Memory {
         self.stored.lock().unwrap().clone().unwrap_or_else(|| Entry::empty(self.key.clone()))
     }
 
+    /// How often it was read.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::SeqCst)
+    }
+
     /// How often it was written.
     pub fn writes(&self) -> u64 {
         self.writes.load(Ordering::SeqCst)
@@ -47,6 +59,7 @@ impl Memory {
 
 impl Ledger for Memory {
     fn read<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Result<Entry, ReadError>> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         let broken = self.broken.load(Ordering::SeqCst);
         let result = if broken { Err(ReadError("broken".into())) } else { Ok(self.get()) };
         std::future::ready(result).boxed()

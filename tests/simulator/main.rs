@@ -1,11 +1,13 @@
 //! The simulator and the server below it, over real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod attack;
 mod client;
 mod contract;
 mod faults;
 #[path = "../pure/memory.rs"]
 mod memory;
+mod mutator;
 mod pushes;
 mod receiver;
 mod server;

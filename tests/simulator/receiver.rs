@@ -1,5 +1,6 @@
 //! The push receiver over real sockets, with a ledger in memory.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
@@ -17,10 +18,11 @@ use crate::support::{Scratch, client, local};
 
 const NUMBER: &str = "+4922112345678";
 
-struct World {
-    ledger: Arc<Memory>,
+pub struct World {
+    pub ledger: Arc<Memory>,
     metrics: Arc<Metrics>,
     address: Address,
+    pub server: SocketAddr,
     base: String,
     _stop: DropGuard,
 }
@@ -40,7 +42,7 @@ fn keys(lines: &str) -> PushKeys {
 }
 
 impl World {
-    async fn start(signing: &str, verifying: &str) -> Self {
+    pub async fn start(signing: &str, verifying: &str) -> Self {
         let ledger = Arc::new(Memory::new(key()));
         let intended = Event::Intended { attempt: attempt(), at: Timestamp::now(), terms: Terms::new() };
         ledger.put(Some(Entry::empty(key()).with(&[intended])));
@@ -50,24 +52,26 @@ impl World {
         let (book, _) = Book::new(ledger.clone(), budgets, metrics.clone());
         let receiver = Receiver::new(book, keys(verifying), metrics.clone());
         let server = Server::bind(local()).await.unwrap();
-        let base = format!("http://{}", server.local_addr());
+        let bound = server.local_addr();
+        let base = format!("http://{bound}");
         let stop = CancellationToken::new();
         tokio::spawn(
             server
                 .with_limits(Receiver::limits())
                 .run(move |request| receiver.clone().answer(request), stop.clone()),
         );
-        Self { ledger, metrics, address: Address::new(&base, keys(signing)), base, _stop: stop.drop_guard() }
+        let address = Address::new(&base, keys(signing));
+        Self { ledger, metrics, address, server: bound, base, _stop: stop.drop_guard() }
     }
 
-    fn genuine(&self) -> (String, Value) {
+    pub fn genuine(&self) -> (String, Value) {
         let target = self.address.target("shop", "main-line", &attempt());
         let secret = target.secret.expose_secret();
         (target.url, json!({"phonenumber": NUMBER, "order_id": "300000", "push_secret": secret}))
     }
 
     /// Status and body of the answer to a POST.
-    async fn post(&self, url: &str, body: &Value) -> (u16, String) {
+    pub async fn post(&self, url: &str, body: &Value) -> (u16, String) {
         let response = client().post(url).body(body.to_string()).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
@@ -81,7 +85,7 @@ impl World {
     }
 }
 
-const FIRST: &str = "the-first-push-key-of-all";
+pub const FIRST: &str = "the-first-push-key-of-all";
 
 #[rstest]
 #[case::alone(FIRST, FIRST)]

@@ -1,0 +1,147 @@
+//! Requests that are nearly the recorded ones, chosen by a seed.
+
+use std::ops::Range;
+
+/// Sequences that mean something to whoever parses HTTP or JSON.
+const WORDS: &[&[u8]] = &[
+    b"\r\n",
+    b"\r\n\r\n",
+    b"\n",
+    b"\r",
+    b"\0",
+    b" ",
+    b"\t",
+    b":",
+    b"/",
+    b"%00",
+    b"..",
+    b"?",
+    b"#",
+    b"HTTP/1.0",
+    b"HTTP/1.1",
+    b"HTTP/2.0",
+    b"HEAD ",
+    b"CONNECT ",
+    b"Content-Length: 5\r\n",
+    b"Content-Length: 0\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Transfer-Encoding: gzip, chunked\r\n",
+    b"Expect: 100-continue\r\n",
+    b"Connection: keep-alive\r\n",
+    b"Connection: close\r\n",
+    b"Upgrade: websocket\r\n",
+    b"0\r\n\r\n",
+    b"ffffffffffffffff\r\n",
+    b"{",
+    b"}",
+    b"[[[[[[[[",
+    b"\"",
+    b"\\u0000",
+    b"\\ud800",
+    b"null",
+    b"1e999",
+    b"\xff",
+    b"\xc0\x80",
+    b"\xf4\x90\x80\x80",
+    b"/push/v1/",
+    b"push_secret",
+];
+const NUMBERS: &[&[u8]] =
+    &[b"0", b"-1", b"1", b"00", b"16384", b"16385", b"2147483648", b"18446744073709551616", b"+7", b"0x10"];
+/// Longer requests only take longer.
+const LONGEST: usize = 64 * 1024;
+
+/// `SplitMix64`: the same numbers everywhere.
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Less than `limit`, or 0.
+    pub fn below(&mut self, limit: usize) -> usize {
+        let limit = u64::try_from(limit.max(1)).unwrap();
+        usize::try_from(self.next() % limit).unwrap()
+    }
+
+    pub fn one_of<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+        from[self.below(from.len())]
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[0]
+    }
+
+    /// A range within a text, mostly a short one.
+    fn range(&mut self, length: usize) -> Range<usize> {
+        let start = self.below(length + 1);
+        let longest = if self.below(4) == 0 { length - start } else { 16.min(length - start) };
+        start..start + self.below(longest + 1)
+    }
+}
+
+/// One of the first with one to eight changes, mostly few: what is still nearly right gets furthest. Pieces
+/// of the second may get into it.
+pub fn mutate(dice: &mut Dice, bases: &[Vec<u8>], corpus: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = bases[dice.below(bases.len())].clone();
+    let most = dice.below(8);
+    for _ in 0..=dice.below(most + 1) {
+        change(dice, &mut bytes, corpus);
+        bytes.truncate(LONGEST);
+    }
+    bytes
+}
+
+fn change(dice: &mut Dice, bytes: &mut Vec<u8>, corpus: &[Vec<u8>]) {
+    let at = dice.below(bytes.len() + 1);
+    let range = dice.range(bytes.len());
+    match dice.below(10) {
+        0 => {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= 1 << dice.below(8);
+            }
+        }
+        1 => {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = dice.byte();
+            }
+        }
+        2 => bytes.insert(at, dice.byte()),
+        3 => drop(bytes.drain(range)),
+        4 => {
+            let copy = bytes[range].to_vec();
+            bytes.splice(at..at, copy);
+        }
+        5 if dice.below(4) == 0 => bytes.truncate(at),
+        6 => replace_number(dice, bytes, at),
+        7 => {
+            let other = &corpus[dice.below(corpus.len())];
+            let piece = other[dice.range(other.len())].to_vec();
+            bytes.splice(range, piece);
+        }
+        8 => {
+            let run = vec![dice.byte(); 1 << dice.below(14)];
+            bytes.splice(at..at, run);
+        }
+        _ => {
+            let word = dice.one_of(WORDS);
+            bytes.splice(at..at, word.iter().copied());
+        }
+    }
+}
+
+/// Replaces the next run of digits, such as a length.
+fn replace_number(dice: &mut Dice, bytes: &mut Vec<u8>, from: usize) {
+    let Some(start) = bytes[from..].iter().position(u8::is_ascii_digit).map(|n| from + n) else { return };
+    let length = bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number = dice.one_of(NUMBERS);
+    bytes.splice(start..start + length, number.iter().copied());
+}
