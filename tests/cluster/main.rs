@@ -18,6 +18,7 @@ mod install;
 mod outcome;
 mod poison;
 mod push;
+mod push_attack;
 mod retain;
 mod secrecy;
 mod world;
