@@ -1,0 +1,24 @@
+{{- define "tenios.labels" -}}
+app.kubernetes.io/name: tenios-operator
+app.kubernetes.io/part-of: tenios
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- /* What the operator may do in a namespace that it watches; once for all, or in a Role for each. */ -}}
+{{- define "tenios.watchRules" -}}
+- apiGroups: [tenios.dev]
+  resources: [phoneverifications, phonenumberorders]
+  verbs: [get, list, watch]
+- apiGroups: [tenios.dev]
+  resources: [phoneverifications/status, phonenumberorders/status]
+  verbs: [patch]
+# By name only: list and watch would reveal every Secret's content.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end }}
