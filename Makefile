@@ -18,7 +18,7 @@ demo: control-plane ## From kubectl apply to a phone number, on this machine; KE
 	@$(CARGO) test --quiet --locked --test demo
 
 .PHONY: test
-test: control-plane ## Run every test, from the pure ones to those on a real control plane
+test: control-plane deploy-tools ## Run every test, from the pure ones to those on a real control plane
 	$(CARGO) test --locked
 
 .PHONY: faults
@@ -37,6 +37,11 @@ crds: ## Generate crds/ from src/api
 	@mkdir -p crds
 	$(CARGO) run --quiet --locked -- crds > crds/tenios.dev.yaml.new
 	mv crds/tenios.dev.yaml.new crds/tenios.dev.yaml
+	cp crds/tenios.dev.yaml deploy/chart/files/crds.yaml
+
+.PHONY: chart-readme
+chart-readme: ## Generate the table of values in the chart's README
+	CHART_README=write $(CARGO) test --quiet --locked --test deploy readme
 
 .PHONY: build
 build: ## Build the operator for release
@@ -49,6 +54,10 @@ figures: build control-plane ## Print what the release build costs: requests, la
 .PHONY: control-plane
 control-plane: ## Build kube-apiserver, kube-controller-manager, etcd and kubectl, once, outside the checkout
 	@tests/control-plane/build > /dev/null
+
+.PHONY: deploy-tools
+deploy-tools: ## Build helm and kubeconform, once, outside the checkout
+	@tests/deploy-tools/build > /dev/null
 
 .PHONY: clean
 clean: ## Remove what was built here; what is cached outside the checkout stays

@@ -252,7 +252,8 @@ impl ControlPlane {
     }
 }
 
-fn binaries() -> Result<PathBuf> {
+/// Where kubectl and the other binaries are; builds them first where nobody has yet.
+pub fn binaries() -> Result<PathBuf> {
     let build = checkout("tests/control-plane/build");
     let output = Command::new(build).stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {

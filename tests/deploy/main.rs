@@ -1,0 +1,19 @@
+//! The chart and the Kustomize base: that they make the same objects, that a real control plane takes them, and that
+//! what they install works, is upgraded and goes without taking an order with it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod accepted;
+mod conform;
+mod kubelet;
+mod namespaced;
+mod release;
+mod render;
+mod same;
+mod schemas;
+mod stage;
+mod tools;
+mod values;
