@@ -1,27 +1,27 @@
 //! Several operators in one cluster, each with the rights for its own namespaces.
 
 use crate::kubelet::Pod;
-use crate::render::NAMESPACE;
-use crate::stage::Stage;
+use crate::render::{NAMESPACE, chart, objects};
+use crate::stage::{PATIENCE, Stage};
 
 const NOTHING_CLUSTER_WIDE: &str = "crds.install=false,tenantRoles.create=false";
 
 #[tokio::test]
 async fn p22_with_roles_instead_of_a_cluster_role_it_serves_its_namespaces_and_no_other() {
-    let stage = Stage::new(&["team-a", "shop", "branch"]).await;
-    stage.secrets("team-a").await;
-    stage.helm_chart("install", "a", "team-a", "watchNamespaces={team-a,shop}").expect_success();
-    stage.established().await;
-    let roles = stage.kubectl().run(&["get", "clusterroles", "tenios-operator", "--ignore-not-found"]).await;
-    assert_eq!(roles.expect_success(), "", "a ClusterRole in a namespaced installation");
+    let stage = Stage::shared(&["north", "north-shop", "south-shop"]).await;
+    stage.secrets("north").await;
+    let set = format!("{NOTHING_CLUSTER_WIDE},watchNamespaces={{north,north-shop}}");
+    let rendered = objects(&chart(&["--set", &set]));
+    assert!(!rendered.keys().any(|object| object.starts_with("ClusterRole")), "{:?}", rendered.keys());
+    stage.helm_chart("install", "north", "north", &set).expect_success();
 
-    let _pod = Pod::start(&stage.plane, "team-a", stage.push_port).await.ready().await;
-    stage.order("branch", "not-ours").await;
-    stage.order("shop", "ours").await;
-    stage.number("shop", "ours").await;
-    stage.order("team-a", "also-ours").await;
-    stage.number("team-a", "also-ours").await;
-    let other = stage.orders("branch").await.get("not-ours").await.unwrap();
+    let _pod = Pod::start(&stage.plane, "north", stage.push_port).await.ready().await;
+    stage.order("south-shop", "not-ours").await;
+    stage.order("north-shop", "ours").await;
+    stage.number("north-shop", "ours").await;
+    stage.order("north", "also-ours").await;
+    stage.number("north", "also-ours").await;
+    let other = stage.orders("south-shop").await.get("not-ours").await.unwrap();
     assert_eq!(
         other.status.and_then(|status| status.state),
         None,
@@ -31,8 +31,22 @@ async fn p22_with_roles_instead_of_a_cluster_role_it_serves_its_namespaces_and_n
 }
 
 #[tokio::test]
+async fn a_missing_secret_keeps_the_pod_from_starting_and_is_named_in_one_line() {
+    let stage = Stage::shared(&["secretless"]).await;
+    let set = format!("{NOTHING_CLUSTER_WIDE},watchNamespaces={{secretless}}");
+    stage.helm_chart("install", "secretless", "secretless", &set).expect_success();
+    let pod = Pod::start(&stage.plane, "secretless", stage.push_port).await;
+    assert_eq!(pod.process.exit_status(PATIENCE).await.code(), Some(2));
+    let log = pod.process.log();
+    assert!(
+        log.contains("/tenios-push-key/push-key: No such file") && log.trim().lines().count() == 1,
+        "{log}"
+    );
+}
+
+#[tokio::test]
 async fn a_second_operator_for_the_same_namespaces_is_refused() {
-    let stage = Stage::new(&[NAMESPACE, "team-a", "team-b", "shop", "branch"]).await;
+    let stage = Stage::bare(&[NAMESPACE, "team-a", "team-b", "shop", "branch"]).await;
     stage.helm_chart("install", "all", NAMESPACE, "").expect_success();
     let said = stage.helm_chart("install", "again", "team-a", NOTHING_CLUSTER_WIDE).expect_failure();
     assert!(

@@ -16,7 +16,7 @@ use crate::tools::run;
 
 #[tokio::test]
 async fn p12_installed_upgraded_uninstalled_and_installed_again_it_orders_once() {
-    let stage = Stage::new(&[NAMESPACE, "shop"]).await;
+    let stage = Stage::bare(&[NAMESPACE, "shop"]).await;
     stage.secrets(NAMESPACE).await;
     let older = older_chart(stage.plane.directory());
     stage.helm("install", "tenios", NAMESPACE, &older, "").expect_success();

@@ -1,5 +1,6 @@
 //! A control plane into which Helm installs, and a provider.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::{Api, PostParams};
@@ -16,16 +17,24 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// See the module documentation.
 pub struct Stage {
-    pub plane: ControlPlane,
+    pub plane: Arc<ControlPlane>,
     pub simulator: Simulator,
     /// Where the push of the operator is to listen, known before it is installed.
     pub push_port: u16,
 }
 
 impl Stage {
-    /// A control plane with nothing in it but the namespaces.
-    pub async fn new(namespaces: &[&str]) -> Self {
-        let plane = ControlPlane::start_bare().await.unwrap();
+    /// A control plane of its own with nothing in it but the namespaces.
+    pub async fn bare(namespaces: &[&str]) -> Self {
+        Self::on(ControlPlane::start_bare().await.unwrap().into(), namespaces).await
+    }
+
+    /// The control plane that the tests share, which has the CRDs and the base's `ClusterRole`s.
+    pub async fn shared(namespaces: &[&str]) -> Self {
+        Self::on(ControlPlane::shared().await, namespaces).await
+    }
+
+    async fn on(plane: Arc<ControlPlane>, namespaces: &[&str]) -> Self {
         let kubectl = plane.kubectl();
         for namespace in namespaces {
             kubectl.run(&["create", "namespace", namespace]).await.expect_success();

@@ -5,11 +5,11 @@ use std::fmt::Write;
 use std::process::Command;
 
 use rstest::rstest;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::checkout;
 use crate::harness::operator::BINARY;
-use crate::render::chart_directory;
+use crate::render::{chart, chart_directory, objects};
 use crate::tools::{helm, run};
 
 /// Set by the templates; a value for one of them would contradict the ports, mounts and rights that they set, too.
@@ -46,6 +46,8 @@ fn helm_lint_has_nothing_to_say() {
 )]
 #[case("push.baseUrl=https://a.example/push/v1/", "at '/push/baseUrl': 'not' failed")]
 #[case("push.baseUrl=https://a.example/?a=b", "at '/push/baseUrl'")]
+#[case("push.baseUrl=https://a.example/a: b", "at '/push/baseUrl'")]
+#[case("push.baseUrl=https://A.example/", "at '/push/baseUrl'")]
 #[case("push.ingress.enabled=true", "at '/push/baseUrl': minLength: got 0, want 1")]
 #[case("push.httpRoute.enabled=true", "at '/push/httpRoute/parentRefs': minItems: got 0, want 1")]
 #[case("push.tls.certManager.enabled=true", "at '/push/tls/secretName': minLength: got 0, want 1")]
@@ -83,6 +85,25 @@ fn a_value_that_makes_no_sense_fails_with_the_schemas_message(#[case] set: &str,
     let said = helm(&["template", "x", &chart_directory(), "--set", set]).expect_failure();
     assert!(said.contains("values don't meet the specifications of the schema"), "--set {set}: {said}");
     assert!(said.contains(says), "--set {set}: {said}");
+}
+
+#[test]
+fn a_name_that_looks_like_a_number_stays_a_name() {
+    let numbers =
+        ["accessKey.secretName=1", "push.keySecret.name=2", "push.tls.secretName=3", "priorityClassName=4"];
+    let numbers = format!("{},watchNamespaces={{5,true}},push.ingress.className=6", numbers.join(","));
+    let ingress = "push.ingress.enabled=true,push.baseUrl=https://7";
+    let rendered = objects(&chart(&["--set-string", &numbers, "--set", ingress]));
+    for name in ["Role 5/tenios-operator-watch", "RoleBinding true/tenios-operator-watch"] {
+        assert!(rendered.contains_key(name), "{name} in {:?}", rendered.keys());
+    }
+    let ingress = &rendered["Ingress tenios-system/tenios-operator"]["spec"];
+    assert_eq!((&ingress["ingressClassName"], &ingress["rules"][0]["host"]), (&json!("6"), &json!("7")));
+    let pod = &rendered["Deployment tenios-system/tenios-operator"]["spec"]["template"]["spec"];
+    let secrets: Vec<_> =
+        pod["volumes"].as_array().unwrap().iter().map(|v| v["secret"]["secretName"].clone()).collect();
+    assert_eq!(secrets, [json!("1"), json!("2"), json!("3")]);
+    assert_eq!(pod["priorityClassName"], json!("4"));
 }
 
 #[test]
