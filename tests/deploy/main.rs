@@ -8,6 +8,7 @@ mod harness;
 
 mod accepted;
 mod conform;
+mod https;
 mod kubelet;
 mod namespaced;
 mod release;
