@@ -230,7 +230,7 @@ async fn report_unreadable(
     // What it showed before can't be read either, so the only memory of having reported it is ours.
     let words = format!("{generation}: {}", standing.message);
     if context.is_news(key, &words) {
-        status::write(&context.client, object, &previous, &next).await?;
+        status::replace(&context.client, object, &next).await?;
         context.was_told(key, &words);
         status::announce(&context.client, object, &[], &next.conditions).await;
     }

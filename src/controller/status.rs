@@ -34,11 +34,36 @@ where
     }
     let status = merge(&to_value(previous)?, to_value(next)?);
     let patch = json!({"metadata": {"uid": object.uid()}, "status": status});
+    send(client, object, Patch::Merge(patch)).await
+}
+
+/// Writes the status in place of one that can't be read: what is wrong in it must not stay.
+pub(super) async fn replace<K, S>(
+    client: &Client,
+    object: &DeserializeGuard<K>,
+    next: &S,
+) -> Result<bool, Failed>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
+    S: Serialize,
+{
+    let patch = json!([
+        {"op": "test", "path": "/metadata/uid", "value": object.uid()},
+        {"op": "add", "path": "/status", "value": to_value(next)?},
+    ]);
+    let patch = serde_json::from_value(patch).map_err(kube::Error::SerdeError)?;
+    send(client, object, Patch::Json::<()>(patch)).await
+}
+
+async fn send<K, P>(client: &Client, object: &DeserializeGuard<K>, patch: Patch<P>) -> Result<bool, Failed>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
+    P: Serialize + Debug,
+{
     let namespace = object.namespace().unwrap_or_default();
     // Guarded, because the answer holds the whole resource, which today's types may not be able to read.
     let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), &namespace);
-    let (name, params, patch) = (object.name_any(), PatchParams::default(), Patch::Merge(patch));
-    match call(api.patch_status(&name, &params, &patch)).await {
+    match call(api.patch_status(&object.name_any(), &PatchParams::default(), &patch)).await {
         Ok(_) => Ok(true),
         // Deleted, or re-created: the next visit shows what is due.
         Err(Failed::Apiserver(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(false),

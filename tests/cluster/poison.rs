@@ -47,10 +47,17 @@ async fn p21_p23_what_todays_types_can_not_read_is_reported_on_it_and_all_others
         })
         .await;
     }
+    let odd = json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": "odd-status"},
+        "spec": {"verificationId": "v", "adopt": {"orderId": "42", "phoneNumber": "+492211"}}});
+    api.create(&PostParams::default(), &serde_json::from_value(odd).unwrap()).await.unwrap();
+    let status = Patch::Merge(json!({"status": {"orderId": 7, "conditions": "none"}}));
+    api.patch_status("odd-status", &PatchParams::default(), &status).await.unwrap();
     let operator = scenario.operator(OperatorOptions::new(simulator.url())).await;
     let w = World { scenario, simulator, operator };
     w.plain_order("good").await;
     w.order_at("good", OrderState::Assigned).await;
+    let mended = w.order_at("odd-status", OrderState::Assigned).await.status.unwrap();
+    assert_eq!(mended.order_id.as_deref(), Some("42"), "p24: a status that can't be read is replaced");
     for (name, _, named) in &poisons {
         let seen = wait::until_seen(
             &format!("a report on {name}\n{}", w.operator.log_tail()),
