@@ -79,6 +79,12 @@ impl Secrets {
     }
 
     async fn read(&self, namespace: &str, reference: &SecretKeyRef) -> Result<Found<Vec<u8>>, Failed> {
+        if !can_be_a_name(&reference.name) {
+            return Ok(Found::Missing(format!(
+                "Secret {:?} is not there: no Secret can have this name",
+                reference.name
+            )));
+        }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let secret = match call(api.get_opt(&reference.name)).await {
             Ok(Some(secret)) => secret,
@@ -96,4 +102,15 @@ impl Secrets {
             None => Found::Missing(format!("{reference} is not there")),
         })
     }
+}
+
+/// As the apiserver has it (RFC 1123, a subdomain). The name stands in the path of a request as it is, and a
+/// tenant chose it: with a slash or a question mark it would name something else, and with a blank it makes
+/// no request at all.
+fn can_be_a_name(name: &str) -> bool {
+    let end = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    name.len() <= 253
+        && end(name.bytes().next())
+        && end(name.bytes().last())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
 }

@@ -7,6 +7,7 @@
 mod harness;
 
 mod adopt;
+mod attempts;
 mod budget;
 mod cost;
 mod crash;
@@ -21,4 +22,5 @@ mod push;
 mod push_attack;
 mod retain;
 mod secrecy;
+mod tenants;
 mod world;
