@@ -4,9 +4,11 @@
 
 pub mod condition;
 pub mod crd;
+pub mod flaw;
 pub mod ledger_entry;
 pub mod order;
 pub mod phone_number;
+pub mod reading;
 pub mod reference;
 pub mod verification;
 

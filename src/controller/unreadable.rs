@@ -1,5 +1,4 @@
-//! Why a stored resource can't be read, in words that carry none of its values: what is wrong may be a
-//! part of an address (promise 21).
+//! Why a stored resource can't be read.
 
 use std::fmt::Debug;
 
@@ -10,9 +9,7 @@ use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::{Failed, call};
-
-/// A path longer than this is cut: the condition's message is bounded.
-const PATH_SHOWN: usize = 200;
+use crate::api::reading;
 
 /// The field that can't be read and what is expected there; none where it is gone or was mended meanwhile.
 /// The watch does not keep what it could not read, so that the resource is read once more.
@@ -25,45 +22,5 @@ where
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &kind);
     let Some(stored) = call(api.get_opt(&object.name_any())).await? else { return Ok(None) };
     let json = serde_json::to_value(&stored).map_err(kube::Error::SerdeError)?;
-    Ok(serde_path_to_error::deserialize::<_, K>(json).err().map(|error| {
-        let path: String = error.path().to_string().chars().take(PATH_SHOWN).collect();
-        format!("{path}: {}", without_values(&error.inner().to_string()))
-    }))
-}
-
-/// What serde says, without what it found: `invalid type: string "Domkloster", expected a map` becomes
-/// `invalid type, expected a map`.
-fn without_values(error: &str) -> String {
-    if error.starts_with("missing field") {
-        return error.to_owned();
-    }
-    // The last one: a value may hold these words, too.
-    match error.rsplit_once(", expected ") {
-        Some((found, expected)) => {
-            let kind = found.split([':', '`']).next().unwrap_or_default().trim();
-            format!("{kind}, expected {expected}")
-        }
-        None => "a value of the wrong form".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_values;
-
-    #[test]
-    fn p21_no_value_is_quoted() {
-        for (error, expected) in [
-            ("invalid type: string \"Domkloster\", expected a map", "invalid type, expected a map"),
-            ("invalid type: string \"x, expected y\", expected i64", "invalid type, expected i64"),
-            (
-                "unknown variant `Domkloster`, expected one of `A`, `B`",
-                "unknown variant, expected one of `A`, `B`",
-            ),
-            ("missing field `areaCode`", "missing field `areaCode`"),
-            ("Domkloster is no E.164 number", "a value of the wrong form"),
-        ] {
-            assert_eq!(without_values(error), expected);
-        }
-    }
+    Ok(reading::read::<K>(json).err())
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use kube::api::{Api, ListParams, ObjectMeta, PostParams};
-use kube::core::DeserializeGuard;
+use kube::api::{Api, DynamicObject, ListParams, ObjectMeta, PostParams};
+use kube::core::{ApiResource, DeserializeGuard};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{AppendError, Change, Entry, Event, Key, Kind, Ledger, ReadError, State, Version};
 use crate::api::LedgerEntry;
 use crate::api::ledger_entry::LedgerEntrySpec;
+use crate::api::reading::read;
 
 /// One call to the apiserver. Its own limit is 60 s; a reconcile must not hang that long.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,6 +24,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct KubernetesLedger {
     api: Api<LedgerEntry>,
     guarded: Api<DeserializeGuard<LedgerEntry>>,
+    /// As it is stored, whether it can be read or not.
+    stored: Api<DynamicObject>,
 }
 
 impl KubernetesLedger {
@@ -32,18 +35,24 @@ impl KubernetesLedger {
         Self {
             api: Api::namespaced(client.clone(), namespace),
             guarded: Api::namespaced(client.clone(), namespace),
+            stored: Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<LedgerEntry>(&())),
         }
     }
 
     async fn read_now(&self, key: &Key) -> Result<Entry, ReadError> {
         let name = object_name(key);
-        let found = tokio::time::timeout(CALL_TIMEOUT, self.api.get_opt(&name))
+        let found = tokio::time::timeout(CALL_TIMEOUT, self.stored.get_opt(&name))
             .await
             .map_err(|_| ReadError(format!("no answer to reading LedgerEntry {name} in time")))?
             .map_err(|e| ReadError(e.to_string()))?;
         match found {
             None => Ok(Entry::empty(key.clone())),
-            Some(object) => to_entry(&object).map_err(ReadError),
+            Some(object) => serde_json::to_value(object)
+                .map_err(|e| e.to_string())
+                .and_then(read)
+                .map_err(|why| unreadable(&name, "", &why))
+                .and_then(|object| to_entry(&object))
+                .map_err(ReadError),
         }
     }
 
@@ -150,7 +159,12 @@ fn to_change(event: Watched) -> Option<Change> {
 }
 
 fn readable(object: DeserializeGuard<LedgerEntry>) -> Result<Entry, String> {
-    object.0.map_err(|e| e.to_string()).and_then(|object| to_entry(&object))
+    let name = object.name_any();
+    // Its own words quote what it found.
+    object
+        .0
+        .map_err(|_| unreadable(&name, "", "it has a field of a wrong type"))
+        .and_then(|object| to_entry(&object))
 }
 
 fn to_object(entry: &Entry) -> Result<LedgerEntry, String> {
@@ -179,20 +193,23 @@ fn to_entry(object: &LedgerEntry) -> Result<Entry, String> {
     let kind = match spec.kind.as_str() {
         "PhoneVerification" => Kind::Verification,
         "PhoneNumberOrder" => Kind::Order,
-        other => return Err(format!("LedgerEntry {} is of unknown kind {other:?}", object.name_any())),
+        _ => return Err(unreadable(&object.name_any(), "spec.kind", ": an unknown kind")),
     };
-    let unreadable = |e: serde_json::Error| {
-        format!("LedgerEntry {} was written by another version of the operator: {e}", object.name_any())
-    };
-    let snapshot: State = serde_json::from_value(spec.snapshot.clone()).map_err(unreadable)?;
-    let events = spec.events.iter().cloned().map(serde_json::from_value).collect::<Result<Vec<Event>, _>>();
+    let broken = |part, why: String| unreadable(&object.name_any(), part, &why);
+    let snapshot: State = read(spec.snapshot.clone()).map_err(|why| broken("spec.snapshot.", why))?;
+    let events: Vec<Event> =
+        read(Value::Array(spec.events.clone())).map_err(|why| broken("spec.events", why))?;
     Ok(Entry {
         key: Key { kind, namespace: spec.namespace.clone(), name: spec.name.clone() },
         revision: spec.revision,
         version: object.resource_version().map(Version),
         snapshot,
-        events: events.map_err(unreadable)?,
+        events,
     })
+}
+
+fn unreadable(name: &str, part: &str, why: &str) -> String {
+    format!("LedgerEntry {name} was written by another version of the operator: {part}{why}")
 }
 
 /// `pno.<namespace>.<name>`: readable, and unambiguous because a namespace has no dot. A name too long

@@ -8,6 +8,7 @@ use super::retry::Due;
 use super::{
     Budget, Decision, Found, Owner, Pace, Pending, Sender, Standing, pending, refusal_message, shown, strays,
 };
+use crate::api::flaw;
 use crate::api::order::{AdoptOrder, OrderState};
 use crate::api::verification::Approval;
 use crate::api::{PhoneNumber, PhoneNumberOrderSpec, PhoneNumberOrderStatus, PhoneVerificationSpec, Reason};
@@ -124,7 +125,7 @@ fn rebuild(view: &View) -> Option<Next> {
 }
 
 fn adopt(view: &View) -> Option<Next> {
-    let adopt = view.spec.adopt.as_ref()?;
+    let adopt = view.spec.adopt.as_ref().filter(|_| flaw::of_order(view.spec).is_none())?;
     let AdoptOrder { order_id, phone_number } = adopt;
     let state = view.state;
     let known_id = state.id();
@@ -291,6 +292,9 @@ fn spec_terms(spec: &PhoneNumberOrderSpec) -> Terms {
 
 /// Nothing is open or placed: what stands between here and a request.
 fn place(view: &View) -> Next {
+    if let Some(flaw) = flaw::of_order(view.spec) {
+        return rest(OrderState::Waiting, Reason::InvalidSpec, format!("{flaw}; nothing is sent"));
+    }
     if let Link::Ring(names) = &view.link {
         let message = match names.as_slice() {
             [one, again] if one == again => {

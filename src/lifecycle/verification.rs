@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::retry::Due;
 use super::{Decision, Found, Pace, Pending, Sender, Standing, pending, refusal_message, shown, strays};
+use crate::api::flaw;
 use crate::api::verification::{Approval, VerificationState};
 use crate::api::{PhoneVerificationSpec, PhoneVerificationStatus, Reason};
 use crate::ledger::{AttemptId, Event, Key, Phase, State, Terms, terms};
@@ -84,7 +85,8 @@ fn rebuild(view: &View) -> Option<Next> {
 }
 
 fn adopt(view: &View) -> Option<Next> {
-    let wanted = &view.spec.adopt.as_ref()?.verification_id;
+    let adopt = view.spec.adopt.as_ref().filter(|_| flaw::of_verification(view.spec).is_none())?;
+    let wanted = &adopt.verification_id;
     let known = view.state.id();
     if known == Some(wanted) {
         return None;
@@ -203,6 +205,9 @@ fn spec_terms(spec: &PhoneVerificationSpec) -> Terms {
 }
 
 fn submit(view: &View) -> Next {
+    if let Some(flaw) = flaw::of_verification(view.spec) {
+        return rest(VerificationState::Waiting, Reason::InvalidSpec, format!("{flaw}; nothing is sent"));
+    }
     if view.spec.suspend {
         return rest(
             VerificationState::Suspended,

@@ -19,7 +19,10 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), String> {
     let filter = EnvFilter::builder().parse(filter).map_err(|e| e.to_string())?;
     // Bodies and headers carry secrets (promise 21), and some of these crates log them at trace level;
     // kube's own span around each reconcile repeats ours.
-    let filter = QUIET.iter().fold(filter, |filter, target| match format!("{target}=warn").parse() {
+    let quiet = QUIET.map(|target| format!("{target}=warn"));
+    // It logs whole answers that it can't parse as warnings.
+    let quiet = quiet.into_iter().chain(["kube_client=error".to_owned()]);
+    let filter = quiet.fold(filter, |filter, directive| match directive.parse() {
         Ok(directive) => filter.add_directive(directive),
         Err(_) => filter,
     });
@@ -33,5 +36,4 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), String> {
     Ok(())
 }
 
-const QUIET: [&str; 8] =
-    ["hyper", "hyper_util", "h2", "reqwest", "rustls", "tower", "tower_http", "kube_client"];
+const QUIET: [&str; 7] = ["hyper", "hyper_util", "h2", "reqwest", "rustls", "tower", "tower_http"];

@@ -16,6 +16,7 @@ mod harness_checks;
 mod https;
 mod input;
 mod install;
+mod loose;
 mod outcome;
 mod poison;
 mod push;
