@@ -54,22 +54,6 @@ impl Document {
         Ok(Self(bytes.into()))
     }
 
-    /// The text without the words in it that are a piece of this document in base64.
-    fn taken_out_of(&self, text: &str) -> String {
-        /// Fewer characters than this can be in both by chance.
-        const PIECE: usize = 12;
-        let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-        let words: Vec<&str> = text.split(|c| !is_base64(c)).filter(|word| word.len() >= PIECE).collect();
-        if words.is_empty() {
-            return text.to_owned();
-        }
-        let encoded = STANDARD.encode(&self.0);
-        let piece = |word: &str, at| word.get(at..at + PIECE).is_some_and(|piece| encoded.contains(piece));
-        let quotes = |word: &&str| (0..=word.len() - PIECE).any(|at| piece(word, at));
-        let pieces: Vec<&str> = words.into_iter().filter(quotes).collect();
-        pieces.into_iter().fold(text.to_owned(), |text, word| text.replace(word, "<document_data>"))
-    }
-
     /// `sha256:` and the digest in hex.
     #[must_use]
     pub fn digest(&self) -> String {
@@ -285,11 +269,34 @@ fn causes(error: &dyn std::error::Error) -> String {
 /// conditions and logs (promise 21). Short values such as a house number are left: removing every 4
 /// would help nobody.
 fn without_secrets(text: &str, request: &Request, fields: &[(&'static str, String)]) -> String {
-    const SECRET: [&str; 5] = ["access_key", "push_secret", "street", "city", "zip"];
+    const SECRET: [&str; 6] = ["access_key", "push_secret", "street", "city", "zip", "house_number"];
     let secret = fields.iter().filter(|(name, value)| SECRET.contains(name) && value.len() >= 4);
     let text = secret.fold(text.to_owned(), |text, (name, value)| text.replace(value, &format!("<{name}>")));
     match request {
-        Request::Verification { document, .. } => document.taken_out_of(&text),
-        Request::Order { .. } => text,
+        Request::Verification { document, .. } => {
+            without_pieces(text, "document_data", || STANDARD.encode(&document.0))
+        }
+        Request::Order { push: Some(push), .. } => {
+            without_pieces(text, "push_secret", || push.secret.expose_secret().to_owned())
+        }
+        Request::Order { push: None, .. } => text,
     }
+}
+
+/// The text without the words in it that have a piece of this in common, which is in base64 or hex: a quote
+/// may be cut.
+fn without_pieces(text: String, name: &str, whole: impl FnOnce() -> String) -> String {
+    /// Fewer characters than this can be in both by chance.
+    const PIECE: usize = 12;
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let words: Vec<String> =
+        text.split(|c| !is_base64(c)).filter(|word| word.len() >= PIECE).map(str::to_owned).collect();
+    if words.is_empty() {
+        return text;
+    }
+    let whole = whole();
+    let piece = |word: &str, at| word.get(at..at + PIECE).is_some_and(|piece| whole.contains(piece));
+    let quotes = |word: &String| (0..=word.len() - PIECE).any(|at| piece(word, at));
+    let pieces: Vec<String> = words.into_iter().filter(quotes).collect();
+    pieces.into_iter().fold(text, |text, word| text.replace(&word, &format!("<{name}>")))
 }

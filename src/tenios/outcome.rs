@@ -127,12 +127,14 @@ fn refusal(status: u16, body: &Body) -> Refusal {
 }
 
 /// A refusal as it may be recorded and shown. `hide` takes what the provider quoted of the request out of
-/// a text; it comes before the bounds, which could otherwise cut a secret so that it is not recognised.
+/// a text. It comes after what can't be shown was left out and before the bounds: either could keep a secret
+/// from being recognised.
 pub(super) fn presentable(refusal: &Refusal, hide: impl Fn(&str) -> String) -> Refusal {
+    let shown = |text: &str, limit| hide(&printable(text)).chars().take(limit).collect();
     Refusal {
-        code: bounded(&hide(&refusal.code), 128),
-        message: bounded(&hide(&refusal.message), 512),
-        fields: refusal.fields.iter().take(16).map(|field| bounded(&hide(field), 64)).collect(),
+        code: shown(&refusal.code, 128),
+        message: shown(&refusal.message, 512),
+        fields: refusal.fields.iter().take(16).map(|field| shown(field, 64)).collect(),
         can_pass: refusal.can_pass,
     }
 }
@@ -152,9 +154,9 @@ fn can_pass(status: u16, code: &str) -> bool {
     }
 }
 
-/// The first `limit` characters, control characters left out: it ends up in conditions and logs.
-fn bounded(text: &str, limit: usize) -> String {
-    text.chars().filter(|c| !c.is_control()).take(limit).collect()
+/// What can be shown: it ends up in conditions and logs.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// Seconds from now: RFC 9110 section 10.2.3 has both a number of seconds and a date.

@@ -17,6 +17,7 @@ mod https;
 mod input;
 mod install;
 mod loose;
+mod needles;
 mod outcome;
 mod poison;
 mod push;
