@@ -140,7 +140,7 @@ impl fmt::Display for Action {
 }
 
 /// Between the operator's look at what became of a request and its next try.
-const LATE: Duration = Duration::from_millis(25);
+const LATE: Duration = Duration::from_millis(6);
 
 /// Enough for another replica to take over, wait for the first one's request, ask a person, and order.
 const PAUSE_FOR_ANOTHER: Duration = Duration::from_secs(12);
