@@ -6,12 +6,11 @@
 //! so that is what is tracked, rather than which kind of error came back.
 
 mod body;
+mod hide;
 mod outcome;
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -19,6 +18,7 @@ use serde_json::{Map, Value};
 
 pub use body::SendBy;
 use body::{Departure, RequestBody};
+use hide::without_secrets;
 pub use outcome::Outcome;
 use outcome::{Answer, Body, classify, presentable};
 
@@ -263,40 +263,4 @@ fn causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Takes out of a text what it quotes of this request: a provider may do so in a refusal, which ends up in
-/// conditions and logs (promise 21). Short values such as a house number are left: removing every 4
-/// would help nobody.
-fn without_secrets(text: &str, request: &Request, fields: &[(&'static str, String)]) -> String {
-    const SECRET: [&str; 6] = ["access_key", "push_secret", "street", "city", "zip", "house_number"];
-    let secret = fields.iter().filter(|(name, value)| SECRET.contains(name) && value.len() >= 4);
-    let text = secret.fold(text.to_owned(), |text, (name, value)| text.replace(value, &format!("<{name}>")));
-    match request {
-        Request::Verification { document, .. } => {
-            without_pieces(text, "document_data", || STANDARD.encode(&document.0))
-        }
-        Request::Order { push: Some(push), .. } => {
-            without_pieces(text, "push_secret", || push.secret.expose_secret().to_owned())
-        }
-        Request::Order { push: None, .. } => text,
-    }
-}
-
-/// The text without the words in it that have a piece of this in common, which is in base64 or hex: a quote
-/// may be cut.
-fn without_pieces(text: String, name: &str, whole: impl FnOnce() -> String) -> String {
-    /// Fewer characters than this can be in both by chance.
-    const PIECE: usize = 12;
-    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-    let words: Vec<String> =
-        text.split(|c| !is_base64(c)).filter(|word| word.len() >= PIECE).map(str::to_owned).collect();
-    if words.is_empty() {
-        return text;
-    }
-    let whole = whole();
-    let piece = |word: &str, at| word.get(at..at + PIECE).is_some_and(|piece| whole.contains(piece));
-    let quotes = |word: &String| (0..=word.len() - PIECE).any(|at| piece(word, at));
-    let pieces: Vec<String> = words.into_iter().filter(quotes).collect();
-    pieces.into_iter().fold(text, |text, word| text.replace(&word, &format!("<{name}>")))
 }

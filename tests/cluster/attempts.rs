@@ -30,6 +30,7 @@ pub enum Refusal {
 }
 
 /// What the apiserver itself refuses.
+#[allow(clippy::too_many_lines, reason = "a table")]
 pub fn attempts(a: &Scenario, b: &Scenario) -> Vec<Attempt> {
     let (theirs, own, operator) = (&a.namespace, &b.namespace, &a.operator_namespace);
     let mut attempts = Vec::new();
