@@ -32,189 +32,148 @@ pub enum Refusal {
 /// What the apiserver itself refuses.
 #[allow(clippy::too_many_lines, reason = "a table")]
 pub fn attempts(a: &Scenario, b: &Scenario) -> Vec<Attempt> {
-    let (theirs, own, operator) = (&a.namespace, &b.namespace, &a.operator_namespace);
-    let mut attempts = Vec::new();
-    let mut add = |what, on: &str, method, path: String, content, body, refusal| {
-        attempts.push(Attempt { what, on: on.to_owned(), method, path, content, body, refusal });
-    };
-    let mut forbidden = |what, on: &str, method, path: String, content, body| {
-        add(what, on, method, path, content, body, Refusal::Forbidden);
-    };
-    let placed = json!({"metadata": {"annotations": {"tenios.dev/not-placed": "a1"}}});
-    let object = |kind: &str, name: &str, body: Value| {
-        let mut object =
-            json!({"apiVersion": "tenios.dev/v1alpha1", "kind": kind, "metadata": {"name": name}});
-        merge(&mut object, body);
-        object
-    };
+    let mut table = Table(Vec::new());
     for (kind, plural, name) in
         [("PhoneNumberOrder", "phonenumberorders", "main"), ("PhoneVerification", "phoneverifications", "v")]
     {
-        let at = format!("{GROUP}/{theirs}/{plural}");
-        let one = format!("{at}/{name}");
-        forbidden("reads", &format!("the other's {kind}"), "GET", one.clone(), JSON, Value::Null);
-        forbidden("lists", &format!("the other's {plural}"), "GET", at.clone(), JSON, Value::Null);
-        forbidden(
-            "watches",
-            &format!("the other's {plural}"),
-            "GET",
-            format!("{at}?watch=true&timeoutSeconds=1"),
-            JSON,
-            Value::Null,
-        );
-        forbidden(
-            "lists",
-            &format!("all {plural}"),
-            "GET",
-            format!("/apis/tenios.dev/v1alpha1/{plural}"),
-            JSON,
-            Value::Null,
-        );
-        forbidden(
-            "creates",
-            &format!("a {kind} in the other's namespace"),
-            "POST",
-            at.clone(),
-            JSON,
-            object(kind, "mine", json!({"spec": {}})),
-        );
-        forbidden(
-            "edits",
-            &format!("the other's {kind}"),
-            "PATCH",
-            one.clone(),
-            MERGE,
-            json!({"spec": {"suspend": true}}),
-        );
-        forbidden(
-            "applies",
-            &format!("the other's {kind}"),
-            "PATCH",
-            format!("{one}?fieldManager=t&force=true"),
-            APPLY,
-            object(kind, name, json!({"spec": {}})),
-        );
-        forbidden(
-            "sets the not-placed annotation on",
-            &format!("the other's {kind}"),
-            "PATCH",
-            one.clone(),
-            MERGE,
-            placed.clone(),
-        );
-        forbidden("deletes", &format!("the other's {kind}"), "DELETE", one.clone(), JSON, Value::Null);
-        for (whose, namespace, name) in [("the other's", theirs, name), ("its own", own, "late-id")] {
+        resources_of_another(&mut table, (kind, plural, name), &a.namespace);
+        for (whose, namespace, name) in
+            [("the other's", &a.namespace, name), ("its own", &b.namespace, "late-id")]
+        {
             let status = format!("{GROUP}/{namespace}/{plural}/{name}/status");
-            let body = json!({"status": {"state": "Assigned", "phoneNumber": FIRST_NUMBER}});
-            forbidden(
-                "patches status of",
-                &format!("{whose} {kind}"),
-                "PATCH",
-                status.clone(),
-                MERGE,
-                body.clone(),
-            );
-            forbidden(
-                "replaces status of",
-                &format!("{whose} {kind}"),
-                "PUT",
-                status.clone(),
-                JSON,
-                object(kind, name, body.clone()),
-            );
-            forbidden(
-                "applies status of",
-                &format!("{whose} {kind}"),
-                "PATCH",
-                format!("{status}?fieldManager=t&force=true"),
-                APPLY,
-                object(kind, name, body),
-            );
+            statuses(&mut table, &format!("{whose} {kind}"), &status, kind, name);
         }
     }
-    for (whose, namespace) in [("the other's", theirs), ("the operator's", operator)] {
-        let at = format!("/api/v1/namespaces/{namespace}");
-        forbidden("lists", &format!("{whose} Secrets"), "GET", format!("{at}/secrets"), JSON, Value::Null);
-        forbidden(
-            "reads",
-            &format!("{whose} Secret"),
-            "GET",
-            format!("{at}/secrets/tenios"),
-            JSON,
-            Value::Null,
-        );
-        forbidden(
-            "writes",
-            &format!("{whose} Secret"),
-            "PATCH",
-            format!("{at}/secrets/tenios"),
-            MERGE,
-            json!({"data": {}}),
-        );
-        forbidden(
-            "deletes",
-            &format!("{whose} Secret"),
-            "DELETE",
-            format!("{at}/secrets/tenios"),
-            JSON,
-            Value::Null,
-        );
-        let token = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
-        forbidden(
-            "takes a token of",
-            &format!("{whose} ServiceAccount"),
-            "POST",
-            format!("{at}/serviceaccounts/tenios-operator/token"),
-            JSON,
-            token,
-        );
+    for (whose, namespace) in [("the other's", &a.namespace), ("the operator's", &a.operator_namespace)] {
+        secrets(&mut table, whose, &format!("/api/v1/namespaces/{namespace}"));
     }
-    for (whose, namespace) in [("the operator's", operator), ("its own namespace's", own)] {
-        let at = format!("{GROUP}/{namespace}/ledgerentries");
-        let one = format!("{at}/pno.{theirs}.main");
-        let entry = object(
-            "LedgerEntry",
-            &format!("pno.{own}.mine"),
-            json!({"spec": {"kind": "PhoneNumberOrder", "namespace": own,
-            "name": "mine", "revision": 1, "snapshot": {}, "events": []}}),
-        );
-        forbidden("lists", &format!("{whose} ledger"), "GET", at.clone(), JSON, Value::Null);
-        forbidden("reads", &format!("an entry of {whose} ledger"), "GET", one.clone(), JSON, Value::Null);
-        forbidden("creates", &format!("an entry of {whose} ledger"), "POST", at.clone(), JSON, entry);
-        forbidden(
-            "edits",
-            &format!("an entry of {whose} ledger"),
-            "PATCH",
-            one.clone(),
-            MERGE,
-            json!({"spec": {"events": []}}),
-        );
-        forbidden("deletes", &format!("an entry of {whose} ledger"), "DELETE", one, JSON, Value::Null);
+    for (whose, namespace) in
+        [("the operator's", &a.operator_namespace), ("its own namespace's", &b.namespace)]
+    {
+        ledger(&mut table, whose, &format!("{GROUP}/{namespace}/ledgerentries"), &a.namespace, &b.namespace);
     }
+    cluster(&mut table, &a.operator_namespace, &b.namespace);
+    references(&mut table, &a.namespace, &b.namespace);
+    table.0
+}
+
+struct Table(Vec<Attempt>);
+
+impl Table {
+    fn forbidden(&mut self, what: &'static str, on: &str, method: &'static str, path: &str, body: Value) {
+        self.add(what, on, method, path, JSON, body, Refusal::Forbidden);
+    }
+
+    fn merged(&mut self, what: &'static str, on: &str, path: &str, body: Value) {
+        self.add(what, on, "PATCH", path, MERGE, body, Refusal::Forbidden);
+    }
+
+    fn applied(&mut self, what: &'static str, on: &str, path: &str, body: Value) {
+        let path = format!("{path}?fieldManager=t&force=true");
+        self.add(what, on, "PATCH", &path, APPLY, body, Refusal::Forbidden);
+    }
+
+    #[allow(clippy::too_many_arguments)] // the columns
+    fn add(
+        &mut self,
+        what: &'static str,
+        on: &str,
+        method: &'static str,
+        path: &str,
+        content: &'static str,
+        body: Value,
+        refusal: Refusal,
+    ) {
+        let (on, path) = (on.to_owned(), path.to_owned());
+        self.0.push(Attempt { what, on, method, path, content, body, refusal });
+    }
+}
+
+fn object(kind: &str, name: &str, body: Value) -> Value {
+    let mut object = json!({"apiVersion": "tenios.dev/v1alpha1", "kind": kind, "metadata": {"name": name}});
+    merge(&mut object, body);
+    object
+}
+
+fn resources_of_another(table: &mut Table, (kind, plural, name): (&str, &str, &str), theirs: &str) {
+    let at = format!("{GROUP}/{theirs}/{plural}");
+    let one = format!("{at}/{name}");
+    let (an, all) = (format!("the other's {kind}"), format!("the other's {plural}"));
+    table.forbidden("reads", &an, "GET", &one, Value::Null);
+    table.forbidden("lists", &all, "GET", &at, Value::Null);
+    table.forbidden("watches", &all, "GET", &format!("{at}?watch=true&timeoutSeconds=1"), Value::Null);
+    let everywhere = format!("/apis/tenios.dev/v1alpha1/{plural}");
+    table.forbidden("lists", &format!("all {plural}"), "GET", &everywhere, Value::Null);
+    let mine = object(kind, "mine", json!({"spec": {}}));
+    table.forbidden("creates", &format!("a {kind} in the other's namespace"), "POST", &at, mine);
+    table.merged("edits", &an, &one, json!({"spec": {"suspend": true}}));
+    table.applied("applies", &an, &one, object(kind, name, json!({"spec": {}})));
+    let placed = json!({"metadata": {"annotations": {"tenios.dev/not-placed": "a1"}}});
+    table.merged("sets the not-placed annotation on", &an, &one, placed);
+    table.forbidden("deletes", &an, "DELETE", &one, Value::Null);
+}
+
+fn statuses(table: &mut Table, on: &str, path: &str, kind: &str, name: &str) {
+    let body = json!({"status": {"state": "Assigned", "phoneNumber": FIRST_NUMBER}});
+    table.merged("patches status of", on, path, body.clone());
+    table.forbidden("replaces status of", on, "PUT", path, object(kind, name, body.clone()));
+    table.applied("applies status of", on, path, object(kind, name, body));
+}
+
+fn secrets(table: &mut Table, whose: &str, at: &str) {
+    let (all, one) = (format!("{at}/secrets"), format!("{at}/secrets/tenios"));
+    let on = format!("{whose} Secret");
+    table.forbidden("lists", &format!("{whose} Secrets"), "GET", &all, Value::Null);
+    table.forbidden("reads", &on, "GET", &one, Value::Null);
+    table.merged("writes", &on, &one, json!({"data": {}}));
+    table.forbidden("deletes", &on, "DELETE", &one, Value::Null);
+    let token = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+    let account = format!("{at}/serviceaccounts/tenios-operator/token");
+    table.forbidden("takes a token of", &format!("{whose} ServiceAccount"), "POST", &account, token);
+}
+
+fn ledger(table: &mut Table, whose: &str, at: &str, theirs: &str, own: &str) {
+    let one = format!("{at}/pno.{theirs}.main");
+    let entry = json!({"spec": {"kind": "PhoneNumberOrder", "namespace": own, "name": "mine", "revision": 1,
+        "snapshot": {}, "events": []}});
+    let entry = object("LedgerEntry", &format!("pno.{own}.mine"), entry);
+    let on = format!("an entry of {whose} ledger");
+    table.forbidden("lists", &format!("{whose} ledger"), "GET", at, Value::Null);
+    table.forbidden("reads", &on, "GET", &one, Value::Null);
+    table.forbidden("creates", &on, "POST", at, entry);
+    table.merged("edits", &on, &one, json!({"spec": {"events": []}}));
+    table.forbidden("deletes", &on, "DELETE", &one, Value::Null);
+}
+
+fn cluster(table: &mut Table, operator: &str, own: &str) {
     let lease = format!("/apis/coordination.k8s.io/v1/namespaces/{operator}/leases/tenios-operator");
-    forbidden("reads", "the lease", "GET", lease.clone(), JSON, Value::Null);
-    forbidden("takes", "the lease", "PATCH", lease.clone(), MERGE, json!({"spec": {"holderIdentity": "b"}}));
-    forbidden("deletes", "the lease", "DELETE", lease, JSON, Value::Null);
-    let roles = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{own}/rolebindings");
-    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "more"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "tenios-operator"}, "subjects": []});
-    forbidden("binds the operator's role", "in its own namespace", "POST", roles, JSON, binding);
+    table.forbidden("reads", "the lease", "GET", &lease, Value::Null);
+    table.merged("takes", "the lease", &lease, json!({"spec": {"holderIdentity": "b"}}));
+    table.forbidden("deletes", "the lease", "DELETE", &lease, Value::Null);
+    let role =
+        json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "tenios-operator"});
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "more"}, "roleRef": role, "subjects": []});
+    let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{own}/rolebindings");
+    table.forbidden("binds the operator's role", "in its own namespace", "POST", &bindings, binding);
     let crd = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/ledgerentries.tenios.dev";
-    forbidden("deletes", "the CRD of the ledger", "DELETE", crd.to_owned(), JSON, Value::Null);
+    table.forbidden("deletes", "the CRD of the ledger", "DELETE", crd, Value::Null);
+}
+
+fn references(table: &mut Table, theirs: &str, own: &str) {
     let strict = format!("{GROUP}/{own}/phonenumberorders?fieldValidation=Strict");
-    for (on, reference) in [
-        ("verificationRef with a namespace", json!({"verificationRef": {"name": "v", "namespace": theirs}})),
+    let elsewhere = |name: &str| json!({"name": name, "namespace": theirs});
+    let mut key = elsewhere("tenios");
+    key["key"] = json!("access-key");
+    for (on, spec) in [
+        ("verificationRef with a namespace", json!({"verificationRef": elsewhere("v")})),
         (
             "orderRef with a namespace",
-            json!({"verificationId": "v", "linkTo": {"orderRef": {"name": "main", "namespace": theirs}}}),
+            json!({"verificationId": "v", "linkTo": {"orderRef": elsewhere("main")}}),
         ),
-        (
-            "accessKeySecretRef with a namespace",
-            json!({"verificationId": "v", "accessKeySecretRef": {"name": "t", "key": "k", "namespace": theirs}}),
-        ),
+        ("accessKeySecretRef with a namespace", json!({"verificationId": "v", "accessKeySecretRef": key})),
     ] {
-        let body = object("PhoneNumberOrder", "strict", json!({"spec": reference}));
-        add("refers by", on, "POST", strict.clone(), JSON, body, Refusal::Invalid("unknown field"));
+        let order = object("PhoneNumberOrder", "strict", json!({"spec": spec}));
+        table.add("refers by", on, "POST", &strict, JSON, order, Refusal::Invalid("unknown field"));
     }
-    attempts
 }
