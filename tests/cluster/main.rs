@@ -24,5 +24,6 @@ mod push;
 mod push_attack;
 mod retain;
 mod secrecy;
+mod stale;
 mod tenants;
 mod world;

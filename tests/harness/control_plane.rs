@@ -217,6 +217,11 @@ impl ControlPlane {
         self.shipped.as_ref().expect("a control plane that was started bare has no roles")
     }
 
+    /// Where etcd keeps its data. Only to be touched while it is stopped.
+    pub fn etcd_data(&self) -> PathBuf {
+        self.directory().join("etcd")
+    }
+
     /// A directory for a test's own files, which goes away with everything else.
     pub fn directory(&self) -> &Path {
         self.watchdog.directory()
