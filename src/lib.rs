@@ -1,11 +1,12 @@
 //! A Kubernetes operator for the TENIOS Number Order API. An order costs money, the provider has no
 //! idempotency key and nothing can be read back: `docs/promises.md` says what holds all the same.
 //!
-//! Arrows run one way: `controller`, `push` → `lifecycle`, `ledger`, `tenios` → `api`.
+//! Arrows run one way: `controller`, `push` → `lifecycle`, `ledger`, `tenios` → `api`; and `cli` → `ledger`, `api`.
 
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod cli;
 pub mod controller;
 pub mod ledger;
 pub mod lifecycle;

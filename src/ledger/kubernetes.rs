@@ -188,7 +188,11 @@ fn to_object(entry: &Entry) -> Result<LedgerEntry, String> {
     Ok(object)
 }
 
-fn to_entry(object: &LedgerEntry) -> Result<Entry, String> {
+/// The entry that this object holds.
+///
+/// # Errors
+/// When another version of the operator wrote it.
+pub fn to_entry(object: &LedgerEntry) -> Result<Entry, String> {
     let spec = &object.spec;
     let kind = match spec.kind.as_str() {
         "PhoneVerification" => Kind::Verification,
@@ -214,7 +218,8 @@ fn unreadable(name: &str, part: &str, why: &str) -> String {
 
 /// `pno.<namespace>.<name>`: readable, and unambiguous because a namespace has no dot. A name too long
 /// for that is shortened and told apart by its digest.
-fn object_name(key: &Key) -> String {
+#[must_use]
+pub fn object_name(key: &Key) -> String {
     let plain = format!("{}.{}.{}", key.kind.short(), key.namespace, key.name);
     if plain.len() <= 253 {
         return plain;

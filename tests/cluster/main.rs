@@ -9,6 +9,8 @@ mod harness;
 mod adopt;
 mod attempts;
 mod budget;
+#[path = "../cli/mod.rs"]
+mod cli;
 mod cost;
 mod crash;
 mod happy;

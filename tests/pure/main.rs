@@ -1,8 +1,11 @@
-//! What needs neither a socket nor a cluster: the fold, the decisions, the back-off, the CRDs.
+//! What needs neither a socket nor a cluster: the fold, the decisions, the back-off, the CRDs, and what
+//! `kubectl tenios` does on its own.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod book;
+#[path = "../cli/offline/mod.rs"]
+mod cli;
 mod crds;
 mod fold;
 mod lifecycle;

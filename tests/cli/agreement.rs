@@ -1,0 +1,183 @@
+//! `validate` and the apiserver agree, as far as the apiserver goes: it knows no list of area codes.
+
+use tenios_operator::cli::validate;
+
+use crate::harness::Scenario;
+
+const VERIFICATION: &str = r#"apiVersion: tenios.dev/v1alpha1
+kind: PhoneVerification
+metadata: {name: NAME}
+spec:
+  address: {country: Germany, city: Köln, zip: "50667", street: Domkloster, houseNumber: "4"}
+  areaCode: "221"
+  document: {type: CONTRACT, secretRef: {name: trade-register, key: extract.pdf}}
+"#;
+const ORDER: &str = "apiVersion: tenios.dev/v1alpha1
+kind: PhoneNumberOrder
+metadata: {name: NAME}
+spec:
+";
+
+/// Further lines of an order's spec.
+const ORDERS: &[&str] = &[
+    "verificationRef: {name: v}",
+    "verificationId: abc",
+    "verificationId: ''",
+    "verificationId: a b",
+    "verificationId: 123",
+    "verificationId: '0123'",
+    "verificationId: 0123",
+    "verificationId: 0x1f",
+    "verificationId: 12_3",
+    "verificationId: 1_a",
+    "verificationId: 1e3x",
+    "verificationId: 089.5",
+    "verificationId: no",
+    "verificationId: y",
+    "verificationId: Nord",
+    "verificationId: 2026-11-22",
+    "verificationId: 12:30",
+    "verificationId: true",
+    "verificationId: null",
+    "{}",
+    "verificationRef: {name: v}, verificationId: abc",
+    "verificationRef: {name: v}, verificationId: null",
+    "verificationRef: null, verificationId: abc",
+    "verificationRef: {}",
+    "verificationRef: {name: ''}",
+    "verificationRef: {name: v, namespace: other}",
+    "verificationRef: v",
+    "verificationRef: [v]",
+    "verificationId: abc, numberType: GEOGRAPHICAL",
+    "verificationId: abc, numberType: MOBILE",
+    "verificationId: abc, numberType: null",
+    "verificationId: abc, linkTo: {}",
+    "verificationId: abc, linkTo: null",
+    "verificationId: abc, linkTo: {phoneNumber: '+492219999999'}",
+    "verificationId: abc, linkTo: {phoneNumber: +492219999999}",
+    "verificationId: abc, linkTo: {phoneNumber: '0221999999'}",
+    "verificationId: abc, linkTo: {phoneNumber: '+0221999999'}",
+    "verificationId: abc, linkTo: {phoneNumber: '+4922199999999999'}",
+    "verificationId: abc, linkTo: {phoneNumber: '+49221', orderRef: {name: o}}",
+    "verificationId: abc, linkTo: {phoneNumber: null, orderRef: {name: o}}",
+    "verificationId: abc, linkTo: {orderRef: {name: o}}",
+    "verificationId: abc, adopt: {}",
+    "verificationId: abc, adopt: {orderId: '300000'}",
+    "verificationId: abc, adopt: {orderId: 300000}",
+    "verificationId: abc, adopt: {orderId: null, phoneNumber: null}",
+    "verificationId: abc, adopt: {orderId: null}",
+    "verificationId: abc, adopt: {phoneNumber: '+492211'}",
+    "verificationId: abc, suspend: true",
+    "verificationId: abc, suspend: 'true'",
+    "verificationId: abc, suspend: yes",
+    "verificationId: abc, suspend: null",
+    "verificationId: abc, suspended: true",
+    "verificationId: abc, verificationId: abd",
+    "verificationId: abc, deletionPolicy: Delete",
+    "verificationId: abc, accessKeySecretRef: {name: tenios}",
+    "verificationId: abc, accessKeySecretRef: {name: tenios, key: a/b}",
+    "verificationId: abc, accessKeySecretRef: {name: tenios, key: access-key}",
+];
+
+/// One text of a valid verification, and what replaces it.
+const VERIFICATIONS: &[(&str, &str)] = &[
+    ("NAME", "NAME"),
+    ("\"50667\"", "50667"),
+    ("\"50667\"", "01067"),
+    ("\"50667\"", "08096"),
+    ("\"50667\"", "\"01067\""),
+    ("\"50667\"", "'1067'"),
+    ("\"50667\"", "D-50667"),
+    ("Germany", "Austria"),
+    ("Germany", "null"),
+    ("Germany", ""),
+    ("Germany, city: Köln, zip: \"50667\"", "Austria, city: Wien, zip: A-1010"),
+    ("\"221\"", "221"),
+    ("\"221\"", "'0221'"),
+    ("\"221\"", "'2'"),
+    ("\"221\"", "'199'"),
+    ("\"221\"", "'123456789'"),
+    ("\"221\"", "'221221'"),
+    ("\"4\"", "4"),
+    ("\"4\"", "4a"),
+    ("\"4\"", "''"),
+    ("\"4\"", "12345678901234567"),
+    ("Domkloster", "on"),
+    ("Domkloster", "'on'"),
+    (
+        "Domkloster",
+        "ÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄ",
+    ),
+    (
+        "Domkloster",
+        "ÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄ",
+    ),
+    ("CONTRACT", "contract"),
+    ("document:", "documents:"),
+    ("key: extract.pdf", "key: extract.pdf, optional: true"),
+    ("spec:", "spec: null\nspecs:"),
+    ("{name: NAME}", "{name: NAME, label: {a: b}}"),
+    ("{name: NAME}", "{name: NAME, labels: {a: 1}}"),
+    ("{name: NAME}", "{name: NAME, annotations: {a: 'true'}}"),
+    ("{name: NAME}", "{name: NAME.x}"),
+    ("{name: NAME}", "{name: Capital}"),
+    ("{name: NAME}", "{generateName: NAME-}"),
+    ("{name: NAME}", "{}"),
+    ("v1alpha1", "v1"),
+    ("spec:", "status: {state: Approved}\nspec:"),
+    ("areaCode:", "approval: Later\n  areaCode:"),
+    ("areaCode:", "approval: null\n  areaCode:"),
+    ("areaCode:", "adopt: {}\n  areaCode:"),
+    ("areaCode:", "adopt: {verificationId: null}\n  areaCode:"),
+    ("areaCode:", "adopt: {verificationId: abc}\n  areaCode:"),
+];
+
+#[tokio::test]
+async fn validate_and_the_apiserver_agree() {
+    let orders = ORDERS.iter().map(|spec| match *spec {
+        "{}" => ORDER.replace("spec:\n", "spec: {}\n"),
+        spec => ORDER.replace("spec:\n", &format!("spec: {{{spec}}}\n")),
+    });
+    let verifications = VERIFICATIONS.iter().map(|(old, new)| {
+        assert!(VERIFICATION.contains(old), "{old}");
+        VERIFICATION.replace(old, new)
+    });
+    let scenario = Scenario::new("cli-agreement").await;
+    let directory = scenario.control_plane.directory().join(&scenario.namespace);
+    std::fs::create_dir(&directory).unwrap();
+    let texts: Vec<String> = orders
+        .chain(verifications)
+        .enumerate()
+        .map(|(i, t)| t.replace("NAME", &format!("row-{i}")))
+        .collect();
+    for (index, text) in texts.iter().enumerate() {
+        std::fs::write(directory.join(format!("row-{index}.yaml")), text).unwrap();
+    }
+    let directory = directory.to_string_lossy().into_owned();
+    let create = ["create", "--dry-run=server", "--validate=strict", "-f", &directory];
+    let output = scenario.kubectl().run(&create).await;
+    let mut wrong = Vec::new();
+    let mut taken = 0;
+    for (index, text) in texts.iter().enumerate() {
+        let created = |line: &str| {
+            let name =
+                line.split_whitespace().next().and_then(|first| first.split_once('/')).map(|(_, name)| name);
+            name.is_some_and(|name| {
+                ["", "-", "."].iter().any(|end| {
+                    let whole = format!("row-{index}{end}");
+                    if end.is_empty() { name == whole } else { name.starts_with(&whole) }
+                })
+            })
+        };
+        let by_apiserver = output.stdout.lines().any(created);
+        let findings = validate::text_of(text).findings;
+        taken += usize::from(by_apiserver);
+        if by_apiserver != findings.is_empty() {
+            let file = format!("row-{index}.yaml");
+            let why: Vec<&str> = output.stderr.lines().filter(|line| line.contains(&file)).collect();
+            wrong.push(format!("apiserver: {by_apiserver} {why:?}; validate: {findings:?}\n{text}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(taken > 20 && taken < texts.len() - 40, "{taken} of {}", texts.len());
+}

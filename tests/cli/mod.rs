@@ -1,0 +1,91 @@
+//! `kubectl tenios` on a real control plane, as the process that kubectl starts.
+
+mod administrators;
+mod agreement;
+mod backup;
+mod documented;
+mod said;
+mod shown;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::harness::{Identity, Scenario};
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_kubectl-tenios");
+
+/// The plugin with a kubeconfig and a namespace.
+#[derive(Clone)]
+pub struct Plugin {
+    kubeconfig: PathBuf,
+    namespace: String,
+    operator_namespace: String,
+}
+
+/// What it printed and how it ended.
+pub struct Said {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Said {
+    /// Its stdout; fails the test if it failed.
+    pub fn done(self) -> String {
+        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
+        self.stdout
+    }
+
+    /// Its stderr; fails the test if it ended otherwise.
+    pub fn ended(self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        self.stderr
+    }
+}
+
+impl Plugin {
+    /// An administrator's.
+    pub async fn of(scenario: &Scenario) -> Self {
+        Self::by(scenario, &Identity::Admin).await
+    }
+
+    /// Somebody's.
+    pub async fn by(scenario: &Scenario, identity: &Identity) -> Self {
+        Self {
+            kubeconfig: scenario.control_plane.kubeconfig(identity).await,
+            namespace: scenario.namespace.clone(),
+            operator_namespace: scenario.operator_namespace.clone(),
+        }
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(BINARY);
+        for variable in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+            command.env_remove(variable);
+        }
+        command.args(["-n", &self.namespace]).args(arguments).arg("--kubeconfig").arg(&self.kubeconfig);
+        command.env("TENIOS_NAMESPACE", &self.operator_namespace);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub async fn run(&self, arguments: &[&str]) -> Said {
+        self.answering(arguments, "").await
+    }
+
+    /// With this on stdin.
+    pub async fn answering(&self, arguments: &[&str], input: &str) -> Said {
+        let mut command = self.command(arguments);
+        let input = input.to_owned();
+        // Blocking: the simulator of the test goes on meanwhile.
+        let running = tokio::task::spawn_blocking(move || {
+            let mut child = command.spawn().unwrap();
+            // What does not read it says why.
+            let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes());
+            child.wait_with_output().unwrap()
+        });
+        let output = running.await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Said { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}

@@ -1,0 +1,89 @@
+//! `kubectl tenios` without a cluster.
+
+mod area_codes;
+mod generate;
+mod validate;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What a command printed and how it ended.
+pub struct Said {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// `kubectl-tenios ARGUMENTS` in this directory, with something on stdin.
+pub fn plugin(directory: &Path, arguments: &[&str], input: &str) -> Said {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kubectl-tenios"))
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // What does not read it says why.
+    let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Said { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// A directory that goes with the test.
+pub struct Directory(PathBuf);
+
+impl Directory {
+    pub fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("tenios-cli-{}", uuid::Uuid::new_v4().simple()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.0.join(name), content).unwrap();
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_help_with_0() {
+    let directory = Directory::new();
+    for (arguments, code) in [
+        (vec!["no-such-command"], 2),
+        (vec!["validate"], 2),
+        (vec!["approve"], 2),
+        (vec!["adopt", "service/x", "--order-id", "1"], 2),
+        (vec!["adopt", "pno/x", "--phone-number", "0221"], 2),
+        (vec!["retry", "pno/x"], 2),
+        (vec!["generate", "-f", "x.csv", "--link-to", "Not A Name"], 2),
+        (vec!["completion", "word-processor"], 2),
+        (vec!["generate", "-f", "no-such-file.csv"], 1),
+        (vec!["validate", "-f", "no-such-file.yaml"], 1),
+        (vec!["status", "--kubeconfig", "no-such-file"], 1),
+        (vec!["--help"], 0),
+        (vec!["--version"], 0),
+    ] {
+        let said = plugin(directory.path(), &arguments, "");
+        assert_eq!(said.code, Some(code), "{arguments:?}: {}{}", said.stdout, said.stderr);
+    }
+}
+
+#[test]
+fn completion_knows_the_subcommands() {
+    let directory = Directory::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = plugin(directory.path(), &["completion", shell], "").stdout;
+        assert!(script.contains("approve") && script.contains("kubectl-tenios"), "{shell}:\n{script}");
+    }
+}

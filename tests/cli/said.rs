@@ -1,0 +1,98 @@
+//! `approve`, `reject`, `adopt` and `retry`.
+
+use serde_json::json;
+use tenios_operator::api::Reason;
+use tenios_operator::api::order::OrderState;
+use tenios_operator::api::verification::VerificationState;
+use tenios_operator::simulator::{Action, PushTime};
+
+use super::Plugin;
+use crate::world::{ORDER, VERIFICATION, World};
+
+#[tokio::test]
+async fn approve_lets_the_order_go_and_says_what_to_write_into_git() {
+    let w = World::new("cli-approve").await;
+    let plugin = Plugin::by(&w.scenario, &w.scenario.tenant("edit").await).await;
+    w.verification("v", json!({})).await;
+    w.order("o", json!({"verificationRef": {"name": "v"}})).await;
+    w.order_because("o", Reason::AwaitingApproval).await;
+    let argo = json!({"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": "shop:tenios.dev/PhoneVerification:t/v"}}});
+    w.patch_verification("v", argo).await.unwrap();
+    let said = plugin.run(&["approve", "v"]).await.done();
+    let (_, snippet) =
+        said.split_once("Argo CD application shop reverts this unless Git says the same:\n").unwrap();
+    let snippet: serde_json::Value = serde_norway::from_str(snippet).unwrap();
+    assert_eq!(snippet["spec"], json!({"approval": "Approved"}));
+    assert_eq!(snippet["metadata"], json!({"name": "v", "namespace": w.scenario.namespace}));
+    w.order_at("o", OrderState::Assigned).await;
+    let again = plugin.run(&["approve", "v"]).await.done();
+    assert!(again.contains("is Approved already"), "{again}");
+    let missing = plugin.run(&["approve", "w"]).await.ended(1);
+    assert!(missing.contains("pver/w is not in namespace"), "{missing}");
+}
+
+#[tokio::test]
+async fn reject_is_shown() {
+    let w = World::new("cli-reject").await;
+    let plugin = Plugin::of(&w.scenario).await;
+    w.verification("v", json!({})).await;
+    w.verification_because("v", Reason::AwaitingApproval).await;
+    let said = plugin.run(&["reject", "pver/v"]).await.done();
+    assert!(said.contains("If the manifest is kept in Git") && said.contains("approval: Rejected"), "{said}");
+    w.verification_at("v", VerificationState::Rejected).await;
+    let viewer = Plugin::by(&w.scenario, &w.scenario.tenant("view").await).await;
+    let refused = viewer.run(&["approve", "v"]).await.ended(1);
+    assert!(refused.contains("forbidden"), "{refused}");
+}
+
+#[tokio::test]
+async fn p03_adopt_names_what_exists_and_nothing_is_sent() {
+    let w = World::new("cli-adopt").await;
+    let plugin = Plugin::of(&w.scenario).await;
+    w.simulator.set(|s| s.push.when = PushTime::Never);
+    w.faults(ORDER, Action::DropAfter);
+    w.plain_order("o").await;
+    w.order_at("o", OrderState::OutcomeUnknown).await;
+    plugin.run(&["adopt", "pno/o", "--order-id", "300000"]).await.done();
+    w.order_at("o", OrderState::AwaitingNumber).await;
+    let said = plugin.run(&["adopt", "pno/o", "--phone-number", "+4922112345678"]).await.done();
+    assert!(said.contains("orderId: '300000'") && said.contains("phoneNumber: '+4922112345678'"), "{said}");
+    w.order_at("o", OrderState::Assigned).await;
+    w.faults(VERIFICATION, Action::DropAfter);
+    w.verification("v", json!({})).await;
+    w.verification_at("v", VerificationState::OutcomeUnknown).await;
+    plugin.run(&["adopt", "pver/v", "--verification-id", "705d5302"]).await.done();
+    w.verification_at("v", VerificationState::AwaitingApproval).await;
+    w.no_more_requests(ORDER, 1).await;
+    assert_eq!(w.requests(VERIFICATION), 1);
+    for wrong in [["pver/v", "--order-id"], ["pno/o", "--verification-id"]] {
+        let said = plugin.run(&["adopt", wrong[0], wrong[1], "1"]).await.ended(2);
+        assert!(said.contains("is adopted by"), "{said}");
+    }
+    plugin.run(&["adopt", "pno/o"]).await.ended(2);
+}
+
+#[tokio::test]
+async fn p04_retry_sends_again_only_for_the_attempt_whose_outcome_is_unknown_and_only_after_a_yes() {
+    let w = World::new("cli-retry").await;
+    let plugin = Plugin::of(&w.scenario).await;
+    w.simulator.set(|s| s.push.when = PushTime::Never);
+    w.faults(ORDER, Action::DropBefore);
+    w.plain_order("o").await;
+    let status = w.order_at("o", OrderState::OutcomeUnknown).await.status.unwrap();
+    let attempt = status.attempt.unwrap();
+    let other = plugin.run(&["retry", "pno/o", "--attempt", "abc", "--yes"]).await.ended(1);
+    assert!(other.contains(&format!("the attempt of pno/o is {attempt}, not abc")), "{other}");
+    let retry = ["retry", "pno/o", "--attempt", &attempt];
+    for answer in ["", "no\n", "y\n"] {
+        let said = plugin.answering(&retry, answer).await.ended(1);
+        assert!(said.contains("nothing was changed"), "{said}");
+    }
+    w.no_more_requests(ORDER, 1).await;
+    let said = plugin.answering(&retry, "yes\n").await.done();
+    assert!(said.contains(&format!("tenios.dev/not-placed: {attempt}")), "{said}");
+    w.order_at("o", OrderState::AwaitingNumber).await;
+    let again = plugin.run(&["retry", "pno/o", "--attempt", &attempt, "--yes"]).await.ended(1);
+    assert!(again.contains("pno/o is AwaitingNumber, not OutcomeUnknown"), "{again}");
+    w.no_more_requests(ORDER, 2).await;
+}
