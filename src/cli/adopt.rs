@@ -43,7 +43,7 @@ pub(super) async fn run(options: &AdoptOptions, cluster: &Cluster) -> Result<(),
     target.read(cluster).await?;
     let after = target.patch(cluster, json!({"spec": {"adopt": adopt}})).await?;
     // All of it: an id that stood there before belongs into Git, too.
-    let git = git::change(target, &after, &json!({"spec": {"adopt": after.data["spec"]["adopt"]}}))?;
+    let git = git::change(target, &after, &json!({"spec": {"adopt": after.data["spec"]["adopt"]}}));
     out::print(&format!("{target}: adopted; nothing is sent for it\n\n{git}"))
 }
 

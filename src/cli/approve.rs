@@ -43,6 +43,6 @@ pub(super) async fn run(
     }
     let change = json!({"spec": {"approval": said}});
     let after = target.patch(cluster, change.clone()).await?;
-    let git = git::change(&target, &after, &change)?;
+    let git = git::change(&target, &after, &change);
     out::print(&format!("{target}: spec.approval is {said} now\n\n{git}"))
 }

@@ -58,7 +58,7 @@ pub fn read(table: &[u8]) -> Result<(Vec<Branch>, Vec<BadCell>), BadCell> {
     for record in reader.byte_records() {
         // Reading from memory fails at nothing else, and what follows can't be read either.
         let record = record.map_err(|error| whole(1, error))?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = line_of(table, record.position().map_or(0, csv::Position::byte));
         if record.iter().all(<[u8]>::is_empty) {
             continue;
         }
@@ -68,6 +68,14 @@ pub fn read(table: &[u8]) -> Result<(Vec<Branch>, Vec<BadCell>), BadCell> {
         }
     }
     Ok((branches, bad))
+}
+
+/// The line that begins here. The reader's own count is one behind where lines end in CR LF: it takes the
+/// LF for the next row's.
+fn line_of(table: &[u8], byte: u64) -> u64 {
+    let at = usize::try_from(byte).unwrap_or(usize::MAX).min(table.len());
+    let skipped = table[at..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    1 + table[..at + skipped].iter().map(|b| u64::from(*b == b'\n')).sum::<u64>()
 }
 
 /// A spreadsheet writes semicolons where the decimal point is a comma.

@@ -4,11 +4,11 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::target::{self, Target};
+use super::yaml;
 
 /// The manifest's changed part, with who would revert it, where that can be seen.
-pub(super) fn change(target: &Target, object: &DynamicObject, changed: &Value) -> Result<String, Failure> {
+pub(super) fn change(target: &Target, object: &DynamicObject, changed: &Value) -> String {
     let types = target::types(target.kind);
     let mut manifest = json!({
         "apiVersion": types.api_version,
@@ -24,8 +24,7 @@ pub(super) fn change(target: &Target, object: &DynamicObject, changed: &Value) -
         Some(owner) => format!("{owner} reverts this unless Git says the same:"),
         None => "If the manifest is kept in Git, say the same there:".into(),
     };
-    let yaml = serde_norway::to_string(&manifest).map_err(Failure::failed)?;
-    Ok(format!("{heading}\n\n{yaml}"))
+    format!("{heading}\n\n{}", yaml::document(&manifest))
 }
 
 fn owner(object: &DynamicObject) -> Option<String> {

@@ -23,6 +23,7 @@ mod status;
 mod table;
 mod target;
 pub mod validate;
+mod yaml;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::Failure;
+use super::{Failure, yaml};
 
 /// What a program can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -28,7 +28,7 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 pub(super) fn print_as(format: Format, value: &impl Serialize) -> Result<(), Failure> {
     print(&match format {
         Format::Json => serde_json::to_string_pretty(value).map_err(Failure::failed)? + "\n",
-        Format::Yaml => serde_norway::to_string(value).map_err(Failure::failed)?,
+        Format::Yaml => yaml::document(&serde_json::to_value(value).map_err(Failure::failed)?),
     })
 }
 

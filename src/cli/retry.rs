@@ -46,6 +46,6 @@ pub(super) async fn run(options: &RetryOptions, cluster: &Cluster) -> Result<(),
     // Of the resource as it was looked at: a push may have told the outcome meanwhile.
     let patch = json!({"metadata": {"resourceVersion": before.metadata.resource_version, "annotations": annotations}});
     let after = target.patch(cluster, patch).await?;
-    let git = git::change(target, &after, &json!({"metadata": {"annotations": annotations}}))?;
+    let git = git::change(target, &after, &json!({"metadata": {"annotations": annotations}}));
     out::print(&format!("{target}: attempt {attempt} counts as not placed; a new request is sent\n\n{git}"))
 }

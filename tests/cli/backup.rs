@@ -64,11 +64,11 @@ async fn p13_an_export_applied_to_an_empty_cluster_shows_everything_and_orders_n
     for old in before {
         let name = old.metadata.name.unwrap();
         let old = old.status.unwrap();
-        let new = wait::until(&format!("{name}, assigned\n{}", operator.log_tail()), PATIENCE, async || {
+        let new = wait::poll(PATIENCE, async || {
             let status = api.get(&name).await.unwrap().status?;
             (status.state == Some(OrderState::Assigned)).then_some(status)
         });
-        let new = new.await;
+        let new = new.await.unwrap_or_else(|| panic!("{name} is not assigned:\n{}", operator.log_tail()));
         assert_eq!((new.order_id, new.phone_number), (old.order_id, old.phone_number));
     }
     let api: Api<PhoneVerification> = Api::namespaced(scenario.client(), &w.scenario.namespace);

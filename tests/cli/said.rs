@@ -56,7 +56,10 @@ async fn p03_adopt_names_what_exists_and_nothing_is_sent() {
     plugin.run(&["adopt", "pno/o", "--order-id", "300000"]).await.done();
     w.order_at("o", OrderState::AwaitingNumber).await;
     let said = plugin.run(&["adopt", "pno/o", "--phone-number", "+4922112345678"]).await.done();
-    assert!(said.contains("orderId: '300000'") && said.contains("phoneNumber: '+4922112345678'"), "{said}");
+    assert!(
+        said.contains("orderId: \"300000\"") && said.contains("phoneNumber: \"+4922112345678\""),
+        "{said}"
+    );
     w.order_at("o", OrderState::Assigned).await;
     w.faults(VERIFICATION, Action::DropAfter);
     w.verification("v", json!({})).await;
@@ -90,7 +93,7 @@ async fn p04_retry_sends_again_only_for_the_attempt_whose_outcome_is_unknown_and
     }
     w.no_more_requests(ORDER, 1).await;
     let said = plugin.answering(&retry, "yes\n").await.done();
-    assert!(said.contains(&format!("tenios.dev/not-placed: {attempt}")), "{said}");
+    assert!(said.contains("tenios.dev/not-placed: ") && said.matches(&attempt).count() == 2, "{said}");
     w.order_at("o", OrderState::AwaitingNumber).await;
     let again = plugin.run(&["retry", "pno/o", "--attempt", &attempt, "--yes"]).await.ended(1);
     assert!(again.contains("pno/o is AwaitingNumber, not OutcomeUnknown"), "{again}");

@@ -103,6 +103,27 @@ fn what_a_spreadsheet_writes_is_read() {
 }
 
 #[test]
+fn what_yaml_takes_for_a_number_stays_text_to_kubectl_too() {
+    let directory = Directory::new();
+    directory.write("contract.pdf", PDF);
+    let rows =
+        ["01067,NO,1_2", "08096,on,0x1f", "01234,y,1e3", "00000,~,.5", "10115,12:30,+4", "10115,true,1."];
+    let rows = rows.iter().enumerate().map(|(index, row)| {
+        let [zip, street, number] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        format!("{index},0123,{zip},{street},{number},30,CONTRACT,contract.pdf\n")
+    });
+    directory.write("branches.csv", format!("{HEADER}{}", rows.collect::<String>()));
+    let said = plugin(directory.path(), &["generate", "-f", "branches.csv"], "");
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(validate::text_of(&said.stdout).findings, Vec::new(), "{}", said.stdout);
+    assert!(
+        said.stdout.contains("street: \"NO\"") && said.stdout.contains("zip: \"01067\""),
+        "{}",
+        said.stdout
+    );
+}
+
+#[test]
 fn a_header_that_makes_no_sense_is_named() {
     let directory = Directory::new();
     for (table, expected) in [
