@@ -38,6 +38,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
+/// The apiserver drops null before it asks.
 fn has(object: &Value, field: &str) -> bool {
-    object.get(field).is_some()
+    object.get(field).is_some_and(|value| !value.is_null())
 }

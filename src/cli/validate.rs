@@ -143,7 +143,7 @@ pub fn text_of(text: &str) -> Report {
                 line: error.location().map_or(1, |location| location.line()),
                 resource: String::new(),
                 field: String::new(),
-                message: format!("is no YAML: {error}"),
+                message: format!("can't be read as YAML: {error}"),
             }),
         }
     }
@@ -165,57 +165,55 @@ impl Source<'_> {
             }
             return;
         }
-        let Some(mut findings) = object(value) else {
+        let mut read = value.clone();
+        let mut reread = Vec::new();
+        if is_ours(value) {
+            self.read_as_kubectl_does(&mut read, &mut path.clone(), &mut reread);
+        }
+        let Some(findings) = object(&read) else {
             report.skipped.insert(value["kind"].as_str().unwrap_or("what has no kind").to_owned());
             return;
         };
         report.checked += 1;
-        self.plain_scalars(value, path, &mut Vec::new(), &mut findings);
-        let resource = format!(
-            "{}/{}",
-            value["kind"].as_str().unwrap_or_default(),
-            value["metadata"]["name"].as_str().unwrap_or("?")
-        );
+        let name = value["metadata"]["name"].as_str().unwrap_or("?");
+        let resource = format!("{}/{name}", value["kind"].as_str().unwrap_or_default());
         for finding in findings {
             let whole: Vec<Step> = path.iter().cloned().chain(finding.path.iter().cloned()).collect();
+            let message = reread.iter().find(|(path, _)| *path == whole).map(|(_, message)| message.clone());
             report.findings.push(Located {
                 line: locate::nearest(self.text, self.document, &whole).map_or(1, |place| place.line),
                 resource: resource.clone(),
                 field: finding.field(),
-                message: finding.message,
+                message: message.unwrap_or(finding.message),
             });
         }
     }
 
-    /// Unquoted text that kubectl takes for something else.
-    fn plain_scalars(
+    /// Replaces unquoted text that kubectl takes for something else, and keeps what to say where that
+    /// is wrong.
+    fn read_as_kubectl_does(
         &self,
-        value: &Value,
-        whole: &mut Vec<Step>,
-        inner: &mut Vec<Step>,
-        found: &mut Vec<Finding>,
+        value: &mut Value,
+        path: &mut Vec<Step>,
+        reread: &mut Vec<(Vec<Step>, String)>,
     ) {
-        let mut go = |step: Step, value: &Value| {
-            whole.push(step.clone());
-            inner.push(step);
-            self.plain_scalars(value, whole, inner, found);
-            whole.pop();
-            inner.pop();
+        let mut go = |step: Step, value: &mut Value| {
+            path.push(step);
+            self.read_as_kubectl_does(value, path, reread);
+            path.pop();
         };
         match value {
             Value::Object(fields) => {
-                fields.iter().for_each(|(name, value)| go(Step::Field(name.clone()), value));
+                fields.iter_mut().for_each(|(name, value)| go(Step::Field(name.clone()), value));
             }
             Value::Array(elements) => {
-                elements.iter().enumerate().for_each(|(index, value)| go(Step::Element(index), value));
+                elements.iter_mut().enumerate().for_each(|(index, value)| go(Step::Element(index), value));
             }
             Value::String(text) => {
-                if let Some(other) = scalar::otherwise(text)
-                    && self.is_plain(whole)
-                {
-                    let message = format!("kubectl reads {text} as {other}: quote it");
-                    found.push(Finding { path: inner.clone(), message });
-                }
+                let Some(other) = scalar::otherwise(text).filter(|_| self.is_plain(path)) else { return };
+                let what = if other.is_boolean() { other.to_string() } else { "a number".into() };
+                reread.push((path.clone(), format!("kubectl reads {text} as {what}: quote it")));
+                *value = other;
             }
             _ => {}
         }
@@ -235,12 +233,10 @@ impl Source<'_> {
 /// kind that is none of ours.
 #[must_use]
 pub fn object(value: &Value) -> Option<Vec<Finding>> {
-    let kind = value["kind"].as_str().unwrap_or_default();
-    let group =
-        value["apiVersion"].as_str().and_then(|version| version.split_once('/')).map(|(group, _)| group);
-    if group != Some(GROUP) {
+    if !is_ours(value) {
         return None;
     }
+    let kind = value["kind"].as_str().unwrap_or_default();
     let mut check = Check::default();
     let Some(schema) = schema(kind) else {
         let kinds: Vec<&str> = CRDS.iter().map(|crd| crd.spec.names.kind.as_str()).collect();
@@ -263,6 +259,11 @@ pub fn object(value: &Value) -> Option<Vec<Finding>> {
     check.value(schema, &Value::Object(own));
     area_code(&mut check, &value["spec"]);
     Some(check.found)
+}
+
+fn is_ours(value: &Value) -> bool {
+    let version = value["apiVersion"].as_str().and_then(|version| version.split_once('/'));
+    version.is_some_and(|(group, _)| group == GROUP)
 }
 
 fn schema(kind: &str) -> Option<&'static JSONSchemaProps> {

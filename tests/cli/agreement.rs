@@ -1,4 +1,5 @@
-//! `validate` and the apiserver agree, as far as the apiserver goes: it knows no list of area codes.
+//! `validate` and the apiserver agree, as far as the apiserver goes: it knows no list of area codes, and of a
+//! key that stands there twice kubectl silently takes the last.
 
 use tenios_operator::cli::validate;
 
@@ -72,7 +73,6 @@ const ORDERS: &[&str] = &[
     "verificationId: abc, suspend: yes",
     "verificationId: abc, suspend: null",
     "verificationId: abc, suspended: true",
-    "verificationId: abc, verificationId: abd",
     "verificationId: abc, deletionPolicy: Delete",
     "verificationId: abc, accessKeySecretRef: {name: tenios}",
     "verificationId: abc, accessKeySecretRef: {name: tenios, key: a/b}",

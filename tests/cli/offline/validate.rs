@@ -99,7 +99,7 @@ fn a_finding_names_line_and_field() {
         ),
         (with("spec:", "specs:"), "6: specs: there is no such field"),
         (format!("{VERIFICATION}  suspend: maybe\n"), "12: spec.suspend: must be boolean, and is text"),
-        (format!("{VERIFICATION}  areaCode: \"30\"\n"), "is no YAML"),
+        (format!("{VERIFICATION}  areaCode: \"30\"\n"), "can't be read as YAML"),
         (
             format!("{VERIFICATION}---\n{ORDER}  verificationId: abc\n"),
             "16: spec: give exactly one of verificationRef",
@@ -110,7 +110,7 @@ fn a_finding_names_line_and_field() {
         ),
         (format!("{ORDER}  linkTo: {{}}\n"), "7: spec.linkTo: give exactly one of phoneNumber and orderRef"),
         (format!("{ORDER}  adopt: {{}}\n"), "7: spec.adopt: give orderId, phoneNumber or both"),
-        ("a: [\n".to_owned(), "is no YAML"),
+        ("a: [\n".to_owned(), "can't be read as YAML"),
     ] {
         let found = found(&text);
         assert!(found.iter().any(|f| f.contains(expected)), "{expected}\n{found:#?}\n{text}");
@@ -128,6 +128,8 @@ fn nothing_is_wrong_with_what_is_right() {
         with("Germany", "Austria").replace("\"221\"", "\"1\"").replace("50667", "1010"),
         format!("{VERIFICATION}status: {{state: Approved}}\n"),
         format!("{VERIFICATION}  approval: null\n"),
+        // True, to kubectl.
+        format!("{VERIFICATION}  suspend: yes\n"),
         r#"{"apiVersion": "v1", "kind": "List", "items": []}"#.to_owned(),
         format!("---\n---\n{ORDER}---\n"),
         String::new(),
