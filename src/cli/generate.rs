@@ -212,7 +212,7 @@ fn manifests(branch: &Branch, link_to: Option<&Link>, namespace: Option<&str>) -
     match link_to {
         // The main line itself is linked to nothing.
         Some(Link::Order(main)) if main != name => {
-            order["spec"]["linkTo"] = json!({"orderRef": {"name": main}})
+            order["spec"]["linkTo"] = json!({"orderRef": {"name": main}});
         }
         Some(Link::Number(number)) => order["spec"]["linkTo"] = json!({"phoneNumber": number}),
         _ => {}

@@ -1,4 +1,4 @@
-//! The same change for Git: a GitOps tool reverts what it does not find there.
+//! The same change for Git: a tool that applies from there reverts what it does not find.
 
 use kube::ResourceExt;
 use kube::api::DynamicObject;

@@ -1,5 +1,7 @@
 //! `ledger`: what the operator recorded, for its administrators.
 
+use std::fmt::Write;
+
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use kube::api::{Api, DeleteParams, ListParams, Preconditions};
@@ -134,9 +136,9 @@ async fn show(
     let mut text = format!("{}: {}\n", entry.key, summary(&state));
     for stray in &state.strays {
         let number = stray.number.as_ref().map(|n| format!(" with number {n}")).unwrap_or_default();
-        text += &format!("beside it: order {}{number} by attempt {}\n", stray.id, stray.attempt);
+        let _ = writeln!(text, "beside it: order {}{number} by attempt {}", stray.id, stray.attempt);
     }
-    text += &format!("{} requests in all; the newest events:\n\n", state.attempts);
+    let _ = writeln!(text, "{} requests in all; the newest events:\n", state.attempts);
     let rows: Vec<Vec<Cell>> = entry.events.iter().map(event_row).collect();
     text += &table::render(&["TIME", "EVENT", "ATTEMPT", "WHAT"], &rows, out::is_coloured());
     out::print(&text)

@@ -1,5 +1,7 @@
 //! A value against the schema of a CRD, as the apiserver reads it.
 
+use std::fmt::Write;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray,
 };
@@ -26,8 +28,12 @@ impl Finding {
         for step in &self.path {
             match step {
                 Step::Field(name) if field.is_empty() => field += name,
-                Step::Field(name) => field += &format!(".{name}"),
-                Step::Element(index) => field += &format!("[{index}]"),
+                Step::Field(name) => {
+                    let _ = write!(field, ".{name}");
+                }
+                Step::Element(index) => {
+                    let _ = write!(field, "[{index}]");
+                }
             }
         }
         field

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt::Write;
 use std::time::Duration;
 
 use clap::Args;
@@ -195,10 +196,10 @@ fn picture(shown: &Shown, all_namespaces: bool) -> String {
     let cells: Vec<Vec<Cell>> = rows.iter().map(|row| row.cells(all_namespaces)).collect();
     let mut text = table::render(&head, &cells, out::is_coloured());
     let done = rows.iter().filter(|row| row.colour() == Colour::Green).count();
-    text += &format!("\n{} {done} of {} done\n", bar(done, rows.len()), rows.len());
+    let _ = writeln!(text, "\n{} {done} of {} done", bar(done, rows.len()), rows.len());
     for row in rows.iter().filter(|row| row.needs_a_person) {
         let place = if all_namespaces { format!(" in {}", row.namespace) } else { String::new() };
-        text += &format!("\n{}{place} needs a person: {}\n", row.name, out::harmless(row.message));
+        let _ = writeln!(text, "\n{}{place} needs a person: {}", row.name, out::harmless(row.message));
     }
     text
 }

@@ -1,6 +1,8 @@
 //! YAML that every reader takes for the same. The YAML library leaves `NO` and `1_2` unquoted, which are text
 //! to YAML 1.2 and not to kubectl.
 
+use std::fmt::Write;
+
 use serde_json::Value;
 
 use super::scalar;
@@ -21,14 +23,14 @@ fn entries(value: &Value, indent: usize, text: &mut String) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                *text += &format!("{margin}{}:", string(name));
+                let _ = write!(text, "{margin}{}:", string(name));
                 // A list stands as far left as its name.
                 entry(value, if value.is_array() { indent } else { indent + 2 }, text);
             }
         }
         Value::Array(elements) => {
             for element in elements {
-                *text += &format!("{margin}-");
+                let _ = write!(text, "{margin}-");
                 entry(element, indent + 2, text);
             }
         }
@@ -46,7 +48,7 @@ fn entry(value: &Value, indent: usize, text: &mut String) {
         *text += "\n";
         entries(value, indent, text);
     } else {
-        *text += &format!(" {}\n", inline(value));
+        let _ = writeln!(text, " {}", inline(value));
     }
 }
 

@@ -7,7 +7,7 @@ use super::Plugin;
 use crate::world::{ORDER, World};
 
 #[tokio::test]
-async fn p02_forget_asks_refuses_while_the_resource_exists_and_lets_its_name_order_again() {
+async fn forget_asks_refuses_while_the_resource_exists_and_lets_its_name_order_again() {
     let w = World::new("cli-ledger").await;
     let plugin = Plugin::of(&w.scenario).await;
     w.plain_order("o").await;

@@ -53,7 +53,7 @@ async fn every_command_of_the_document_does_what_it_says() {
     assert!(output.status.success(), "{said}");
 
     let status = w.order_at("main-line", OrderState::Assigned).await.status.unwrap();
-    assert_eq!(status.phone_number.as_deref(), Some("+4922110000000"));
+    assert_eq!(status.phone_number.as_deref(), Some("+4922112345678"));
     w.verification_at("cologne-office", VerificationState::Approved).await;
     w.verification_at("bonn-office", VerificationState::Rejected).await;
     w.verification_because("dresden", Reason::AwaitingApproval).await;

@@ -76,7 +76,7 @@ async fn p03_adopt_names_what_exists_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn p04_retry_sends_again_only_for_the_attempt_whose_outcome_is_unknown_and_only_after_a_yes() {
+async fn p03_retry_sends_again_only_for_the_attempt_whose_outcome_is_unknown_and_only_after_a_yes() {
     let w = World::new("cli-retry").await;
     let plugin = Plugin::of(&w.scenario).await;
     w.simulator.set(|s| s.push.when = PushTime::Never);

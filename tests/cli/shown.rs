@@ -1,6 +1,7 @@
 //! `status`.
 
 use std::io::{BufRead, BufReader};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -74,4 +75,33 @@ async fn status_w_goes_on_with_what_changes() {
     child.kill().unwrap();
     child.wait().unwrap();
     read.join().unwrap();
+}
+
+/// `script` gives it a terminal.
+#[tokio::test]
+async fn on_a_terminal_it_is_a_coloured_table_that_is_drawn_anew_and_no_color_is_heard() {
+    let w = World::new("cli-terminal").await;
+    w.verification("v", json!({})).await;
+    w.verification_because("v", Reason::AwaitingApproval).await;
+    let plugin = Plugin::of(&w.scenario).await;
+    let on_terminal = async |arguments: &[&str], no_color: &str| {
+        let command = plugin.command(arguments);
+        let words = [command.get_program()].into_iter().chain(command.get_args());
+        let line: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+        let mut script = Command::new("script");
+        script
+            .args(["-qec", &format!("timeout 3 {}", line.join(" ")), "/dev/null"])
+            .env("NO_COLOR", no_color);
+        let output = tokio::task::spawn_blocking(move || script.output().unwrap()).await.unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let plain = on_terminal(&["status"], "1").await;
+    assert!(plain.contains("pver/v") && !plain.contains('\x1b'), "{plain:?}");
+    let coloured = on_terminal(&["status"], "").await;
+    assert!(
+        coloured.contains("\x1b[31mAwaitingApproval\x1b[0m") && !coloured.contains("\x1b[2J"),
+        "{coloured:?}"
+    );
+    let live = on_terminal(&["status", "-w"], "").await;
+    assert!(live.matches("\x1b[2J").count() > 1 && live.contains("0 of 1 done"), "{live:?}");
 }
