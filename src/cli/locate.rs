@@ -168,11 +168,42 @@ impl Visitor<'_> for KeySeek<'_> {
     }
 }
 
-/// Every document of a text. A broken one ends it, because the parser can't find the next.
+/// A part of a text that holds whole documents, and the lines before it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chunk<'a> {
+    pub(super) lines_before: usize,
+    pub(super) text: &'a str,
+}
+
+/// The text in parts at its `---`: looking for a place in a part does not read all the others, such as
+/// Secrets of 1 MB each; and one that is broken does not hide those after it.
+pub(super) fn chunks(text: &str) -> Vec<Chunk<'_>> {
+    let mut chunks = Vec::new();
+    let (mut start, mut lines_before, mut offset) = (0, 0, 0);
+    let mut begun = false;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let marker = line
+            .strip_prefix("---")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+        if marker && begun {
+            chunks.push(Chunk { lines_before, text: &text[start..offset] });
+            (start, lines_before) = (offset, number);
+        }
+        // Directives belong to the document after them.
+        begun |= marker || !(line.trim().is_empty() || line.starts_with(['#', '%']));
+        offset += line.len();
+    }
+    if begun {
+        chunks.push(Chunk { lines_before, text: &text[start..] });
+    }
+    chunks
+}
+
+/// Every document of a part. A broken one ends it, because the parser can't find the next.
 pub(super) fn documents(text: &str) -> Vec<Result<serde_json::Value, serde_norway::Error>> {
     let mut documents = Vec::new();
     for document in serde_norway::Deserializer::from_str(text) {
-        // By way of the YAML value, which refuses a key that stands there twice, as kubectl does.
+        // By way of the YAML value, which refuses a key that stands there twice.
         let value = serde_norway::Value::deserialize(document).and_then(|mut value| {
             value.apply_merge()?;
             serde_json::to_value(&value).map_err(Error::custom)

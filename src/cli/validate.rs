@@ -10,9 +10,10 @@ use clap::Args;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps,
 };
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use super::locate::{self, Part, Step};
+use super::locate::{self, Chunk, Part, Step};
 use super::schema::{Check, Finding};
 use super::{Failure, area_codes, out, scalar};
 use crate::api::{GROUP, crd};
@@ -132,27 +133,39 @@ fn read(file: &Path) -> std::io::Result<String> {
 #[must_use]
 pub fn text_of(text: &str) -> Report {
     let mut report = Report::default();
-    for (index, document) in locate::documents(text).into_iter().enumerate() {
-        match document {
-            Ok(Value::Null) => {}
-            Ok(value) => {
-                let source = Source { text, document: index };
-                source.check(&value, &mut Vec::new(), &mut report);
+    for chunk in locate::chunks(text) {
+        let is_json = serde_json::from_str::<IgnoredAny>(chunk.text).is_ok();
+        for (index, document) in locate::documents(chunk.text).into_iter().enumerate() {
+            match document {
+                Ok(Value::Null) => {}
+                Ok(value) => {
+                    let source = Source { chunk, document: index, is_json };
+                    source.check(&value, &mut Vec::new(), &mut report);
+                }
+                Err(error) => report.findings.push(unreadable(chunk, &error)),
             }
-            Err(error) => report.findings.push(Located {
-                line: error.location().map_or(1, |location| location.line()),
-                resource: String::new(),
-                field: String::new(),
-                message: format!("can't be read as YAML: {error}"),
-            }),
         }
     }
     report
 }
 
+fn unreadable(chunk: Chunk<'_>, error: &serde_norway::Error) -> Located {
+    let why = error.to_string();
+    // Its line is counted from the part's begin.
+    let why = why.split(" at line ").next().unwrap_or_default();
+    Located {
+        line: chunk.lines_before + error.location().map_or(1, |location| location.line()),
+        resource: String::new(),
+        field: String::new(),
+        message: format!("can't be read as YAML: {why}"),
+    }
+}
+
 struct Source<'a> {
-    text: &'a str,
+    chunk: Chunk<'a>,
     document: usize,
+    /// In JSON all text is quoted.
+    is_json: bool,
 }
 
 impl Source<'_> {
@@ -167,7 +180,7 @@ impl Source<'_> {
         }
         let mut read = value.clone();
         let mut reread = Vec::new();
-        if is_ours(value) {
+        if is_ours(value) && !self.is_json {
             self.read_as_kubectl_does(&mut read, &mut path.clone(), &mut reread);
         }
         let Some(findings) = object(&read) else {
@@ -181,7 +194,7 @@ impl Source<'_> {
             let whole: Vec<Step> = path.iter().cloned().chain(finding.path.iter().cloned()).collect();
             let message = reread.iter().find(|(path, _)| *path == whole).map(|(_, message)| message.clone());
             report.findings.push(Located {
-                line: locate::nearest(self.text, self.document, &whole).map_or(1, |place| place.line),
+                line: self.line(&whole),
                 resource: resource.clone(),
                 field: finding.field(),
                 message: message.unwrap_or(finding.message),
@@ -219,10 +232,15 @@ impl Source<'_> {
         }
     }
 
+    fn line(&self, path: &[Step]) -> usize {
+        let place = locate::nearest(self.chunk.text, self.document, path);
+        self.chunk.lines_before + place.map_or(1, |place| place.line)
+    }
+
     fn is_plain(&self, path: &[Step]) -> bool {
-        let place = locate::place(self.text, self.document, path, Part::Value);
+        let place = locate::place(self.chunk.text, self.document, path, Part::Value);
         let first = place.and_then(|place| {
-            let line = self.text.lines().nth(place.line - 1)?;
+            let line = self.chunk.text.lines().nth(place.line - 1)?;
             line.chars().nth(place.column - 1)
         });
         first.is_some_and(|first| !matches!(first, '"' | '\'' | '|' | '>' | '!' | '&' | '*'))

@@ -54,6 +54,8 @@ fn a_bad_row_is_reported_with_line_and_column_and_the_others_are_made() {
         "limit,Köln,50667,Domkloster,4,221,CONTRACT,limit.pdf\n".into(),
         office("good"),
         "short,Köln\n".into(),
+        // With -document behind it.
+        office(&"n".repeat(250)),
         ",,,,,,,\n".into(),
         "\"last\",Köln,50667,\"Domkloster, hinten\",4,221,CONTRACT,contract.pdf\n".into(),
     ];
@@ -71,6 +73,7 @@ fn a_bad_row_is_reported_with_line_and_column_and_the_others_are_made() {
         "branches.csv:9: column document: large.pdf has",
         "branches.csv:11: column name: \"good\" stands in line 2, too",
         "branches.csv:12: has 2 columns, and the header 8",
+        "branches.csv:13: column name: is longer than 253 characters",
         "3 branches done",
     ] {
         assert!(said.stderr.contains(expected), "{expected}\n{}", said.stderr);

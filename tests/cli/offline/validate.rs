@@ -118,6 +118,25 @@ fn a_finding_names_line_and_field() {
 }
 
 #[test]
+fn a_broken_document_does_not_hide_the_next_and_lines_are_counted_over_all_of_them() {
+    let bad = ORDER.replace("v1alpha1", "v1");
+    let text = format!(
+        "%YAML 1.1\n# first\n--- # here\na: [\n---\n{bad}...\n---\n{bad}--- {{kind: Secret}}\n---\n{bad}"
+    );
+    let lines: Vec<String> =
+        found(&text).iter().map(|f| f.split(": ").take(2).collect::<Vec<_>>().join(": ")).collect();
+    let expected: Vec<String> = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| line.starts_with("apiVersion"))
+        .map(|(index, _)| format!("{}: apiVersion", index + 1))
+        .collect();
+    assert_eq!(expected.len(), 3);
+    assert_eq!(lines[1..], expected);
+    assert!(found(&text)[0].contains("can't be read as YAML"), "{:?}", found(&text));
+}
+
+#[test]
 fn nothing_is_wrong_with_what_is_right() {
     for text in [
         VERIFICATION.to_owned(),
