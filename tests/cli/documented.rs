@@ -34,14 +34,13 @@ async fn every_command_of_the_document_does_what_it_says() {
 
     let commands: Vec<&str> = DOCUMENT.lines().filter_map(|line| line.strip_prefix("    ")).collect();
     assert!(commands.len() > 15, "{commands:?}");
-    // One shell, because a variable goes on.
-    let mut script = String::from("set -e\n");
-    for command in &commands {
+    let lines = commands.iter().map(|command| match *command {
         // A watch has no end of its own.
-        let endless = command.ends_with(" -w");
-        script +=
-            &if endless { format!("timeout 2 {command} || [ $? = 124 ]\n") } else { format!("{command}\n") };
-    }
+        watch if watch.ends_with(" -w") => format!("timeout 2 {watch} || [ $? = 124 ]"),
+        command => command.to_owned(),
+    });
+    // One shell, because a variable goes on.
+    let script = format!("set -e\n{}", lines.collect::<Vec<_>>().join("\n"));
     let mut shell = Command::new("sh");
     shell.args(["-x", "-c", &script]).current_dir(&directory).envs(environment);
     for variable in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {

@@ -164,19 +164,17 @@ fn files_directories_and_standard_input_are_read_and_one_bad_file_fails_all() {
     directory.write("notes.txt", "not: [yaml");
     let said = plugin(directory.path(), &["validate", "-f", "."], "");
     assert_eq!(said.code, Some(0), "{}", said.stderr);
-    let list = format!(
-        r#"{{"apiVersion": "v1", "kind": "List", "items": [
-{{"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {{"name": "o"}}, "spec": {{"verificationRef": {{"name": "v"}},
-"deletionPolicy": "Delete"}}}}]}}"#
-    );
-    directory.write("bad.json", &list);
+    let list = r#"{"apiVersion": "v1", "kind": "List", "items": [
+{"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": "o"}, "spec": {"verificationRef": {"name": "v"},
+"deletionPolicy": "Delete"}}]}"#;
+    directory.write("bad.json", list);
     let said = plugin(directory.path(), &["validate", "-f", "."], "");
     assert_eq!(said.code, Some(1));
     assert_eq!(
         said.stdout,
         "./bad.json:3: PhoneNumberOrder/o spec.deletionPolicy: \"Delete\" is none of Retain\n"
     );
-    let said = plugin(directory.path(), &["validate", "-f", "good.yaml", "-f", "-"], &list);
+    let said = plugin(directory.path(), &["validate", "-f", "good.yaml", "-f", "-"], list);
     assert!(said.stdout.starts_with("standard input:3: PhoneNumberOrder/o"), "{}", said.stdout);
     assert_eq!(said.code, Some(1));
 }
