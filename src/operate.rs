@@ -89,8 +89,11 @@ fn provider(options: &RunOptions) -> Result<Tenios, Failure> {
     let roots = match &options.tenios_ca_file {
         None => Vec::new(),
         Some(path) => {
-            let pem = std::fs::read(path).map_err(|e| flag("--tenios-ca-file", e))?;
-            reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| flag("--tenios-ca-file", e))?
+            let wrong = |error: &dyn std::fmt::Display| {
+                flag("--tenios-ca-file", format!("{}: {error}", path.display()))
+            };
+            let pem = std::fs::read(path).map_err(|e| wrong(&e))?;
+            reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| wrong(&e))?
         }
     };
     Tenios::new(&options.tenios_url, roots, options.provider_timeout).map_err(|e| flag("--tenios-url", e))
@@ -171,7 +174,8 @@ async fn serve_push(
 ) -> Result<Serving, Failure> {
     let mut server = bind("--push-listen", options.push_listen).await?;
     if let (Some(cert), Some(key)) = (&options.push_tls_cert_file, &options.push_tls_key_file) {
-        let tls = Tls::from_files(cert, key).map_err(|e| flag("--push-tls-cert-file", e))?;
+        let tls =
+            Tls::from_files(cert, key).map_err(|e| flag("--push-tls-cert-file, --push-tls-key-file", e))?;
         server = server.with_tls(tls);
     }
     let answer = move |request| {
