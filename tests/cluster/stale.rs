@@ -90,6 +90,8 @@ async fn p08_p12_a_control_plane_that_goes_back_in_time_orders_nothing_again(#[c
     assert_eq!(status.order_id.as_deref(), Some("300000"));
     let entry = serde_json::to_string(&w.ledger().await[0].spec).unwrap();
     assert!(entry.contains("300000") && entry.contains("Assigned"), "{entry}");
+    // A running operator remembers the provider's answer, too, and gives it back to the ledger.
+    assert!(restarted || entry.contains("\"type\":\"Accepted\""), "{entry}");
     w.no_more_requests(ORDER, 1).await;
 }
 
