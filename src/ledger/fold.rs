@@ -184,7 +184,9 @@ impl State {
                 }
             }
             Event::Unknown { attempt, at, why } => {
-                if matches!(&self.phase, Phase::Open { attempt: open, .. } if *open == attempt) {
+                let open = matches!(&self.phase, Phase::Open { attempt: open, .. } if *open == attempt);
+                // An outcome without an intent: the entry was lost while the request was on its way.
+                if open || self.phase == Phase::Idle {
                     self.phase = Phase::Unknown { attempt, at, why };
                 }
             }
@@ -204,8 +206,8 @@ impl State {
                     self.accepted = Some(Accepted { id, attempt, at, answered: true });
                     self.number = number.map(|number| Assigned { number, at, pushed });
                 } else if let Some(attempt) = attempt {
-                    let why = "the ledger lost its entry; the status names this attempt and no id".to_owned();
-                    self.phase = Phase::Unknown { attempt, at, why };
+                    // Its sender may still be at work: nobody's word counts before its time is over.
+                    self.phase = Phase::Open { attempt, at };
                 }
             }
         }
@@ -219,7 +221,10 @@ impl State {
     fn pending_since(&self, attempt: &AttemptId) -> Option<Timestamp> {
         match &self.phase {
             Phase::Open { attempt: open, at } if open == attempt => Some(*at),
-            Phase::Unknown { attempt: open, .. } if open == attempt => self.spent.last().copied(),
+            // What was rebuilt from a status has spent nothing.
+            Phase::Unknown { attempt: open, at, .. } if open == attempt => {
+                Some(self.spent.last().copied().unwrap_or(*at))
+            }
             _ => None,
         }
     }

@@ -166,6 +166,15 @@ fn pending(state: &State, sender: Sender, not_placed: Option<&str>, now: Timesta
     }
 }
 
+/// Whether the ledger lacks what the status still shows. The ledger forgets nothing by itself, so its
+/// entry was deleted, and perhaps begun anew by an outcome that came later.
+fn is_lost(state: &State, attempt: bool, id_or_number: bool) -> bool {
+    match state.phase {
+        Phase::Idle => attempt || id_or_number,
+        _ => id_or_number && state.accepted.is_none(),
+    }
+}
+
 /// The same whoever sends: two replicas that both believe to lead would otherwise correct each other's
 /// words without end.
 fn in_flight(attempt: &AttemptId) -> String {

@@ -109,11 +109,11 @@ fn conflict(message: impl Into<String>) -> Next {
 
 /// The ledger has nothing, the status has: whoever emptied the ledger, ordering again is not the answer.
 fn rebuild(view: &View) -> Option<Next> {
-    let status = view.status.filter(|_| view.state.phase == Phase::Idle)?;
+    let status = view.status?;
     let attempt = status.attempt.as_deref().and_then(AttemptId::parse);
     let id = status.order_id.clone().filter(|id| !id.is_empty());
     let number = status.phone_number.as_deref().and_then(|n| PhoneNumber::try_from(n).ok());
-    if attempt.is_none() && id.is_none() && number.is_none() {
+    if !super::is_lost(view.state, attempt.is_some(), id.is_some() || number.is_some()) {
         return None;
     }
     if let Some(other) = other_owner(view, id.as_deref(), number.as_ref()) {

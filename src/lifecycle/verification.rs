@@ -73,10 +73,10 @@ fn rest(state: VerificationState, reason: Reason, message: impl Into<String>) ->
 }
 
 fn rebuild(view: &View) -> Option<Next> {
-    let status = view.status.filter(|_| view.state.phase == Phase::Idle)?;
+    let status = view.status?;
     let attempt = status.attempt.as_deref().and_then(AttemptId::parse);
     let id = status.verification_id.clone().filter(|id| !id.is_empty());
-    if attempt.is_none() && id.is_none() {
+    if !super::is_lost(view.state, attempt.is_some(), id.is_some()) {
         return None;
     }
     let mut terms = spec_terms(view.spec);

@@ -146,6 +146,21 @@ fn p03_a_number_adopted_alone_gets_its_order_id_from_a_late_push() {
 }
 
 #[test]
+fn p07_p12_an_attempt_that_only_the_status_knew_waits_for_its_sender_and_then_for_a_word() {
+    let rebuilt =
+        Event::Rebuilt { at: at(1), attempt: Some(attempt(1)), id: None, number: None, terms: Terms::new() };
+    let state = fold(&[rebuilt]);
+    assert!(matches!(state.phase, Phase::Open { .. }), "its sender may be at work: {:?}", state.phase);
+    let state = state.then(&unknown(1)).then(&Event::NotPlaced { attempt: attempt(1), at: at(3) });
+    assert_eq!(state.phase, Phase::NotPlaced { attempt: attempt(1) });
+}
+
+#[test]
+fn p10_p12_an_unknown_outcome_whose_intent_was_lost_is_not_forgotten() {
+    assert!(matches!(fold(&[unknown(1)]).phase, Phase::Unknown { .. }));
+}
+
+#[test]
 fn p04_failures_in_a_row_are_counted_until_one_is_accepted() {
     let mut events = vec![];
     for n in 1..=3 {
