@@ -3,10 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "../model/mod.rs"]
+mod model;
+
 mod book;
 #[path = "../cli/offline/mod.rs"]
 mod cli;
 mod crds;
+mod exhaustive;
 mod fold;
 mod lifecycle;
 mod memory;

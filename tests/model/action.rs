@@ -1,0 +1,186 @@
+//! What can happen next.
+
+use super::Model;
+use super::size::Person;
+use super::world::{Attempt, BOGUS, Flight, Provider, Stage, World};
+
+/// One step of the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A replica decides about a resource and does what was decided.
+    Visits { replica: u8, key: u8 },
+    /// The same; the ledger does not tell whether it was written.
+    VisitsUnanswered { replica: u8, key: u8 },
+    /// The write that was not answered arrives after all, or is found to be outdated.
+    LateWriteArrives,
+    /// It never will.
+    LateWriteIsLost,
+    /// The last byte of a request is handed over.
+    Leaves { key: u8, attempt: u8 },
+    /// The time in which it may leave is over.
+    DeadlinePasses { key: u8, attempt: u8 },
+    /// It can't leave: nobody listens, or it is too late.
+    Fails { key: u8, attempt: u8 },
+    /// The provider does with it as it likes.
+    ProviderTakes { key: u8, attempt: u8, answer: Provider },
+    /// Its answer is read.
+    Answered { key: u8, attempt: u8 },
+    /// Its answer is not read, whatever it was.
+    AnswerLost { key: u8, attempt: u8 },
+    /// The sender records its outcome.
+    Saves { key: u8, attempt: u8 },
+    /// The same; the ledger does not tell whether it was written.
+    SavesUnanswered { key: u8, attempt: u8 },
+    /// A replica is told the number of a placed order, for the first time or again.
+    Pushed { replica: u8, key: u8, attempt: u8 },
+    /// The same; the ledger does not tell whether it was written.
+    PushedUnanswered { replica: u8, key: u8, attempt: u8 },
+    /// A replica's watch of the ledger tells of all that was written.
+    LedgerWatched { replica: u8, key: u8 },
+    /// It tells of one write.
+    LedgerWatchedOneStep { replica: u8, key: u8 },
+    /// It begins anew, with a list from before the entries were there.
+    LedgerListedOld { replica: u8 },
+    /// A replica's watch of the resources tells of all that was written.
+    ResourceWatched { replica: u8, key: u8 },
+    /// The time in which another process could have been sending is over.
+    Elapses { replica: u8, key: u8 },
+    /// A process dies and another one begins.
+    Crashes { replica: u8 },
+    /// A person sets the not-placed annotation: 0 none, n + 1 names attempt n.
+    SaysNotPlaced { key: u8, word: u8 },
+    /// A person changes the spec.
+    Edits { key: u8, spec: u8 },
+    /// A person or a tool deletes and re-creates the resource.
+    Recreates { key: u8, spec: u8 },
+    /// The status is gone.
+    StatusWiped { key: u8 },
+    /// The ledger entry is deleted.
+    EntryDeleted { key: u8 },
+    /// It is deleted and put there again as it was one write before, as from a backup.
+    EntryRestored { key: u8 },
+}
+
+impl Model {
+    pub fn possible(&self, world: &World, all: &mut Vec<Action>) {
+        if world.broken.is_some() {
+            return;
+        }
+        for key in 0..self.keys() {
+            for attempt in 0..world.requests(key) {
+                self.of_request(world, key, attempt, all);
+            }
+            for replica in 0..self.size.replicas {
+                self.of_replica(world, replica, key, all);
+            }
+            self.of_people(world, key, all);
+        }
+        for replica in 0..self.size.replicas {
+            if world.left.crashes > 0 {
+                all.push(Action::Crashes { replica });
+            }
+            if world.left.old_lists > 0 {
+                all.push(Action::LedgerListedOld { replica });
+            }
+        }
+        if world.late.is_some() {
+            all.extend([Action::LateWriteArrives, Action::LateWriteIsLost]);
+        }
+    }
+
+    fn of_request(&self, world: &World, key: u8, attempt: u8, all: &mut Vec<Action>) {
+        let Attempt { stage, provider, .. } = world.get(key, attempt);
+        match stage {
+            Stage::Ready => all.extend([
+                Action::Leaves { key, attempt },
+                Action::DeadlinePasses { key, attempt },
+                Action::Fails { key, attempt },
+            ]),
+            Stage::TooLate => {
+                all.push(Action::Fails { key, attempt });
+                if !self.size.assumes.deadline {
+                    all.push(Action::Leaves { key, attempt });
+                }
+            }
+            Stage::Waiting => {
+                let answered = !matches!(provider, Provider::OnItsWay | Provider::Lost);
+                all.extend(answered.then_some(Action::Answered { key, attempt }));
+                all.push(Action::AnswerLost { key, attempt });
+            }
+            Stage::Knows(_) => {
+                all.push(Action::Saves { key, attempt });
+                if world.left.lost_writes > 0 && world.late.is_none() {
+                    all.push(Action::SavesUnanswered { key, attempt });
+                }
+            }
+            Stage::None | Stage::Over => {}
+        }
+        if provider == Provider::OnItsWay {
+            let answers = self.size.answers.iter();
+            all.extend(answers.map(|answer| Action::ProviderTakes { key, attempt, answer: *answer }));
+        }
+    }
+
+    fn of_replica(&self, world: &World, replica: u8, key: u8, all: &mut Vec<Action>) {
+        let lost = world.left.lost_writes > 0 && world.late.is_none();
+        let (r, k) = (usize::from(replica), usize::from(key));
+        let one = &world.replicas[r];
+        all.push(Action::Visits { replica, key });
+        if lost {
+            all.push(Action::VisitsUnanswered { replica, key });
+        }
+        if one.known[k] != world.ledger[k] {
+            all.push(Action::LedgerWatched { replica, key });
+            if self.size.lag.one_step {
+                all.push(Action::LedgerWatchedOneStep { replica, key });
+            }
+        }
+        if one.seen[k] != world.objects[k] {
+            all.push(Action::ResourceWatched { replica, key });
+        }
+        if matches!(one.flights[k], Flight::Elsewhere { over: false, .. }) {
+            all.push(Action::Elapses { replica, key });
+        }
+        for attempt in 0..world.requests(key) {
+            if world.get(key, attempt).provider == Provider::Placed && self.size.pushes(key) {
+                all.push(Action::Pushed { replica, key, attempt });
+                if lost {
+                    all.push(Action::PushedUnanswered { replica, key, attempt });
+                }
+            }
+        }
+    }
+
+    fn of_people(&self, world: &World, key: u8, all: &mut Vec<Action>) {
+        let object = world.objects[usize::from(key)];
+        let left = &world.left;
+        if left.words > 0 {
+            let named = (0..world.requests(key)).filter(|n| self.would_say(world, key, *n));
+            all.extend(named.map(|n| Action::SaysNotPlaced { key, word: n + 1 }));
+            if object.word != BOGUS && self.size.person == Person::Careless {
+                all.push(Action::SaysNotPlaced { key, word: BOGUS });
+            }
+        }
+        for spec in 0..u8::try_from(self.size.specs[usize::from(key)].len()).unwrap() {
+            if left.edits > 0 && spec != object.spec && self.could_edit(world, key, spec) {
+                all.push(Action::Edits { key, spec });
+            }
+            if left.recreations > 0 && self.could_write(world, key, spec) {
+                all.push(Action::Recreates { key, spec });
+            }
+        }
+        if left.wipes > 0 && object.status != 0 {
+            all.push(Action::StatusWiped { key });
+        }
+        if left.losses > 0
+            && world.ledger[usize::from(key)].entry != 0
+            && self.shows_what_is_stored(world, key)
+        {
+            all.push(if self.size.restores {
+                Action::EntryRestored { key }
+            } else {
+                Action::EntryDeleted { key }
+            });
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What must hold after every step, whatever happened before.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tenios_operator::ledger::{Event, Kind, Phase, State};
+
+use super::Model;
+use super::names;
+use super::size::{Person, Spec};
+use super::world::{Broken, Provider, Stage, Stored, World};
+
+/// More appends than this to one entry are taken for appending without end; none that is right has half
+/// of it.
+const LONGEST_ENTRY: u64 = 25;
+
+/// Something that a size has to come to, or else it explores less than it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    Assigned,
+    Unknown,
+    SecondRequest,
+    WordHonoured,
+    LateWrite,
+    NeverLeft,
+    Stray,
+    Adopted,
+    EntryLost,
+    Rebuilt,
+    Folded,
+    Conflict,
+}
+
+impl Sight {
+    const ALL: [Self; 12] = [
+        Self::Assigned,
+        Self::Unknown,
+        Self::SecondRequest,
+        Self::WordHonoured,
+        Self::LateWrite,
+        Self::NeverLeft,
+        Self::Stray,
+        Self::Adopted,
+        Self::EntryLost,
+        Self::Rebuilt,
+        Self::Folded,
+        Self::Conflict,
+    ];
+}
+
+/// Which of them were seen.
+#[derive(Debug, Default)]
+pub struct Sights(AtomicU32);
+
+impl Sights {
+    pub fn see(&self, sight: Sight) {
+        self.0.fetch_or(1 << sight as u32, Ordering::Relaxed);
+    }
+
+    pub fn all(&self) -> Vec<Sight> {
+        let seen = self.0.load(Ordering::Relaxed);
+        Sight::ALL.into_iter().filter(|sight| seen & (1 << *sight as u32) != 0).collect()
+    }
+}
+
+impl Model {
+    /// Before this attempt leaves.
+    pub fn judge_departure(&self, world: &mut World, key: u8, attempt: u8) {
+        for other in (0..world.requests(key)).filter(|n| *n != attempt) {
+            let other = world.get(key, other);
+            if !other.is_over() {
+                world.breaks(Broken::TwoUnderWay);
+            }
+            self.sights.see(if other.said { Sight::WordHonoured } else { Sight::SecondRequest });
+        }
+    }
+
+    /// After the provider took a request.
+    pub fn judge_account(&self, world: &mut World, key: u8) {
+        let placed = |n: &u8| world.get(key, *n).provider == Provider::Placed;
+        let many = (0..world.requests(key)).filter(placed).count() > 1;
+        if many && self.size.person != Person::Careless {
+            world.breaks(Broken::TwoPlaced);
+        }
+    }
+
+    /// After these events were appended to what was stored before.
+    pub fn judge_events(&self, world: &mut World, key: u8, before: Stored, events: u16) {
+        for event in self.shipped.listed(events).iter() {
+            match event {
+                Event::Intended { .. } => {
+                    let state = &self.shipped.kept(before.entry).state;
+                    let pending = matches!(state.phase, Phase::Open { .. } | Phase::Unknown { .. });
+                    if pending || state.accepted.is_some() || state.number.is_some() {
+                        world.breaks(Broken::IntentOnTop);
+                    }
+                }
+                Event::NotPlaced { attempt, .. } => {
+                    let attempt = world.get(key, names::attempt_of(attempt));
+                    if !attempt.said || attempt.may_leave() {
+                        world.breaks(Broken::WordUnsaid);
+                    }
+                }
+                Event::Accepted { attempt, .. } | Event::Assigned { attempt, .. } => {
+                    world.attempt(key, names::attempt_of(attempt)).recorded = true;
+                }
+                Event::NotProcessed { attempt, .. } => {
+                    let attempt = world.get(key, names::attempt_of(attempt));
+                    if attempt.stage == Stage::Over && attempt.provider == Provider::Nothing {
+                        self.sights.see(Sight::NeverLeft);
+                    }
+                }
+                Event::Unknown { .. } => self.sights.see(Sight::Unknown),
+                Event::Adopted { .. } => self.sights.see(Sight::Adopted),
+                Event::Rebuilt { .. } => self.sights.see(Sight::Rebuilt),
+                Event::Refused { .. } => {}
+            }
+        }
+        self.judge_memory(world, key);
+    }
+
+    /// After something else was stored than before.
+    pub fn judge_entry(&self, world: &mut World, key: u8, before: Stored) {
+        let (old, new) =
+            (self.shipped.kept(before.entry), self.shipped.kept(world.ledger[usize::from(key)].entry));
+        if !matches!(new.entry.events.last(), Some(Event::Adopted { .. })) {
+            let answered = old.state.accepted.as_ref().is_some_and(|a| a.answered && a.id.is_some());
+            if answered && old.state.id() != new.state.id() {
+                world.breaks(Broken::Replaced);
+            }
+            let number = |state: &State| state.number.as_ref().map(|n| n.number.clone());
+            if old.state.number.is_some() && number(&old.state) != number(&new.state) {
+                world.breaks(Broken::NumberChanged);
+            }
+        }
+        if new.entry.revision > LONGEST_ENTRY + 2 * u64::from(self.size.refused_before) {
+            world.breaks(Broken::Endless);
+        }
+        let open_again = match new.state.phase {
+            Phase::Refused { .. } | Phase::NotProcessed { .. } | Phase::NotPlaced { .. } => {
+                new.state.accepted.is_none()
+            }
+            // Where the ledger has nothing, the status speaks.
+            Phase::Idle | Phase::Open { .. } | Phase::Unknown { .. } | Phase::Accepted { .. } => false,
+        };
+        if open_again && (0..world.requests(key)).any(|n| !world.get(key, n).is_over()) {
+            world.breaks(Broken::ClosedTooEarly);
+        }
+        self.judge_memory(world, key);
+        self.look_at(&new.state, new.entry.snapshot != State::default());
+    }
+
+    fn look_at(&self, state: &State, folded: bool) {
+        let sights = [
+            (Sight::Assigned, state.number.is_some()),
+            (Sight::Stray, !state.strays.is_empty()),
+            (Sight::Folded, folded),
+        ];
+        for (sight, _) in sights.into_iter().filter(|(_, there)| *there) {
+            self.sights.see(sight);
+        }
+    }
+
+    /// Every id that was recorded is still known.
+    pub fn judge_memory(&self, world: &mut World, key: u8) {
+        let lost = |n| world.get(key, n).recorded && !self.remembers(world, key, n);
+        if (0..world.requests(key)).any(lost) {
+            world.breaks(Broken::Forgotten);
+        }
+    }
+
+    /// Whether the id of this attempt is in the ledger; once an entry was lost, the status counts as well.
+    pub fn remembers(&self, world: &World, key: u8, n: u8) -> bool {
+        let id = names::id(key, n);
+        let state = &self.shipped.kept(world.ledger[usize::from(key)].entry).state;
+        let lost = world.left.losses < self.size.left.losses;
+        state.id() == Some(&id)
+            || state.strays.iter().any(|stray| stray.id == id)
+            || (lost && self.shown_id(world.objects[usize::from(key)].status) == Some(id))
+    }
+
+    /// When an order is intended with these terms.
+    pub fn judge_terms(&self, world: &mut World, key: u8, terms: u16) {
+        let refers = self.size.specs[usize::from(key)].contains(&Spec::Refers);
+        if !refers || self.size.kinds[0] != Kind::Verification {
+            return;
+        }
+        let id = self.shipped.verification_id(terms);
+        let is_it = |n| world.get(0, n).provider == Provider::Placed && Some(names::id(0, n)) == id;
+        let given = (0..world.requests(0)).any(is_it);
+        let spec = self.size.specs[0][usize::from(world.objects[0].spec)];
+        if !given || spec != Spec::Approved {
+            world.breaks(Broken::Unapproved);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What things are called. Attempts are numbered in the order in which their intents were recorded.
+
+use jiff::Timestamp;
+use tenios_operator::api::PhoneNumber;
+use tenios_operator::ledger::{AttemptId, Event, Refusal, Terms};
+
+use super::world::{BOGUS, Outcome};
+
+pub const RESOURCES: [&str; 2] = ["a", "b"];
+
+/// An id that exists from before.
+pub const FOREIGN: &str = "300000";
+
+pub fn attempt(key: u8, n: u8) -> AttemptId {
+    AttemptId::parse(&format!("{}{n}", RESOURCES[usize::from(key)])).unwrap()
+}
+
+/// The number of an attempt.
+pub fn attempt_of(id: &AttemptId) -> u8 {
+    id.as_str()[1..].parse().unwrap()
+}
+
+/// The order or verification id that the provider gives to an attempt.
+pub fn id(key: u8, n: u8) -> String {
+    format!("id-{}{n}", RESOURCES[usize::from(key)])
+}
+
+pub fn number(key: u8, n: u8) -> PhoneNumber {
+    PhoneNumber::try_from(format!("+4922155500{key}{n}")).unwrap()
+}
+
+/// The value of the not-placed annotation.
+pub fn word(key: u8, word: u8) -> Option<String> {
+    match word {
+        0 => None,
+        BOGUS => Some("nosuchattempt".into()),
+        n => Some(attempt(key, n - 1).to_string()),
+    }
+}
+
+fn refusal(can_pass: bool) -> Refusal {
+    Refusal { code: "X".into(), message: String::new(), fields: Vec::new(), can_pass }
+}
+
+/// The event for an outcome.
+pub fn outcome(key: u8, n: u8, outcome: Outcome, at: Timestamp) -> Event {
+    let attempt = attempt(key, n);
+    let refused = |attempt, can_pass| Event::Refused { attempt, at, refusal: refusal(can_pass) };
+    match outcome {
+        Outcome::Accepted => Event::Accepted { attempt, at, id: id(key, n) },
+        Outcome::Refused => refused(attempt, true),
+        Outcome::RefusedForGood => refused(attempt, false),
+        Outcome::NotProcessed => Event::NotProcessed { attempt, at, why: "w".into(), retry_after: None },
+        Outcome::Unknown => Event::Unknown { attempt, at, why: "w".into() },
+    }
+}
+
+/// Attempts that were refused long ago.
+pub fn history(refused: u8) -> Vec<Event> {
+    let both = |n: u8| {
+        let attempt = AttemptId::parse(&format!("h{n}")).unwrap();
+        let at = Timestamp::from_second(1_700_000_000 + i64::from(n)).unwrap();
+        let refusal = refusal(true);
+        let terms = Terms::new();
+        [Event::Intended { attempt: attempt.clone(), at, terms }, Event::Refused { attempt, at, refusal }]
+    };
+    (0..refused).flat_map(both).collect()
+}

@@ -1,0 +1,92 @@
+//! What people see, and what they would do.
+
+use tenios_operator::api::order::OrderState;
+use tenios_operator::api::verification::VerificationState;
+use tenios_operator::ledger::AttemptId;
+
+use super::Model;
+use super::shipped::Shown;
+use super::size::{Person, Spec};
+use super::world::{Provider, World};
+
+impl Model {
+    /// Whether a person would say now that this attempt was not placed.
+    pub fn would_say(&self, world: &World, key: u8, n: u8) -> bool {
+        let object = world.objects[usize::from(key)];
+        let absent = !matches!(world.get(key, n).provider, Provider::Placed | Provider::OnItsWay);
+        object.word != n + 1
+            && match self.size.person {
+                Person::Truthful => absent && self.asks_about(object.status) == Some(n),
+                Person::Early => absent,
+                Person::Careless => true,
+            }
+    }
+
+    /// The attempt that a status asks a person about.
+    fn asks_about(&self, status: u16) -> Option<u8> {
+        let attempt = match &*self.shipped.shown(status) {
+            Some(Shown::Order(s)) if s.state == Some(OrderState::OutcomeUnknown) => s.attempt.clone(),
+            Some(Shown::Verification(s)) if s.state == Some(VerificationState::OutcomeUnknown) => {
+                s.attempt.clone()
+            }
+            _ => None,
+        };
+        attempt.map(|text| text[1..].parse().unwrap())
+    }
+
+    /// The id that a status shows.
+    pub fn shown_id(&self, status: u16) -> Option<String> {
+        match &*self.shipped.shown(status) {
+            Some(Shown::Order(s)) => s.order_id.clone(),
+            Some(Shown::Verification(s)) => s.verification_id.clone(),
+            None => None,
+        }
+    }
+
+    /// Whether the status shows everything of what is stored that it can.
+    pub fn shows_what_is_stored(&self, world: &World, key: u8) -> bool {
+        let state = &self.shipped.kept(world.ledger[usize::from(key)].entry).state;
+        let status = world.objects[usize::from(key)].status;
+        let shown = self.shipped.shown(status);
+        let (attempt, number) = match &*shown {
+            Some(Shown::Order(s)) => (s.attempt.as_deref(), s.phone_number.as_deref()),
+            Some(Shown::Verification(s)) => (s.attempt.as_deref(), None),
+            None => return false,
+        };
+        attempt == state.attempt().map(AttemptId::as_str)
+            && number == state.number.as_ref().map(|n| n.number.as_str())
+            && self.shown_id(status).as_deref() == state.id()
+    }
+
+    /// Whether a person could write this spec: nobody adopts an id that does not exist yet.
+    pub fn could_write(&self, world: &World, key: u8, spec: u8) -> bool {
+        let placed = |key: u8, n: u8| world.get(key, n).provider == Provider::Placed;
+        match self.size.specs[usize::from(key)][usize::from(spec)] {
+            Spec::AdoptsOwn(n) => placed(key, n),
+            Spec::AdoptsOthers => placed(1 - key, 0),
+            _ => true,
+        }
+    }
+
+    /// Whether the apiserver would take it as an edit besides. The rule is that of the CRDs, which is CEL.
+    pub fn could_edit(&self, world: &World, key: u8, spec: u8) -> bool {
+        let object = world.objects[usize::from(key)];
+        let specs = self.size.specs[usize::from(key)];
+        let orders_otherwise = specs[usize::from(object.spec)].orders_otherwise(specs[usize::from(spec)]);
+        self.could_write(world, key, spec) && !(orders_otherwise && self.is_frozen(object.status))
+    }
+
+    fn is_frozen(&self, status: u16) -> bool {
+        match &*self.shipped.shown(status) {
+            Some(Shown::Order(s)) => s.state.is_some_and(|state| {
+                use OrderState::{Assigned, AwaitingNumber, Ordering, OutcomeUnknown};
+                matches!(state, Ordering | AwaitingNumber | Assigned | OutcomeUnknown)
+            }),
+            Some(Shown::Verification(s)) => s.state.is_some_and(|state| {
+                use VerificationState::{Approved, AwaitingApproval, OutcomeUnknown, Rejected, Submitting};
+                matches!(state, Submitting | AwaitingApproval | Approved | Rejected | OutcomeUnknown)
+            }),
+            None => false,
+        }
+    }
+}

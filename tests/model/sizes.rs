@@ -1,0 +1,274 @@
+//! The sizes that are explored.
+
+use tenios_operator::ledger::Kind;
+
+use super::judge::Sight;
+use super::size::{ANYTHING, Assumes, Lag, Person, Size, Spec, TAKES, TAKES_OR_NOT, TAKES_OR_REFUSES};
+use super::world::Left;
+
+const NOTHING: Left = Size::new("").left;
+const ORDERS: &[Kind] = &[Kind::Order, Kind::Order];
+const BOTH: &[Kind] = &[Kind::Verification, Kind::Order];
+const ADOPTING: [&[Spec]; 2] =
+    [&[Spec::Plain, Spec::Different, Spec::AdoptsOwn(0), Spec::AdoptsForeign], &[]];
+const CLAIMING: [&[Spec]; 2] =
+    [&[Spec::Plain, Spec::AdoptsForeign], &[Spec::Plain, Spec::AdoptsForeign, Spec::AdoptsOthers]];
+const REFERRING: [&[Spec]; 2] = [&[Spec::Plain, Spec::Approved], &[Spec::Refers]];
+
+/// Those for every run of the tests: some seconds together.
+pub fn small() -> Vec<Size> {
+    vec![
+        Size {
+            left: Left { crashes: 1, lost_writes: 1, words: 1, ..NOTHING },
+            comes_to: &[
+                Sight::Assigned,
+                Sight::Unknown,
+                Sight::SecondRequest,
+                Sight::WordHonoured,
+                Sight::LateWrite,
+                Sight::NeverLeft,
+            ],
+            ..Size::new("one order, one replica")
+        },
+        Size {
+            replicas: 2,
+            answers: TAKES_OR_NOT,
+            left: Left { crashes: 1, words: 1, ..NOTHING },
+            comes_to: &[Sight::Assigned, Sight::Unknown, Sight::SecondRequest, Sight::WordHonoured],
+            ..Size::new("one order, two replicas")
+        },
+        Size {
+            specs: ADOPTING,
+            answers: TAKES_OR_REFUSES,
+            left: Left { edits: 1, recreations: 1, ..NOTHING },
+            comes_to: &[Sight::Adopted, Sight::Stray, Sight::SecondRequest],
+            ..Size::new("one order, edited, adopting, re-created")
+        },
+        Size {
+            person: Person::Careless,
+            answers: TAKES_OR_NOT,
+            left: Left { words: 2, ..NOTHING },
+            comes_to: &[Sight::Stray, Sight::WordHonoured],
+            ..Size::new("one order, a person who says anything")
+        },
+        Size {
+            refused_before: 7,
+            answers: TAKES_OR_NOT,
+            left: Left { crashes: 1, words: 1, ..NOTHING },
+            comes_to: &[Sight::Folded, Sight::Assigned, Sight::WordHonoured],
+            ..Size::new("one order, a long history")
+        },
+        Size {
+            left: Left { crashes: 1, losses: 1, ..NOTHING },
+            comes_to: &[Sight::EntryLost, Sight::Rebuilt, Sight::Assigned],
+            ..Size::new("one order, its ledger entry deleted")
+        },
+        Size {
+            kinds: BOTH,
+            specs: REFERRING,
+            attempts: 1,
+            left: Left { crashes: 1, edits: 1, ..NOTHING },
+            comes_to: &[Sight::Assigned, Sight::Unknown],
+            ..Size::new("a verification and an order that refers to it")
+        },
+        Size {
+            kinds: ORDERS,
+            specs: CLAIMING,
+            attempts: 1,
+            answers: TAKES,
+            left: Left { edits: 2, ..NOTHING },
+            comes_to: &[Sight::Adopted, Sight::Conflict, Sight::Assigned],
+            ..Size::new("two orders that claim the same")
+        },
+    ]
+}
+
+/// All of them: some minutes.
+pub fn all() -> Vec<Size> {
+    let mut all = small();
+    all.extend(one_order());
+    all.extend(several_resources());
+    all
+}
+
+fn one_order() -> Vec<Size> {
+    vec![
+        Size {
+            attempts: 3,
+            answers: TAKES_OR_NOT,
+            left: Left { crashes: 1, lost_writes: 1, words: 2, wipes: 1, old_lists: 1, ..NOTHING },
+            comes_to: &[Sight::LateWrite, Sight::NeverLeft, Sight::WordHonoured],
+            ..Size::new("one order, one replica, three requests")
+        },
+        Size {
+            replicas: 2,
+            answers: TAKES_OR_NOT,
+            left: Left { crashes: 1, lost_writes: 1, words: 1, ..NOTHING },
+            comes_to: &[Sight::LateWrite, Sight::NeverLeft, Sight::WordHonoured],
+            ..Size::new("one order, two replicas, lost writes")
+        },
+        Size {
+            replicas: 2,
+            left: Left { crashes: 1, words: 1, ..NOTHING },
+            ..Size::new("one order, two replicas, every answer")
+        },
+        Size {
+            replicas: 2,
+            lag: Lag { resources: true, one_step: true },
+            answers: TAKES_OR_NOT,
+            left: Left { words: 1, ..NOTHING },
+            ..Size::new("one order, two replicas that lag behind")
+        },
+        Size {
+            replicas: 2,
+            person: Person::Careless,
+            answers: TAKES_OR_NOT,
+            left: Left { words: 2, crashes: 1, ..NOTHING },
+            comes_to: &[Sight::Stray],
+            ..Size::new("one order, two replicas, a person who says anything")
+        },
+        Size {
+            specs: ADOPTING,
+            lag: Lag { resources: true, one_step: false },
+            answers: TAKES_OR_REFUSES,
+            left: Left { crashes: 1, words: 1, edits: 2, recreations: 1, wipes: 1, ..NOTHING },
+            comes_to: &[Sight::Adopted, Sight::Stray],
+            ..Size::new("one order, edited, adopting, re-created, wiped, by a replica that lags behind")
+        },
+        Size {
+            replicas: 2,
+            specs: ADOPTING,
+            answers: TAKES_OR_REFUSES,
+            left: Left { edits: 1, recreations: 1, ..NOTHING },
+            comes_to: &[Sight::Adopted, Sight::Stray],
+            ..Size::new("one order, two replicas, edited, adopting, re-created")
+        },
+        Size {
+            replicas: 2,
+            refused_before: 7,
+            answers: TAKES_OR_NOT,
+            left: Left { crashes: 1, words: 1, ..NOTHING },
+            comes_to: &[Sight::Folded],
+            ..Size::new("one order, two replicas, a long history")
+        },
+    ]
+}
+
+fn several_resources() -> Vec<Size> {
+    vec![
+        Size {
+            kinds: &[Kind::Verification],
+            replicas: 2,
+            answers: ANYTHING,
+            left: Left { crashes: 1, words: 1, ..NOTHING },
+            comes_to: &[Sight::WordHonoured, Sight::SecondRequest],
+            ..Size::new("one verification, two replicas")
+        },
+        Size {
+            kinds: BOTH,
+            specs: REFERRING,
+            left: Left { crashes: 1, words: 1, edits: 1, ..NOTHING },
+            comes_to: &[Sight::Assigned, Sight::WordHonoured],
+            ..Size::new("a verification and an order that refers to it, two requests each")
+        },
+        Size {
+            kinds: BOTH,
+            specs: REFERRING,
+            attempts: 1,
+            replicas: 2,
+            answers: TAKES_OR_REFUSES,
+            left: Left { crashes: 1, edits: 1, ..NOTHING },
+            comes_to: &[Sight::Assigned],
+            ..Size::new("a verification and an order that refers to it, two replicas")
+        },
+        Size {
+            kinds: ORDERS,
+            specs: CLAIMING,
+            attempts: 1,
+            answers: TAKES_OR_REFUSES,
+            left: Left { crashes: 1, edits: 2, ..NOTHING },
+            comes_to: &[Sight::Adopted, Sight::Conflict],
+            ..Size::new("two orders that claim the same, crashes")
+        },
+        Size {
+            kinds: ORDERS,
+            specs: [&[Spec::Plain], &[Spec::Suspended, Spec::AdoptsOthers]],
+            attempts: 1,
+            replicas: 2,
+            answers: TAKES_OR_NOT,
+            left: Left { edits: 1, crashes: 1, ..NOTHING },
+            comes_to: &[Sight::Adopted, Sight::Conflict],
+            ..Size::new("two orders, one of which claims the other's, two replicas")
+        },
+        Size {
+            kinds: ORDERS,
+            specs: [&[Spec::AdoptsForeign], &[Spec::AdoptsForeign]],
+            attempts: 0,
+            replicas: 2,
+            left: Left { crashes: 2, lost_writes: 1, recreations: 1, ..NOTHING },
+            skew: true,
+            comes_to: &[Sight::Adopted, Sight::Conflict],
+            ..Size::new("two orders that adopt the same, two replicas")
+        },
+    ]
+}
+
+/// Worlds in which something is not as it is taken for granted: the model has to notice.
+pub fn broken_assumptions() -> Vec<Size> {
+    vec![
+        Size {
+            replicas: 2,
+            assumes: Assumes { compare_and_set: false, deadline: true },
+            ..Size::new("a store that does not compare before it sets")
+        },
+        Size {
+            replicas: 2,
+            left: Left { words: 1, ..NOTHING },
+            assumes: Assumes { compare_and_set: true, deadline: false },
+            ..Size::new("a paused sender that sends after its deadline")
+        },
+    ]
+}
+
+/// What is known not to hold, each with the promise that a state breaks. Whoever closes one moves it to the
+/// others.
+pub fn gaps() -> Vec<Size> {
+    let deleted = Size { left: Left { losses: 1, ..NOTHING }, ..Size::new("") };
+    vec![
+        // The annotation is set while the request is in flight, and truly so; it is honoured once the sender
+        // died, when the request was taken meanwhile.
+        Size {
+            name: "a word that was said before anybody asked",
+            person: Person::Early,
+            left: Left { crashes: 1, words: 1, ..NOTHING },
+            ..Size::new("")
+        },
+        // What is rebuilt without an id is called unknown at once, while its sender may still send; and the
+        // fold passes over the word about it, so that the word is appended for ever.
+        Size {
+            name: "the ledger entry deleted while a request is open, then a person's word",
+            left: Left { losses: 1, words: 1, ..NOTHING },
+            ..deleted.clone()
+        },
+        // A replica that lags behind writes back what it knew, which is less than the status knows.
+        Size {
+            name: "the ledger entry deleted, a second replica lags behind",
+            replicas: 2,
+            ..deleted.clone()
+        },
+        // The ledger entry goes before the replica sees the status that it wrote itself.
+        Size {
+            name: "the ledger entry deleted, the status not seen yet",
+            lag: Lag { resources: true, one_step: false },
+            ..deleted.clone()
+        },
+        // The status shows a newer request than the ledger has, and nobody compares.
+        Size { name: "the ledger entry restored as it was before", restores: true, ..deleted.clone() },
+        // A create that was given up arrives in the place of the deleted entry.
+        Size {
+            name: "the ledger entry deleted, a late write in its place",
+            left: Left { losses: 1, lost_writes: 1, ..NOTHING },
+            ..deleted
+        },
+    ]
+}
