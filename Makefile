@@ -25,6 +25,8 @@ test: control-plane deploy-tools ## Run every test, from the pure ones to those 
 faults: control-plane ## Break something at every request of every scenario; ONLY='scenario/request/action' replays one
 	$(CARGO) build --release --locked
 	TENIOS_OPERATOR=$(CURDIR)/target/release/tenios-operator FAULTS=all $(CARGO) test --locked --test faults
+	[ -n "$(ONLY)" ] || MODEL=all $(CARGO) test --locked --test pure exhaustive:: -- --nocapture
+	[ -n "$(ONLY)" ] || PUSH_MUTATIONS=200000 $(CARGO) test --locked --test simulator attack:: -- --nocapture
 
 .PHONY: lint
 lint: $(DENY) ## Check formatting, clippy's warnings, and the dependencies' licences and sources

@@ -64,6 +64,11 @@ pub fn small() -> Vec<Size> {
             ..Size::new("one order, its ledger entry deleted")
         },
         Size {
+            left: Left { losses: 1, words: 1, ..NOTHING },
+            comes_to: &[Sight::EntryLost, Sight::Rebuilt, Sight::WordHonoured],
+            ..Size::new("one order, its ledger entry deleted, then a person's word")
+        },
+        Size {
             kinds: BOTH,
             specs: REFERRING,
             attempts: 1,
@@ -242,13 +247,6 @@ pub fn gaps() -> Vec<Size> {
             person: Person::Early,
             left: Left { crashes: 1, words: 1, ..NOTHING },
             ..Size::new("")
-        },
-        // What is rebuilt without an id is called unknown at once, while its sender may still send; and the
-        // fold passes over the word about it, so that the word is appended for ever.
-        Size {
-            name: "the ledger entry deleted while a request is open, then a person's word",
-            left: Left { losses: 1, words: 1, ..NOTHING },
-            ..deleted.clone()
         },
         // A replica that lags behind writes back what it knew, which is less than the status knows.
         Size {

@@ -17,15 +17,11 @@ fn nothing_breaks(sizes: Vec<Size>) {
     }
 }
 
+/// The small sizes, some seconds; with `MODEL=all` every size, some minutes.
 #[test]
-fn p01_no_interleaving_of_a_small_size_orders_twice_forgets_or_never_rests() {
-    nothing_breaks(model::small());
-}
-
-#[test]
-#[ignore = "some minutes"]
-fn p01_no_interleaving_of_any_size_orders_twice_forgets_or_never_rests() {
-    nothing_breaks(model::all());
+fn p01_p02_p10_no_interleaving_orders_twice_forgets_or_never_rests() {
+    let all = std::env::var("MODEL").is_ok_and(|sizes| sizes == "all");
+    nothing_breaks(if all { model::all() } else { model::small() });
 }
 
 #[test]
