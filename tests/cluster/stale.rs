@@ -74,13 +74,12 @@ async fn p08_p12_a_control_plane_that_goes_back_in_time_orders_nothing_again(#[c
     std::fs::remove_dir_all(&data).unwrap();
     copy(&backup, &data);
     start_again(&plane).await;
-    let expected = if restarted {
+    // A running one may go on with watches that are ahead of what is stored, and shows nothing until
+    // something changes.
+    if restarted {
         w.operator.restart().await;
-        OrderState::OutcomeUnknown
-    } else {
-        OrderState::AwaitingNumber
-    };
-    w.order_at("o", expected).await;
+        w.order_at("o", OrderState::OutcomeUnknown).await;
+    }
     w.no_more_requests(ORDER, 1).await;
     wait::until("a push that is stored", PATIENCE, async || {
         (w.push(json!({})).await.status == Some(200)).then_some(())
