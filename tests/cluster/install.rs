@@ -21,7 +21,7 @@ async fn p22_under_the_shipped_cluster_role_it_serves_all_namespaces() {
 }
 
 #[tokio::test]
-async fn p22_references_reach_only_the_resources_own_namespace() {
+async fn references_reach_only_the_resources_own_namespace() {
     let w = World::new("tenants").await;
     let other = format!("{}-other", w.scenario.namespace);
     w.scenario.create_namespace(&other).await;

@@ -95,7 +95,7 @@ async fn p08_p12_a_control_plane_that_goes_back_in_time_orders_nothing_again(#[c
 }
 
 #[tokio::test]
-async fn p10_p24_an_etcd_that_stands_still_loses_nothing() {
+async fn an_etcd_that_stands_still_loses_nothing() {
     let (plane, w) = world("etcd-paused").await;
     in_flight(&w).await;
     plane.etcd.pause();
