@@ -154,6 +154,9 @@ pub struct PhoneNumberOrderStatus {
     /// The step it is at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<OrderState>,
+    /// How many requests were sent or about to be sent so far.
+    #[serde(default)]
+    pub requests: u64,
     /// The last request sent or about to be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

@@ -188,6 +188,9 @@ pub struct PhoneVerificationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub verification_id: Option<String>,
+    /// How many requests were sent or about to be sent so far.
+    #[serde(default)]
+    pub requests: u64,
     /// The last request sent or about to be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

@@ -161,5 +161,8 @@ pub enum Event {
         number: Option<PhoneNumber>,
         /// What was ordered, as far as the spec tells.
         terms: Terms,
+        /// How many requests there were.
+        #[serde(default)]
+        requests: u64,
     },
 }

@@ -198,12 +198,15 @@ impl State {
             }
             Event::Adopted { at, id, number } => self.adopt(at, id, number),
             Event::Assigned { attempt, at, order_id, number } => self.assign(&attempt, at, &order_id, number),
-            Event::Rebuilt { at, attempt, id, number, terms } => {
-                self.terms = terms;
+            Event::Rebuilt { at, attempt, id, number, terms, requests } => {
+                self.attempts = self.attempts.max(requests);
+                if self.accepted.is_none() {
+                    self.terms = terms;
+                }
                 if id.is_some() || number.is_some() {
                     self.phase = Phase::Accepted { attempt: attempt.clone() };
                     let pushed = attempt.is_some();
-                    self.accepted = Some(Accepted { id, attempt, at, answered: true });
+                    self.accepted.get_or_insert(Accepted { id, attempt, at, answered: true });
                     self.number = number.map(|number| Assigned { number, at, pushed });
                 } else if let Some(attempt) = attempt {
                     // Its sender may still be at work: nobody's word counts before its time is over.

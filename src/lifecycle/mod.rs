@@ -166,12 +166,23 @@ fn pending(state: &State, sender: Sender, not_placed: Option<&str>, now: Timesta
     }
 }
 
-/// Whether the ledger lacks what the status still shows. The ledger forgets nothing by itself, so its
-/// entry was deleted, and perhaps begun anew by an outcome that came later.
-fn is_lost(state: &State, attempt: bool, id_or_number: bool) -> bool {
-    match state.phase {
-        Phase::Idle => attempt || id_or_number,
-        _ => id_or_number && state.accepted.is_none(),
+/// What a status still shows of its resource's requests.
+struct Memory<'a> {
+    attempt: bool,
+    requests: u64,
+    id: Option<&'a str>,
+    number: bool,
+}
+
+impl Memory<'_> {
+    /// Whether the ledger lacks something of it. The ledger forgets nothing by itself, so its entry was
+    /// deleted and perhaps begun anew by an outcome that came later, or restored as it was before.
+    fn exceeds(&self, state: &State) -> bool {
+        match state.accepted {
+            Some(_) => self.number && state.number.is_none() && self.id == state.id(),
+            None if self.id.is_some() || self.number => true,
+            None => self.attempt && (state.phase == Phase::Idle || self.requests > state.attempts),
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::retry::Due;
 use super::{
-    Budget, Decision, Found, Owner, Pace, Pending, Sender, Standing, pending, refusal_message, shown, strays,
+    Budget, Decision, Found, Memory, Owner, Pace, Pending, Sender, Standing, pending, refusal_message, shown,
+    strays,
 };
 use crate::api::flaw;
 use crate::api::order::{AdoptOrder, OrderState};
@@ -113,7 +114,9 @@ fn rebuild(view: &View) -> Option<Next> {
     let attempt = status.attempt.as_deref().and_then(AttemptId::parse);
     let id = status.order_id.clone().filter(|id| !id.is_empty());
     let number = status.phone_number.as_deref().and_then(|n| PhoneNumber::try_from(n).ok());
-    if !super::is_lost(view.state, attempt.is_some(), id.is_some() || number.is_some()) {
+    let requests = status.requests;
+    let shown = Memory { attempt: attempt.is_some(), requests, id: id.as_deref(), number: number.is_some() };
+    if !shown.exceeds(view.state) {
         return None;
     }
     if let Some(other) = other_owner(view, id.as_deref(), number.as_ref()) {
@@ -121,7 +124,7 @@ fn rebuild(view: &View) -> Option<Next> {
     }
     let mut terms = spec_terms(view.spec);
     terms.extend(status.verification_id.clone().map(|id| (terms::VERIFICATION_ID.into(), id)));
-    Some(Decision::Record(vec![Event::Rebuilt { at: view.now, attempt, id, number, terms }]))
+    Some(Decision::Record(vec![Event::Rebuilt { at: view.now, attempt, id, number, terms, requests }]))
 }
 
 fn adopt(view: &View) -> Option<Next> {

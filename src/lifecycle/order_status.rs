@@ -36,6 +36,7 @@ pub fn project(
     PhoneNumberOrderStatus {
         observed_generation: generation,
         state: Some(standing.state),
+        requests: state.attempts,
         attempt: state.attempt().map(ToString::to_string),
         verification_id: state.terms.get(terms::VERIFICATION_ID).cloned(),
         link_to: state.terms.get(terms::LINK_NUMBER).cloned(),

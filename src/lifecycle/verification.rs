@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::retry::Due;
-use super::{Decision, Found, Pace, Pending, Sender, Standing, pending, refusal_message, shown, strays};
+use super::{
+    Decision, Found, Memory, Pace, Pending, Sender, Standing, pending, refusal_message, shown, strays,
+};
 use crate::api::flaw;
 use crate::api::verification::{Approval, VerificationState};
 use crate::api::{PhoneVerificationSpec, PhoneVerificationStatus, Reason};
@@ -76,12 +78,15 @@ fn rebuild(view: &View) -> Option<Next> {
     let status = view.status?;
     let attempt = status.attempt.as_deref().and_then(AttemptId::parse);
     let id = status.verification_id.clone().filter(|id| !id.is_empty());
-    if !super::is_lost(view.state, attempt.is_some(), id.is_some()) {
+    let requests = status.requests;
+    let shown = Memory { attempt: attempt.is_some(), requests, id: id.as_deref(), number: false };
+    if !shown.exceeds(view.state) {
         return None;
     }
     let mut terms = spec_terms(view.spec);
     terms.extend(status.document_digest.clone().map(|d| (terms::DOCUMENT_DIGEST.into(), d)));
-    Some(Decision::Record(vec![Event::Rebuilt { at: view.now, attempt, id, number: None, terms }]))
+    let rebuilt = Event::Rebuilt { at: view.now, attempt, id, number: None, terms, requests };
+    Some(Decision::Record(vec![rebuilt]))
 }
 
 fn adopt(view: &View) -> Option<Next> {

@@ -41,6 +41,7 @@ pub fn project(
         observed_generation: generation,
         state: Some(standing.state),
         verification_id: state.id().map(ToOwned::to_owned),
+        requests: state.attempts,
         attempt: state.attempt().map(ToString::to_string),
         submitted_time: accepted.map(|a| a.at),
         document_digest: state.terms.get(terms::DOCUMENT_DIGEST).cloned(),

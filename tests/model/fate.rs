@@ -64,8 +64,10 @@ impl Model {
         world.ledger[k] = Stored { life: world.ledger[k].life + 1, entry };
         // Orders beside the one of this resource stand in the ledger alone.
         for n in 0..world.requests(key) {
-            let remembered = self.remembers(world, key, n);
-            world.attempt(key, n).recorded &= remembered;
+            let remembered = (self.remembers_id(world, key, n), self.remembers_number(world, key, n));
+            let attempt = world.attempt(key, n);
+            attempt.recorded &= remembered.0;
+            attempt.numbered &= remembered.1;
         }
         self.sights.see(Sight::EntryLost);
     }

@@ -100,8 +100,12 @@ impl Model {
                         world.breaks(Broken::WordUnsaid);
                     }
                 }
-                Event::Accepted { attempt, .. } | Event::Assigned { attempt, .. } => {
+                Event::Accepted { attempt, .. } => {
                     world.attempt(key, names::attempt_of(attempt)).recorded = true;
+                }
+                Event::Assigned { attempt, .. } => {
+                    let attempt = world.attempt(key, names::attempt_of(attempt));
+                    (attempt.recorded, attempt.numbered) = (true, true);
                 }
                 Event::NotProcessed { attempt, .. } => {
                     let attempt = world.get(key, names::attempt_of(attempt));
@@ -137,9 +141,9 @@ impl Model {
         }
         let open_again = match new.state.phase {
             Phase::Refused { .. } | Phase::NotProcessed { .. } | Phase::NotPlaced { .. } => {
-                new.state.accepted.is_none()
+                new.state.accepted.is_none() && !self.lost_an_entry(world)
             }
-            // Where the ledger has nothing, the status speaks.
+            // Where the ledger has nothing, the status speaks; after a loss, too.
             Phase::Idle | Phase::Open { .. } | Phase::Unknown { .. } | Phase::Accepted { .. } => false,
         };
         if open_again && (0..world.requests(key)).any(|n| !world.get(key, n).is_over()) {
@@ -160,22 +164,40 @@ impl Model {
         }
     }
 
-    /// Every id that was recorded is still known.
+    /// Every id and number that was recorded is still known.
     pub fn judge_memory(&self, world: &mut World, key: u8) {
-        let lost = |n| world.get(key, n).recorded && !self.remembers(world, key, n);
+        let lost = |n| {
+            let attempt = world.get(key, n);
+            (attempt.recorded && !self.remembers_id(world, key, n))
+                || (attempt.numbered && !self.remembers_number(world, key, n))
+        };
         if (0..world.requests(key)).any(lost) {
             world.breaks(Broken::Forgotten);
         }
     }
 
     /// Whether the id of this attempt is in the ledger; once an entry was lost, the status counts as well.
-    pub fn remembers(&self, world: &World, key: u8, n: u8) -> bool {
+    pub fn remembers_id(&self, world: &World, key: u8, n: u8) -> bool {
         let id = names::id(key, n);
         let state = &self.shipped.kept(world.ledger[usize::from(key)].entry).state;
-        let lost = world.left.losses < self.size.left.losses;
         state.id() == Some(&id)
             || state.strays.iter().any(|stray| stray.id == id)
-            || (lost && self.shown_id(world.objects[usize::from(key)].status) == Some(id))
+            || (self.lost_an_entry(world)
+                && self.shown_id(world.objects[usize::from(key)].status) == Some(id))
+    }
+
+    /// The same of its number.
+    pub fn remembers_number(&self, world: &World, key: u8, n: u8) -> bool {
+        let number = names::number(key, n);
+        let state = &self.shipped.kept(world.ledger[usize::from(key)].entry).state;
+        let shown = self.shown_number(world.objects[usize::from(key)].status);
+        state.number.as_ref().is_some_and(|known| known.number == number)
+            || state.strays.iter().any(|stray| stray.number.as_ref() == Some(&number))
+            || (self.lost_an_entry(world) && shown.as_deref() == Some(number.as_str()))
+    }
+
+    fn lost_an_entry(&self, world: &World) -> bool {
+        world.left.losses < self.size.left.losses
     }
 
     /// When an order is intended with these terms.

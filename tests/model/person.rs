@@ -43,18 +43,26 @@ impl Model {
         }
     }
 
+    /// The number that a status shows.
+    pub fn shown_number(&self, status: u16) -> Option<String> {
+        match &*self.shipped.shown(status) {
+            Some(Shown::Order(s)) => s.phone_number.clone(),
+            Some(Shown::Verification(_)) | None => None,
+        }
+    }
+
     /// Whether the status shows everything of what is stored that it can.
     pub fn shows_what_is_stored(&self, world: &World, key: u8) -> bool {
         let state = &self.shipped.kept(world.ledger[usize::from(key)].entry).state;
         let status = world.objects[usize::from(key)].status;
         let shown = self.shipped.shown(status);
-        let (attempt, number) = match &*shown {
-            Some(Shown::Order(s)) => (s.attempt.as_deref(), s.phone_number.as_deref()),
-            Some(Shown::Verification(s)) => (s.attempt.as_deref(), None),
+        let attempt = match &*shown {
+            Some(Shown::Order(s)) => s.attempt.as_deref(),
+            Some(Shown::Verification(s)) => s.attempt.as_deref(),
             None => return false,
         };
         attempt == state.attempt().map(AttemptId::as_str)
-            && number == state.number.as_ref().map(|n| n.number.as_str())
+            && self.shown_number(status).as_deref() == state.number.as_ref().map(|n| n.number.as_str())
             && self.shown_id(status).as_deref() == state.id()
     }
 

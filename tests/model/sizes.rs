@@ -69,6 +69,13 @@ pub fn small() -> Vec<Size> {
             ..Size::new("one order, its ledger entry deleted, then a person's word")
         },
         Size {
+            attempts: 3,
+            restores: true,
+            left: Left { losses: 1, words: 1, ..NOTHING },
+            comes_to: &[Sight::EntryLost, Sight::Rebuilt, Sight::SecondRequest],
+            ..Size::new("one order, its ledger entry restored as it was before")
+        },
+        Size {
             kinds: BOTH,
             specs: REFERRING,
             attempts: 1,
@@ -156,6 +163,30 @@ fn one_order() -> Vec<Size> {
             comes_to: &[Sight::Folded],
             ..Size::new("one order, two replicas, a long history")
         },
+        Size {
+            attempts: 3,
+            replicas: 2,
+            answers: TAKES_OR_NOT,
+            left: Left { losses: 1, ..NOTHING },
+            comes_to: &[Sight::EntryLost, Sight::Rebuilt],
+            ..Size::new("one order, two replicas, its ledger entry deleted")
+        },
+        Size {
+            attempts: 3,
+            replicas: 2,
+            restores: true,
+            answers: TAKES_OR_NOT,
+            left: Left { losses: 1, ..NOTHING },
+            comes_to: &[Sight::EntryLost, Sight::Rebuilt],
+            ..Size::new("one order, two replicas, its ledger entry restored as it was before")
+        },
+        Size {
+            specs: [&[Spec::Plain, Spec::Different, Spec::AdoptsOwn(0)], &[]],
+            answers: TAKES_OR_REFUSES,
+            left: Left { losses: 1, edits: 2, words: 1, ..NOTHING },
+            comes_to: &[Sight::EntryLost, Sight::Rebuilt, Sight::Adopted],
+            ..Size::new("one order, edited, adopting, its ledger entry deleted")
+        },
     ]
 }
 
@@ -168,6 +199,13 @@ fn several_resources() -> Vec<Size> {
             left: Left { crashes: 1, words: 1, ..NOTHING },
             comes_to: &[Sight::WordHonoured, Sight::SecondRequest],
             ..Size::new("one verification, two replicas")
+        },
+        Size {
+            kinds: &[Kind::Verification],
+            attempts: 3,
+            left: Left { crashes: 1, losses: 1, words: 1, ..NOTHING },
+            comes_to: &[Sight::EntryLost, Sight::Rebuilt, Sight::WordHonoured],
+            ..Size::new("one verification, its ledger entry deleted")
         },
         Size {
             kinds: BOTH,
@@ -238,7 +276,7 @@ pub fn broken_assumptions() -> Vec<Size> {
 /// What is known not to hold, each with the promise that a state breaks. Whoever closes one moves it to the
 /// others.
 pub fn gaps() -> Vec<Size> {
-    let deleted = Size { left: Left { losses: 1, ..NOTHING }, ..Size::new("") };
+    let deleted = Size { attempts: 3, left: Left { losses: 1, ..NOTHING }, ..Size::new("") };
     vec![
         // The annotation is set while the request is in flight, and truly so; it is honoured once the sender
         // died, when the request was taken meanwhile.
@@ -248,20 +286,20 @@ pub fn gaps() -> Vec<Size> {
             left: Left { crashes: 1, words: 1, ..NOTHING },
             ..Size::new("")
         },
-        // A replica that lags behind writes back what it knew, which is less than the status knows.
-        Size {
-            name: "the ledger entry deleted, a second replica lags behind",
-            replicas: 2,
-            ..deleted.clone()
-        },
         // The ledger entry goes before the replica sees the status that it wrote itself.
         Size {
             name: "the ledger entry deleted, the status not seen yet",
             lag: Lag { resources: true, one_step: false },
             ..deleted.clone()
         },
-        // The status shows a newer request than the ledger has, and nobody compares.
-        Size { name: "the ledger entry restored as it was before", restores: true, ..deleted.clone() },
+        // The status does not tell an adopted id from one that its attempt brought, so that this one is
+        // dropped when it comes.
+        Size {
+            name: "the ledger entry deleted after a wrong id was adopted",
+            specs: ADOPTING,
+            left: Left { losses: 1, edits: 1, ..NOTHING },
+            ..deleted.clone()
+        },
         // A create that was given up arrives in the place of the deleted entry.
         Size {
             name: "the ledger entry deleted, a late write in its place",

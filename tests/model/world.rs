@@ -87,6 +87,8 @@ pub struct Attempt {
     pub said: bool,
     /// Its id was recorded.
     pub recorded: bool,
+    /// Its number was recorded.
+    pub numbered: bool,
 }
 
 impl Attempt {
@@ -205,7 +207,9 @@ impl Broken {
             Self::WordUnsaid => {
                 "not-placed is recorded only for what a person named, and not while that may leave"
             }
-            Self::Forgotten => "an id that the provider gave is never forgotten once it was recorded",
+            Self::Forgotten => {
+                "an id or number that the provider gave is never forgotten once it was recorded"
+            }
             Self::Replaced => "an id that the provider answered is never replaced, but by a person",
             Self::NumberChanged => "a number never changes, but by a person",
             Self::Unapproved => "no order leaves with a verification that nobody approved",

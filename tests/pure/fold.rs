@@ -147,8 +147,14 @@ fn p03_a_number_adopted_alone_gets_its_order_id_from_a_late_push() {
 
 #[test]
 fn p07_p12_an_attempt_that_only_the_status_knew_waits_for_its_sender_and_then_for_a_word() {
-    let rebuilt =
-        Event::Rebuilt { at: at(1), attempt: Some(attempt(1)), id: None, number: None, terms: Terms::new() };
+    let rebuilt = Event::Rebuilt {
+        at: at(1),
+        attempt: Some(attempt(1)),
+        id: None,
+        number: None,
+        terms: Terms::new(),
+        requests: 1,
+    };
     let state = fold(&[rebuilt]);
     assert!(matches!(state.phase, Phase::Open { .. }), "its sender may be at work: {:?}", state.phase);
     let state = state.then(&unknown(1)).then(&Event::NotPlaced { attempt: attempt(1), at: at(3) });

@@ -223,6 +223,43 @@ fn p12_an_id_that_only_the_status_knows_is_taken_back_whatever_the_entry_became(
 }
 
 #[test]
+fn p12_a_number_that_only_the_status_knows_is_taken_back_and_changes_nothing_else() {
+    let (spec, key) = (spec(), key());
+    let json = serde_json::json!({"attempt": "a1", "orderId": "42", "phoneNumber": "+49221"});
+    let status: PhoneNumberOrderStatus = serde_json::from_value(json).unwrap();
+    let state = after(&[intended(), Event::Accepted { attempt: attempt(), at: at(NOW), id: "42".into() }]);
+    let mut lost = view(&spec, &state, &key);
+    lost.status = Some(&status);
+    let Decision::Record(events) = decide(&lost) else { panic!("it must take it back") };
+    let rebuilt = events.iter().fold(state.clone(), State::then);
+    assert_eq!(rebuilt.number.as_ref().unwrap().number.as_str(), "+49221");
+    assert_eq!((&rebuilt.accepted, &rebuilt.terms), (&state.accepted, &state.terms));
+    let mut next = view(&spec, &rebuilt, &key);
+    next.status = Some(&status);
+    assert_eq!(reason(&decide(&next)), Some(Reason::NumberAssigned));
+}
+
+#[test]
+fn p12_a_ledger_that_was_restored_to_before_the_last_request_does_not_order_again() {
+    let (spec, key) = (spec(), key());
+    let status: PhoneNumberOrderStatus =
+        serde_json::from_value(serde_json::json!({"attempt": "a2", "requests": 2})).unwrap();
+    let mut state = after(&[intended(), refused("NUMBER_ORDER_WRONG_LINK_NUMBER", true)]);
+    let standing = loop {
+        let mut view = view(&spec, &state, &key);
+        view.status = Some(&status);
+        view.now = at(NOW + 1_000_000);
+        match decide(&view) {
+            Decision::Record(events) => state = events.iter().fold(state.clone(), State::then),
+            Decision::Rest(standing) => break standing,
+            other => panic!("it must not send: {other:?}"),
+        }
+    };
+    assert_eq!(standing.reason, Reason::OutcomeUnknown);
+    assert!(standing.message.contains("a2"), "{}", standing.message);
+}
+
+#[test]
 fn p12_re_created_with_other_ordering_fields_it_conflicts_and_names_both_values() {
     let key = key();
     let accepted = Event::Accepted { attempt: attempt(), at: at(NOW), id: "300000".into() };
