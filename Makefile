@@ -24,9 +24,11 @@ test: control-plane deploy-tools ## Run every test, from the pure ones to those 
 .PHONY: faults
 faults: control-plane ## Break something at every request of every scenario; ONLY='scenario/request/action' replays one
 	$(CARGO) build --release --locked
+	@mkdir -p target/faults
+	[ -n "$(ONLY)" ] || MODEL=all PUSH_MUTATIONS=200000 $(CARGO) test --locked --test pure --test simulator --test cluster -- \
+		--nocapture exhaustive:: attack:: secrecy:: tenants:: poison:: > target/faults/others.txt 2>&1 \
+		|| { cat target/faults/others.txt; exit 1; }
 	TENIOS_OPERATOR=$(CURDIR)/target/release/tenios-operator FAULTS=all $(CARGO) test --locked --test faults
-	[ -n "$(ONLY)" ] || MODEL=all $(CARGO) test --locked --test pure exhaustive:: -- --nocapture
-	[ -n "$(ONLY)" ] || PUSH_MUTATIONS=200000 $(CARGO) test --locked --test simulator attack:: -- --nocapture
 
 .PHONY: lint
 lint: $(DENY) ## Check formatting, clippy's warnings, and the dependencies' licences and sources

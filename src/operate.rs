@@ -1,13 +1,14 @@
 //! `tenios-operator run`: puts the parts together, and takes them down in order.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kube::Client;
 use tenios_operator::controller::leader::Leader;
-use tenios_operator::controller::{self, Context};
+use tenios_operator::controller::{self, Context, skew};
 use tenios_operator::ledger::kubernetes::KubernetesLedger;
 use tenios_operator::ledger::{Book, Budgets, Event, Key};
 use tenios_operator::lifecycle::Pace;
@@ -35,11 +36,10 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
         Some(path) => Some(PushKeys::from_file(path).map_err(|e| flag("--push-key-file", e))?),
         None => None,
     };
-    if let Some(path) = &options.access_key_file
-        && let Err(error) = std::fs::metadata(path)
-    {
-        // Not fatal: resources may bring their own key, and the file may come later.
-        tracing::warn!(path = %path.display(), %error, "--access-key-file can't be read yet");
+    let awaits_key = Arc::new(AwaitedFile::new(options.access_key_file.clone()));
+    if let Some((path, error)) = awaits_key.missing() {
+        tracing::warn!(path = %path.display(), %error,
+            "--access-key-file is not there yet: not ready until the Secret that it is mounted from has this key");
     }
     let client = connect().await?;
     let metrics = Arc::new(Metrics::default());
@@ -54,7 +54,7 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
 
     let servers = CancellationToken::new();
     let mut serving = vec![serve_metrics(&options, &book, &metrics, &servers).await?];
-    serving.push(serve_health(&options, &book, &context, &servers).await?);
+    serving.push(serve_health(&options, &book, &context, awaits_key, &servers).await?);
     if let Some(keys) = keys {
         serving
             .push(serve_push(&options, Receiver::new(book.clone(), keys, metrics.clone()), &servers).await?);
@@ -68,6 +68,7 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     });
 
     let stop = CancellationToken::new();
+    tokio::spawn(skew::watch(client.clone(), metrics.clone(), stop.clone()));
     let leading = tokio::spawn(lead(options.clone(), client, context.clone(), stop.clone()));
     terminated().await;
     tracing::info!("told to stop: no new request, those in flight are finished and recorded");
@@ -126,6 +127,26 @@ fn config(options: &RunOptions) -> controller::Config {
     }
 }
 
+/// A file that may come after the start. Once it was seen, it may go: what needs it says so itself, and a
+/// replica that takes pushes must not leave its Service for that.
+struct AwaitedFile {
+    path: Option<PathBuf>,
+    seen: AtomicBool,
+}
+
+impl AwaitedFile {
+    fn new(path: Option<PathBuf>) -> Self {
+        Self { path, seen: AtomicBool::new(false) }
+    }
+
+    fn missing(&self) -> Option<(&Path, std::io::Error)> {
+        let path = self.path.as_deref().filter(|_| !self.seen.load(Ordering::Relaxed))?;
+        let error = std::fs::metadata(path).err();
+        self.seen.store(error.is_none(), Ordering::Relaxed);
+        error.map(|error| (path, error))
+    }
+}
+
 type Serving = tokio::task::JoinHandle<()>;
 
 async fn bind(name: &str, at: std::net::SocketAddr) -> Result<Server, Failure> {
@@ -153,13 +174,15 @@ async fn serve_health(
     options: &RunOptions,
     book: &Arc<Book>,
     context: &Arc<Context>,
+    awaits_key: Arc<AwaitedFile>,
     stop: &CancellationToken,
 ) -> Result<Serving, Failure> {
     let server = bind("--health-listen", options.health_listen).await?;
     let (book, context) = (book.clone(), context.clone());
     let answer = move |request: http::Request<tenios_operator::server::RequestBody>| {
         let watches = (!context.is_standby_or_watching()).then_some("the watches are not established yet");
-        let missing = book.missing().or(watches);
+        let key = awaits_key.missing().map(|_| "the file of --access-key-file is not there yet");
+        let missing = book.missing().or(watches).or(key);
         std::future::ready(health::probe(request.method(), request.uri().path(), missing))
     };
     Ok(tokio::spawn(

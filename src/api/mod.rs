@@ -10,6 +10,7 @@ pub mod order;
 pub mod phone_number;
 pub mod reading;
 pub mod reference;
+pub mod skew;
 pub mod verification;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};

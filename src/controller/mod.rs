@@ -8,6 +8,7 @@ mod order;
 mod places;
 mod run;
 mod secrets;
+pub mod skew;
 mod status;
 mod unreadable;
 mod verification;

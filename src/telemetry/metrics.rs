@@ -45,6 +45,11 @@ struct KindLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CrdLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ErrorLabels {
     kind: &'static str,
     reason: &'static str,
@@ -66,6 +71,7 @@ pub struct Metrics {
     reconcile_duration: Histograms<KindLabel>,
     reconcile_errors: Family<ErrorLabels, Counter>,
     leader: Gauge,
+    crd_compatible: Family<CrdLabel, Gauge>,
 }
 
 fn milliseconds_to_minutes() -> Histogram {
@@ -86,6 +92,7 @@ impl Default for Metrics {
             reconcile_duration: Family::new_with_constructor(milliseconds_to_minutes),
             reconcile_errors: Family::default(),
             leader: Gauge::default(),
+            crd_compatible: Family::default(),
         };
         metrics.register();
         metrics
@@ -112,6 +119,11 @@ impl Metrics {
         r.register("reconcile_duration_seconds", "Time of reconciles", self.reconcile_duration.clone());
         r.register("reconcile_errors", "Failed reconciles", self.reconcile_errors.clone());
         r.register("leader", "Whether this replica leads", self.leader.clone());
+        r.register(
+            "crd_compatible",
+            "Whether the CRD in the cluster is the one of this version",
+            self.crd_compatible.clone(),
+        );
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         r.register("build", "The version that runs", build);
     }
@@ -171,6 +183,11 @@ impl Metrics {
     /// Whether this replica leads.
     pub fn leader(&self, leads: bool) {
         self.leader.set(i64::from(leads));
+    }
+
+    /// Whether the CRD in the cluster has the fields that this operator knows, and no others.
+    pub fn crd_compatible(&self, kind: &'static str, compatible: bool) {
+        self.crd_compatible.get_or_create(&CrdLabel { kind }).set(i64::from(compatible));
     }
 
     /// The text that Prometheus scrapes.

@@ -7,7 +7,8 @@ use tenios_operator::api::order::OrderState;
 use tenios_operator::api::verification::VerificationState;
 use tenios_operator::tenios::Document;
 
-use crate::world::{ORDER, PDF, VERIFICATION, World, message, told};
+use crate::harness::{OperatorOptions, Scenario, http, wait};
+use crate::world::{ORDER, PATIENCE, PDF, VERIFICATION, World, message, told};
 
 #[rstest]
 #[case::no_secret("none", Reason::DocumentNotFound, None)]
@@ -56,6 +57,33 @@ async fn p24_a_missing_access_key_is_named_and_goes_on_once_it_is_there() {
     w.secret("tenios", "access-key", b"test-key\n").await;
     w.order_at("o", OrderState::Assigned).await;
     assert_eq!(w.requests(ORDER), 1);
+}
+
+#[tokio::test]
+async fn a_missing_secret_leaves_the_operator_not_ready_and_is_named_once() {
+    let simulator = crate::world::simulator().await;
+    let scenario = Scenario::new("not-ready").await;
+    let plane = &scenario.control_plane;
+    // As the manifests mount it: the Secret's name is a part of the path.
+    let mounted = plane.directory().join(&scenario.namespace).join("tenios-access-key");
+    let file = mounted.join("access-key");
+    let flag = format!("--access-key-file={}", file.display());
+    let options = OperatorOptions::new(simulator.url()).access_key(None).args([flag]);
+    let operator = scenario.prepare_operator(plane.server(), options).await;
+    operator.start().unwrap();
+    let missing = wait::until("what /readyz lacks", PATIENCE, async || {
+        let answer = http::get(operator.health_port, "/readyz").await.ok()?;
+        (answer.status == 503 && answer.body.contains("--access-key-file")).then_some(answer.body)
+    })
+    .await;
+    std::fs::create_dir_all(&mounted).unwrap();
+    std::fs::write(&file, "test-key").unwrap();
+    operator.wait_ready().await;
+    let log = operator.log();
+    assert_eq!(log.lines().filter(|line| line.contains("tenios-access-key")).count(), 1, "{missing} {log}");
+    // What was there once may go: each resource says so itself, and pushes still come.
+    std::fs::remove_file(&file).unwrap();
+    assert!(operator.is_ready().await);
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ mod push;
 mod push_attack;
 mod retain;
 mod secrecy;
+mod skew;
 mod stale;
 mod tenants;
 mod world;

@@ -46,7 +46,8 @@ async fn p21_p23_every_field_of_every_wrong_type_harms_only_its_own_resource() {
     let told = log.lines().find(|l| ["panicked", "Domkloster", "77777"].iter().any(|word| l.contains(word)));
     assert_eq!(told, None, "p21");
     assert_eq!(w.requests(ORDER), 2, "only the two healthy ones order");
-    println!("{} poisoned objects: {reported:#?}", poisons.len());
+    println!("{reported:#?}");
+    println!("figure: poisoned objects | each harms only itself | {}", poisons.len());
 }
 
 async fn write(scenario: &Scenario, poisons: &[Poison]) {

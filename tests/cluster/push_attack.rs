@@ -174,7 +174,11 @@ async fn p19_p20_ten_thousand_strangers_learn_nothing_and_keep_nobody_out() {
         assert!(!answers.contains_key(&(true, String::new())), "a request got no answer: {answers:#?}");
     }
     let growth = peak_kib(&w) - peak;
-    println!("{} strangers' requests raised the peak of resident memory by {growth} KiB", 2 * HALF);
+    println!(
+        "figure: strangers' requests to the push receiver | one and the same answer | {}; the peak of resident \
+         memory grew by {growth} KiB",
+        2 * HALF
+    );
     assert!(growth < GROWTH_KIB, "the peak of resident memory grew by {growth} KiB");
     assert!(!refused.contains(&false), "a body without end was read: {refused:?}");
 }

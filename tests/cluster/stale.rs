@@ -12,8 +12,8 @@ use tenios_operator::simulator::{Action, Fault, PushTime};
 use crate::harness::{ControlPlane, OperatorOptions, Scenario, wait};
 use crate::world::{ORDER, PATIENCE, World};
 
-/// Longer than the operator waits for an answer of the apiserver.
-const LONG: Duration = Duration::from_secs(12);
+/// Longer than any time-out on the way from the operator to etcd.
+const LONG: Duration = Duration::from_secs(60);
 
 async fn world(name: &str) -> (Arc<ControlPlane>, World) {
     let plane = Arc::new(ControlPlane::start().await.unwrap());

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tenios_operator::api::LedgerEntry;
 use tenios_operator::api::ledger_entry::LedgerEntrySpec;
@@ -161,6 +162,9 @@ fn lost_ids(stage: &Stage, wrong: &mut Vec<Wrong>) {
     }
 }
 
+/// Below the time-out of the operator's requests.
+const IN_TIME: Duration = Duration::from_millis(800);
+
 /// An outcome counts as needlessly unknown where its request never came to the provider's link and nobody
 /// harmed the process that intended it, where its answer came through to an unharmed process, or where the
 /// ledger had the answer before.
@@ -178,8 +182,11 @@ fn needless(stage: &Stage, ledger: &Ledger, harmed: bool, wrong: &mut Vec<Wrong>
             }
         };
         let left = exchange.is_some();
-        let delivered = exchange.is_some_and(|exchange| exchange.status == Some(200) && !exchange.held);
-        if delivered && !harmed {
+        let delivered = exchange.is_some_and(|exchange| {
+            exchange.status == Some(200) && !exchange.held && exchange.took.is_some_and(|took| took < IN_TIME)
+        });
+        // The other replica can't know of an answer that this one could not store yet.
+        if delivered && !harmed && stage.second.is_none() {
             wrong.push(Wrong::NeedlessUnknown(format!("the answer to {attempt} of {name} was delivered")));
         }
         if !left && !harmed {

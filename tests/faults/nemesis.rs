@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
-use crate::harness::link::{Held, Point, Verdict};
+use crate::harness::link::{Held, Point, Storm, Verdict};
 use crate::plots::End;
 use crate::stage::{PAUSE, Stage, Weather};
 
@@ -36,10 +36,12 @@ pub enum Action {
     /// Paused so many microseconds after the answer was delivered, until the second replica has brought
     /// everything to its end, or had time for it.
     StopLong(u32),
+    /// From here on for a while, everything that comes from the apiserver is so.
+    Storm(Storm),
 }
 
 impl Action {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 21] = [
         Self::DropBefore,
         Self::DropAnswer,
         Self::ErrorAfter,
@@ -53,6 +55,14 @@ impl Action {
         Self::StopAfter,
         Self::TerminateBefore,
         Self::TerminateAfter,
+        Self::Storm(Storm::Frozen),
+        Self::Storm(Storm::Dropping),
+        Self::Storm(Storm::Doubled),
+        Self::Storm(Storm::Reordered),
+        Self::Storm(Storm::Compacted),
+        Self::Storm(Storm::OldLists),
+        Self::Storm(Storm::Conflicts),
+        Self::Storm(Storm::FalseConflicts),
     ];
 
     fn word(self) -> &'static str {
@@ -73,13 +83,29 @@ impl Action {
             Self::KillForGood => "kill-for-good",
             Self::StealLease => "steal-lease",
             Self::StopLong(_) => "stop-long",
+            Self::Storm(Storm::Calm) => "calm",
+            Self::Storm(Storm::Frozen) => "frozen-watches",
+            Self::Storm(Storm::Dropping) => "dropped-events",
+            Self::Storm(Storm::Doubled) => "doubled-events",
+            Self::Storm(Storm::Reordered) => "reordered-events",
+            Self::Storm(Storm::Compacted) => "compacted",
+            Self::Storm(Storm::OldLists) => "old-lists",
+            Self::Storm(Storm::Conflicts) => "conflicts",
+            Self::Storm(Storm::FalseConflicts) => "false-conflicts",
         }
     }
 
-    /// Whether it can happen to a request of this name: only some have a body.
+    /// Whether it can happen to a request of this name: only some have a body, and a storm lasts, so that
+    /// it need not begin at each.
     pub fn suits(self, request: &str) -> bool {
         let bodiless = ["GET", "LIST", "WATCH"].iter().any(|verb| request.contains(&format!(" {verb} ")));
-        self != Self::KillHalfRequest || !bodiless
+        match self {
+            Self::KillHalfRequest => !bodiless,
+            Self::Storm(_) => {
+                request.starts_with("provider") || request.contains(" ledgerentries ") && !bodiless
+            }
+            _ => true,
+        }
     }
 
     /// Whether the operator itself was harmed, so that it can't know what became of its requests.
@@ -92,6 +118,7 @@ impl Action {
                 | Self::Delay
                 | Self::Late
                 | Self::StealLease
+                | Self::Storm(_)
                 | Self::TerminateBefore
                 | Self::TerminateAfter
         )
@@ -105,7 +132,8 @@ impl Action {
             | Self::KillBefore
             | Self::StopBefore
             | Self::TerminateBefore
-            | Self::StealLease => Point::Before,
+            | Self::StealLease
+            | Self::Storm(_) => Point::Before,
             Self::DropAnswer
             | Self::ErrorAfter
             | Self::KillAfter
@@ -144,6 +172,9 @@ const LATE: Duration = Duration::from_millis(6);
 
 /// Enough for another replica to take over, wait for the first one's request, ask a person, and order.
 const PAUSE_FOR_ANOTHER: Duration = Duration::from_secs(12);
+
+/// Longer than an order takes, and than a few tries again.
+const STORM: Duration = Duration::from_millis(2500);
 
 /// A drain waits for one request at most, and that for the provider's time-out.
 const DRAINED: Duration = Duration::from_secs(20);
@@ -215,6 +246,13 @@ async fn act(stage: &Stage, end: &End, fault: &Fault, held: Held) {
             stage.operator.resume();
             // Longer than everything that it still had under way.
             tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+        Action::Storm(storm) => {
+            stage.apiserver.storm(storm);
+            let passed = held.decide(Verdict::GoOn);
+            tokio::time::sleep(STORM).await;
+            stage.apiserver.storm(Storm::Calm);
+            let _ = passed.await;
         }
         Action::StopBefore => {
             stage.operator.pause();

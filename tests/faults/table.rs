@@ -66,6 +66,16 @@ impl Table {
         std::fs::write(&path, text).expect("docs/faults.md can be written");
     }
 
+    /// What other tests measured, one a line: `figure: what | goal | measured`.
+    pub fn told(&mut self, text: &str) {
+        for line in text.lines().filter_map(|line| Some(line.split_once("figure: ")?.1)) {
+            let mut parts = line.split(" | ");
+            if let (Some(figure), Some(goal), Some(measured)) = (parts.next(), parts.next(), parts.next()) {
+                self.row(figure, goal, measured.to_owned(), true);
+            }
+        }
+    }
+
     /// The figures of the grid.
     pub fn grid(&mut self, recorded: &[Ran], ran: &[Ran]) {
         let alone = || ran.iter().filter(|ran| ran.case.cast == Cast::Alone);
@@ -76,7 +86,7 @@ impl Table {
         self.row(
             "scenario × request × action runs",
             "every one",
-            format!("{struck} of {} ({} scenarios)", alone().count(), recorded.len()),
+            format!("{struck} of {} ({} quiet runs before)", alone().count(), recorded.len()),
             // How often a status is written depends a little on time, so that the last one may not come.
             struck * 100 >= alone().count() * 99,
         );

@@ -7,15 +7,16 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use super::storm::{self, Storm};
 use super::{End, Held, Inner, Passed, Point, Verdict};
 use crate::harness::Failure;
 use crate::harness::watchdog::lock;
@@ -50,12 +51,12 @@ impl Trap {
 
 async fn pass(inner: &Arc<Inner>, parts: Parts, body: Bytes) -> Result<Answer, Failure> {
     let (place, trap) = note(inner, &parts, &body);
-    let Some(trap) = trap else { return deliver(send(inner, place, &parts, body.into()).await?) };
+    let Some(trap) = trap else { return exchange(inner, place, &parts, body).await };
     match trap.point {
         Point::Before => {
             let (verdict, done) = trap.spring().await;
             let result = match verdict {
-                Verdict::GoOn => send(inner, place, &parts, body.into()).await.and_then(deliver),
+                Verdict::GoOn => exchange(inner, place, &parts, body).await,
                 Verdict::DropAnswer => {
                     let late = send(inner, place, &parts, body.into()).await;
                     late.and_then(|_| Err("the answer is dropped".into()))
@@ -97,6 +98,35 @@ async fn pass(inner: &Arc<Inner>, parts: Parts, body: Bytes) -> Result<Answer, F
     }
 }
 
+/// Forwarded and answered, as the storm lets it.
+async fn exchange(inner: &Inner, place: usize, parts: &Parts, body: Bytes) -> Result<Answer, Failure> {
+    let storm = *inner.storm.borrow();
+    let (write, list) = (parts.method != Method::GET, inner.end == End::Apiserver && is_list(parts));
+    let path = parts.uri.to_string();
+    if storm == Storm::Conflicts && write {
+        return Ok(json(storm::conflict(&parts.method)));
+    }
+    let first = lock(&inner.state).first_lists.of(&path).filter(|_| storm == Storm::OldLists && list);
+    if let Some(first) = first {
+        return Ok(json((StatusCode::OK, first)));
+    }
+    let arrived = send(inner, place, parts, body.into()).await?;
+    if storm == Storm::FalseConflicts && write {
+        return Ok(json(storm::conflict(&parts.method)));
+    }
+    let head = head_of(&arrived);
+    if inner.end == End::Apiserver && is_watch(parts) && arrived.status().is_success() {
+        let events = arrived.bytes_stream().map_err(Failure::from).boxed();
+        return Ok(streamed(head, storm::through(events, inner.storm.subscribe())));
+    }
+    if list && arrived.status().is_success() {
+        let answer = arrived.bytes().await?;
+        lock(&inner.state).first_lists.keep(&path, &answer);
+        return Ok(streamed(head, stream::iter([Ok(answer)]).boxed()));
+    }
+    deliver(arrived)
+}
+
 /// Names and counts the request.
 fn note(inner: &Inner, parts: &Parts, body: &Bytes) -> (usize, Option<Trap>) {
     let name = inner.end.name(parts);
@@ -106,7 +136,14 @@ fn note(inner: &Inner, parts: &Parts, body: &Bytes) -> (usize, Option<Trap>) {
     let name = format!("{name} #{count}");
     let trap = state.armed.take_if(|armed| (armed.meets)(&name));
     let attempt = if inner.end == End::Provider { attempt(body) } else { None };
-    state.passed.push(Passed { name, at: Instant::now(), attempt, status: None, held: trap.is_some() });
+    state.passed.push(Passed {
+        name,
+        at: Instant::now(),
+        attempt,
+        status: None,
+        took: None,
+        held: trap.is_some(),
+    });
     (state.passed.len() - 1, trap.map(|armed| Trap { point: armed.point, tell: armed.tell }))
 }
 
@@ -114,6 +151,11 @@ fn note(inner: &Inner, parts: &Parts, body: &Bytes) -> (usize, Option<Trap>) {
 fn attempt(body: &Bytes) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     body["push_url"].as_str()?.rsplit('/').next().map(ToOwned::to_owned)
+}
+
+/// Whether it asks the apiserver for all objects of a kind.
+fn is_list(parts: &Parts) -> bool {
+    End::Apiserver.name(parts).starts_with("apiserver LIST")
 }
 
 fn is_watch(parts: &Parts) -> bool {
@@ -138,6 +180,7 @@ async fn send(
     let arrived = request.headers(headers).body(body).send().await?;
     if let Some(passed) = lock(&inner.state).passed.get_mut(place) {
         passed.status = Some(arrived.status().as_u16());
+        passed.took = Some(passed.at.elapsed());
     }
     Ok(arrived)
 }
@@ -177,6 +220,14 @@ fn canned(status: StatusCode) -> Answer {
     let body = Full::new(Bytes::from_static(b"upstream request timeout"));
     let mut response = Response::new(body.map_err(|never: Infallible| match never {}).boxed_unsync());
     *response.status_mut() = status;
+    response
+}
+
+fn json((status, body): (StatusCode, impl Into<Bytes>)) -> Answer {
+    let body = Full::new(body.into()).map_err(|never: Infallible| match never {});
+    let mut response = Response::new(body.boxed_unsync());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

@@ -3,6 +3,7 @@
 
 mod forward;
 mod name;
+mod storm;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -15,12 +16,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::watchdog::lock;
 
 pub use name::End;
+pub use storm::Storm;
 
 /// Where on its way a request is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,8 @@ pub struct Passed {
     pub attempt: Option<String>,
     /// The answer's status; none where there was no answer, or none yet.
     pub status: Option<u16>,
+    /// How long its answer took.
+    pub took: Option<Duration>,
     /// Whether a fault met it.
     pub held: bool,
 }
@@ -91,6 +95,7 @@ struct State {
     counts: BTreeMap<String, u32>,
     passed: Vec<Passed>,
     armed: Option<Armed>,
+    first_lists: storm::FirstLists,
 }
 
 struct Inner {
@@ -98,6 +103,7 @@ struct Inner {
     upstream: String,
     client: reqwest::Client,
     state: Mutex<State>,
+    storm: watch::Sender<Storm>,
 }
 
 /// See the module documentation. It ends when dropped.
@@ -132,7 +138,13 @@ impl Link {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let upstream = upstream.trim_end_matches('/').to_owned();
-        let inner = Arc::new(Inner { end, upstream, client, state: Mutex::default() });
+        let inner = Arc::new(Inner {
+            end,
+            upstream,
+            client,
+            state: Mutex::default(),
+            storm: watch::Sender::default(),
+        });
         let stop = CancellationToken::new();
         tokio::spawn(stop.clone().run_until_cancelled_owned(accept(listener, inner.clone(), stop.clone())));
         Self { inner, port, stop }
@@ -158,6 +170,11 @@ impl Link {
         let (tell, told) = mpsc::unbounded_channel();
         lock(&self.inner.state).armed = Some(Armed { meets: Box::new(meets), point, tell });
         told
+    }
+
+    /// From now on, until it is told otherwise.
+    pub fn storm(&self, storm: Storm) {
+        self.inner.storm.send_replace(storm);
     }
 
     /// Holds nothing any more.
