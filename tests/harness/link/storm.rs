@@ -157,11 +157,12 @@ impl Watch {
     }
 }
 
-/// The uid of the object that an event is about; none of a bookmark, which nothing may overtake.
+/// Namespace and name of what an event is about, of which no apiserver tells a later thing first; none of a
+/// bookmark, which nothing may overtake.
 fn object(line: &Bytes) -> Option<String> {
     let event: Value = serde_json::from_slice(line).ok()?;
-    let uid = event["object"]["metadata"]["uid"].as_str()?;
-    (event["type"] != "BOOKMARK").then(|| uid.to_owned())
+    let metadata = &event["object"]["metadata"];
+    (event["type"] != "BOOKMARK").then(|| format!("{}/{}", metadata["namespace"], metadata["name"]))
 }
 
 /// One event each.
