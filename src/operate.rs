@@ -123,6 +123,7 @@ fn config(options: &RunOptions) -> controller::Config {
         provider_concurrency: usize::from(options.provider_concurrency),
         concurrency: options.concurrency,
         access_key_file: options.access_key_file.clone(),
+        namespace: options.namespace.clone(),
         namespaces: options.watch_namespace.clone(),
     }
 }

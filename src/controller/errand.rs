@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use tracing::Instrument;
 
 use super::Context;
+use super::namespaces::{CLAIM, Whose, served_by_another};
 use super::places::Place;
 use crate::api::Reason;
 use crate::ledger::{AppendError, AttemptId, Entry, Event, Key, Terms};
@@ -38,6 +39,8 @@ pub(super) enum NotStarted {
     Full,
     /// The process was told to stop.
     Stopping,
+    /// The requests of this namespace are in another ledger.
+    ServedByAnother(String),
     /// The ledger can't be written.
     Ledger(String),
 }
@@ -61,6 +64,10 @@ impl NotStarted {
                 Standing::new(waiting, Reason::ProviderUnavailable, message).again_in(pace.retry_max)
             }
             Self::Stopping => Standing::new(waiting, sent, "the operator is stopping; nothing is sent"),
+            // Not shown by this operator; it looks again in case the other one is gone.
+            Self::ServedByAnother(why) => {
+                Standing::new(waiting, Reason::Conflict, why.clone()).again_in(pace.retry_max)
+            }
             Self::Ledger(why) => ledger_unavailable(waiting, why),
         })
     }
@@ -81,6 +88,7 @@ pub(super) async fn start(
 ) -> Result<tokio::sync::oneshot::Receiver<()>, NotStarted> {
     let Errand { key, attempt, terms, .. } = &errand;
     let Some(place) = context.places.take(key).await else { return Err(NotStarted::Full) };
+    claim(context, &key.namespace).await?;
     // Held before asking: from here on, who drains waits for this errand.
     let drained = context.tasks.token();
     if context.draining.is_cancelled() {
@@ -120,6 +128,19 @@ pub(super) async fn start(
         .instrument(span),
     );
     Ok(ended)
+}
+
+/// Nothing is sent from a namespace that this ledger was not the first to claim.
+async fn claim(context: &Context, namespace: &str) -> Result<(), NotStarted> {
+    let why = match context.namespaces.claim(namespace).await {
+        Ok(Whose::Ours) => return Ok(()),
+        Ok(Whose::Anothers(ledger)) => {
+            return Err(NotStarted::ServedByAnother(served_by_another(namespace, &ledger)));
+        }
+        Ok(Whose::Nobodys) => "was deleted at this moment".into(),
+        Err(error) => format!("can't be read or created: {error}"),
+    };
+    Err(NotStarted::Ledger(format!("Lease {CLAIM} in namespace {namespace} {why}")))
 }
 
 async fn run(context: &Context, errand: Errand, send_by: SendBy, place: Place) {

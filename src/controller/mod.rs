@@ -4,6 +4,7 @@ mod caches;
 mod errand;
 mod flights;
 pub mod leader;
+mod namespaces;
 mod order;
 mod places;
 mod run;
@@ -32,6 +33,9 @@ use crate::push::Address as PushAddress;
 use crate::telemetry::Metrics;
 use crate::tenios::Tenios;
 
+use namespaces::Whose;
+
+pub use namespaces::CLAIM;
 pub use run::run;
 
 /// What the controllers are told from outside.
@@ -47,6 +51,8 @@ pub struct Config {
     pub concurrency: u16,
     /// The operator's own access key.
     pub access_key_file: Option<PathBuf>,
+    /// The operator's own namespace, where its ledger is.
+    pub namespace: String,
     /// Watched namespaces; empty means all.
     pub namespaces: Vec<String>,
 }
@@ -71,6 +77,7 @@ pub struct Context {
     flights: flights::Flights,
     wake: Arc<wake::Wake>,
     places: places::Places,
+    namespaces: namespaces::Namespaces,
     /// Errands, which go on when a reconcile does not.
     tasks: TaskTracker,
     /// Cancelled when no new request may be sent.
@@ -97,6 +104,7 @@ impl Context {
             secrets: secrets::Secrets::new(client.clone(), config.access_key_file.clone()),
             flights: flights::Flights::new(config.send_within + tenios.timeout() + MARGIN),
             places: places::Places::new(config.provider_concurrency, wake.clone()),
+            namespaces: namespaces::Namespaces::new(client.clone(), config.namespace.clone()),
             caches: caches::Caches::default(),
             wake,
             tasks: TaskTracker::new(),
@@ -175,6 +183,22 @@ impl Context {
             status::publish(&self.client, object, "Warning", "AnnotationIgnored", remark).await;
             self.was_told(key, remark);
         }
+    }
+
+    /// Whether the resource is another installation's to show. Two of them would correct each other's words
+    /// without end. An apiserver that does not tell is no reason to show nothing.
+    async fn is_anothers<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K) -> bool {
+        let Ok(Whose::Anothers(ledger)) = self.namespaces.whose(&key.namespace).await else { return false };
+        let why = namespaces::served_by_another(&key.namespace, &ledger);
+        if self.namespaces.is_news(&key.namespace) {
+            tracing::warn!(namespace = key.namespace, "{why}");
+            self.metrics.namespaces_of_others(self.namespaces.anothers());
+        }
+        if self.is_news(key, &why) {
+            status::publish(&self.client, object, "Warning", "ServedByAnother", &why).await;
+            self.was_told(key, &why);
+        }
+        true
     }
 
     fn is_news(&self, key: &Key, words: &str) -> bool {

@@ -150,6 +150,9 @@ async fn show(
     let generation = verification.metadata.generation.unwrap_or_default();
     let next =
         project_verification(Some(&verification.spec), &known.state, standing, generation, &previous, now());
+    if previous != next && context.is_anothers(key, object).await {
+        return Ok(standing.again);
+    }
     context.metrics.resource(key, Some(format!("{:?}", standing.state)));
     if status::write(&context.client, object, &previous, &next).await? {
         context.wake.changed(key);

@@ -72,6 +72,7 @@ pub struct Metrics {
     reconcile_errors: Family<ErrorLabels, Counter>,
     leader: Gauge,
     crd_compatible: Family<CrdLabel, Gauge>,
+    namespaces_of_others: Gauge,
 }
 
 fn milliseconds_to_minutes() -> Histogram {
@@ -93,6 +94,7 @@ impl Default for Metrics {
             reconcile_errors: Family::default(),
             leader: Gauge::default(),
             crd_compatible: Family::default(),
+            namespaces_of_others: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -123,6 +125,11 @@ impl Metrics {
             "crd_compatible",
             "Whether the CRD in the cluster is the one of this version",
             self.crd_compatible.clone(),
+        );
+        r.register(
+            "namespaces_of_others",
+            "Watched namespaces that another installation serves",
+            self.namespaces_of_others.clone(),
         );
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         r.register("build", "The version that runs", build);
@@ -183,6 +190,11 @@ impl Metrics {
     /// Whether this replica leads.
     pub fn leader(&self, leads: bool) {
         self.leader.set(i64::from(leads));
+    }
+
+    /// How many watched namespaces were found to be another installation's.
+    pub fn namespaces_of_others(&self, count: usize) {
+        self.namespaces_of_others.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Whether the CRD in the cluster has the fields that this operator knows, and no others.

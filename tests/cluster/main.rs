@@ -25,6 +25,7 @@ mod poison;
 mod push;
 mod push_attack;
 mod retain;
+mod rivals;
 mod secrecy;
 mod skew;
 mod stale;

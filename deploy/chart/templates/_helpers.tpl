@@ -21,4 +21,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+# The claim of this operator's ledger to a namespace: made once, and never taken from another.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, create]
 {{- end }}

@@ -1,0 +1,85 @@
+//! Two installations, each with a ledger of its own, that were told to serve the same namespace.
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{Api, DeleteParams};
+use serde_json::json;
+use tenios_operator::api::order::OrderState;
+use tenios_operator::controller::CLAIM;
+
+use crate::harness::{Operator, OperatorOptions, Scenario, wait};
+use crate::world::{ORDER, PATIENCE, SILENCE, VERIFICATION, World};
+
+/// The operator of another scenario, at work in the namespace of this world.
+async fn rival(w: &World) -> (Scenario, Operator) {
+    let other = Scenario::on(w.scenario.control_plane.clone(), "rival").await;
+    other.let_operator_watch(&w.scenario.namespace).await;
+    let options = OperatorOptions::new(w.simulator.url())
+        .args([format!("--watch-namespace={}", w.scenario.namespace), "--retry-max=1s".into()]);
+    let operator = other.operator(options).await;
+    (other, operator)
+}
+
+async fn claim(w: &World) -> Option<String> {
+    let leases: Api<Lease> = w.scenario.api();
+    leases.get_opt(CLAIM).await.unwrap()?.spec?.holder_identity
+}
+
+#[tokio::test]
+async fn p01_p14_two_installations_in_one_namespace_send_each_request_once() {
+    let w = World::with("rivals", |o| o.args(["--retry-max=1s"])).await;
+    let (other, operator) = rival(&w).await;
+    w.verification("v", json!({"approval": "Approved"})).await;
+    let orders = ["o1", "o2", "o3", "o4"];
+    for name in orders {
+        w.order(name, json!({"verificationRef": {"name": "v"}})).await;
+    }
+    for name in orders {
+        w.order_at(name, OrderState::Assigned).await;
+    }
+    let sent = || (w.requests(VERIFICATION), w.requests(ORDER));
+    assert_eq!(sent(), (1, orders.len()));
+
+    let owner = claim(&w).await.unwrap();
+    assert!([&w.scenario.operator_namespace, &other.operator_namespace].contains(&&owner), "{owner}");
+    let loser = if owner == other.operator_namespace { &w.operator } else { &operator };
+    wait::until("the one that gives way says so", PATIENCE, async || {
+        loser.metrics().await.contains("\ntenios_namespaces_of_others 1\n").then_some(())
+    })
+    .await;
+    let said = loser.log().lines().filter(|line| line.contains("leaves it alone")).count();
+    assert_eq!(said, 1, "{}", loser.log());
+    let told = w.events().await.into_iter().any(|event| event.reason.as_deref() == Some("ServedByAnother"));
+    assert!(told, "no event names the other installation");
+    // They don't correct each other's words.
+    let mark = w.scenario.control_plane.audit().mark();
+    let writes = async || {
+        let made = w.scenario.control_plane.requests_since(mark).await;
+        made.only(|r| r.namespace == w.scenario.namespace && r.resource.ends_with("/status"))
+    };
+    wait::holds_for("no status is written", SILENCE, writes, crate::harness::Requests::is_empty).await;
+    assert_eq!(sent(), (1, orders.len()));
+}
+
+#[tokio::test]
+async fn a_namespace_whose_operator_is_gone_is_taken_over_by_a_persons_hand() {
+    let w = World::new("taken-over").await;
+    w.plain_order("o").await;
+    let before = w.order_at("o", OrderState::Assigned).await.status.unwrap();
+    w.operator.kill().await;
+    let (other, _operator) = rival(&w).await;
+    w.plain_order("later").await;
+    wait::until("the event", PATIENCE, async || {
+        let events = w.events().await;
+        events.iter().any(|event| event.reason.as_deref() == Some("ServedByAnother")).then_some(())
+    })
+    .await;
+    assert_eq!(w.requests(ORDER), 1, "it waits for a person");
+    let leases: Api<Lease> = w.scenario.api();
+    leases.delete(CLAIM, &DeleteParams::default()).await.unwrap();
+    w.order_at("later", OrderState::Assigned).await;
+    assert_eq!(claim(&w).await, Some(other.operator_namespace.clone()));
+    // The new ledger knows the first order from its status.
+    let after = w.order_at("o", OrderState::Assigned).await.status.unwrap();
+    assert_eq!((after.order_id, after.phone_number), (before.order_id, before.phone_number));
+    assert_eq!(w.requests(ORDER), 2);
+}
