@@ -47,6 +47,11 @@ crds: ## Generate crds/ from src/api
 chart-readme: ## Generate the table of values in the chart's README
 	CHART_README=write $(CARGO) test --quiet --locked --test deploy readme
 
+.PHONY: reference
+reference: ## Generate docs/reference from the CRDs, the command line and the metrics
+	@mkdir -p docs/reference
+	REFERENCE=write $(CARGO) test --quiet --locked --test pure reference
+
 .PHONY: build
 build: ## Build the operator for release
 	$(CARGO) build --release --locked

@@ -41,6 +41,9 @@ pub enum ConditionStatus {
     Unknown,
 }
 
+/// The longest message that the schema takes.
+const MESSAGE_CHARACTERS: usize = 4096;
+
 /// Why a condition has its status: the reasons of the contract, none else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
@@ -94,6 +97,33 @@ impl Reason {
                 | Self::Rejected
         )
     }
+
+    /// Where the documentation tells what to do about it; none where there is nothing left to do. A path within the
+    /// repository, because the documentation has no address of its own.
+    #[must_use]
+    pub fn page(self) -> Option<String> {
+        match self {
+            Self::Adopted
+            | Self::Approved
+            | Self::Declared
+            | Self::NumberAssigned
+            | Self::Ordered
+            | Self::ProvenByOrder
+            | Self::Submitted
+            | Self::Other => None,
+            reason => Some(format!("docs/reasons.md#{}", reason.to_string().to_lowercase())),
+        }
+    }
+
+    /// The message of a condition with this reason: what is to be said and where to read on, within the bound of the
+    /// schema. A status with a longer one would be refused, again and again.
+    #[must_use]
+    pub fn message(self, text: &str) -> String {
+        let page = self.page().filter(|_| !text.is_empty());
+        let page = page.map(|page| format!(" (see {page})")).unwrap_or_default();
+        let text: String = text.chars().take(MESSAGE_CHARACTERS - page.len()).collect();
+        text + &page
+    }
 }
 
 impl std::fmt::Display for Reason {
@@ -115,7 +145,7 @@ pub struct Condition {
     /// Why, as one of the documented words.
     pub reason: Reason,
     /// What is awaited, or the command that resolves it.
-    #[schemars(length(max = 4096))]
+    #[schemars(length(max = MESSAGE_CHARACTERS))]
     pub message: String,
     /// The `metadata.generation` that this was observed at.
     #[serde(default)]

@@ -229,12 +229,12 @@ fn conditions(
     now: Timestamp,
 ) -> Vec<Condition> {
     let (reason, message) = standing;
-    let make = |type_, status, reason, message: &str| {
+    let make = |type_, status, reason: Reason, message: &str| {
         Condition {
             type_,
             status,
             reason,
-            message: message.to_owned(),
+            message: reason.message(message),
             observed_generation: generation,
             last_transition_time: now,
         }

@@ -10,6 +10,8 @@ mod book;
 #[path = "../cli/offline/mod.rs"]
 mod cli;
 mod crds;
+#[path = "../docs/offline/mod.rs"]
+mod docs;
 mod exhaustive;
 mod fold;
 mod lifecycle;

@@ -1,0 +1,8 @@
+//! The documentation, as far as it can be checked without a cluster.
+
+#[path = "../markdown.rs"]
+mod markdown;
+
+mod links;
+mod reasons;
+mod reference;
