@@ -3,7 +3,6 @@
 mod administrators;
 mod agreement;
 mod backup;
-mod documented;
 mod said;
 mod shown;
 

@@ -21,6 +21,16 @@ impl Pod {
     /// Starts the container of `tenios-operator` in that namespace. Only where it listens is not as the
     /// Deployment says: there is one network for all.
     pub async fn start(plane: &ControlPlane, namespace: &str, push_port: u16) -> Self {
+        Self::start_with(plane, namespace, push_port, &[]).await
+    }
+
+    /// The same with other values for some variables.
+    pub async fn start_with(
+        plane: &ControlPlane,
+        namespace: &str,
+        push_port: u16,
+        environment: &[(&str, String)],
+    ) -> Self {
         let client = plane.client().await;
         let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
         let deployment = deployments.get("tenios-operator").await.expect("the Deployment");
@@ -38,6 +48,9 @@ impl Pod {
         let mut process = plane.process(&name, BINARY).args(container.args.clone().unwrap());
         for variable in container.env.iter().flatten() {
             process = process.env(&variable.name, value(variable, namespace, &root));
+        }
+        for (name, value) in environment {
+            process = process.env(*name, value);
         }
         let process = process
             .env("KUBECONFIG", kubeconfig)

@@ -8,6 +8,8 @@ mod harness;
 
 mod accepted;
 mod conform;
+#[path = "../docs/mod.rs"]
+mod docs;
 mod https;
 mod kubelet;
 mod namespaced;

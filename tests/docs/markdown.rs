@@ -63,7 +63,7 @@ pub fn pages() -> Vec<(String, PathBuf)> {
                 if name != "target" && !name.starts_with('.') {
                     directories.push(path);
                 }
-            } else if name.ends_with(".md") {
+            } else if path.extension().is_some_and(|extension| extension == "md") {
                 let inside = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
                 pages.push((inside, path));
             }

@@ -123,9 +123,10 @@ fn rows(text: &mut String, path: &str, schema: &Value) {
     let required: Vec<&str> =
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-        let (path, inner) = match field["items"].is_object() {
-            true => (format!("{path}.{name}[]"), &field["items"]),
-            false => (format!("{path}.{name}"), field),
+        let (path, inner) = if field["items"].is_object() {
+            (format!("{path}.{name}[]"), &field["items"])
+        } else {
+            (format!("{path}.{name}"), field)
         };
         let default = match &field["default"] {
             Value::Null if required.contains(&name.as_str()) => "required".to_owned(),
@@ -242,10 +243,7 @@ fn metric_rows(exposition: &str) -> Vec<String> {
 /// On one line, with a full stop at the end.
 fn sentence(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.is_empty() || text.ends_with('.') {
-        true => text,
-        false => format!("{text}."),
-    }
+    if text.is_empty() || text.ends_with('.') { text } else { format!("{text}.") }
 }
 
 fn plain(value: &Value) -> String {

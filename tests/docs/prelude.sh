@@ -1,0 +1,44 @@
+# Words for the comments of the pages: what a reader has already when a page begins.
+
+# A namespace that the following commands go to.
+new_namespace() {
+    kubectl create namespace "$1"
+    kubectl config set-context --current --namespace "$1"
+    kubectl create secret generic tenios --from-file=access-key
+    kubectl create secret generic trade-register --from-file=extract.pdf
+}
+
+# verification NAME [APPROVAL]
+verification() {
+    kubectl apply -f - <<END
+apiVersion: tenios.dev/v1alpha1
+kind: PhoneVerification
+metadata: {name: $1}
+spec:
+  address: {country: Germany, city: Köln, zip: "50667", street: Domkloster, houseNumber: "4"}
+  areaCode: "221"
+  document: {type: CERTIFICATE_OF_REGISTRATION, secretRef: {name: trade-register, key: extract.pdf}}
+  accessKeySecretRef: {name: tenios, key: access-key}
+  approval: ${2:-Pending}
+END
+}
+
+# order NAME [FIELDS OF THE SPEC]
+order() {
+    local rest=${2:-'verificationRef: {name: cologne-office}'}
+    kubectl apply -f - <<END
+apiVersion: tenios.dev/v1alpha1
+kind: PhoneNumberOrder
+metadata: {name: $1}
+spec: {accessKeySecretRef: {name: tenios, key: access-key}, $rest}
+END
+}
+
+# What the quick start does.
+install_operator() {
+    kubectl apply -f deploy/base/namespace.yaml
+    kubectl create secret generic tenios-access-key -n tenios-system --from-file=access-key
+    kubectl create secret generic tenios-push-key -n tenios-system --from-literal=push-key="$(openssl rand -hex 32)"
+    helm install tenios deploy/chart -n tenios-system --set push.baseUrl=https://push.example.com
+    kubectl rollout status deployment/tenios-operator -n tenios-system --timeout=60s
+}

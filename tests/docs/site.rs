@@ -1,0 +1,206 @@
+//! Where the pages are followed: one or two clusters with their nodes, the stand-in for TENIOS, a directory and a shell.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
+use serde_json::{Value, json};
+use tenios_operator::simulator::{DocumentState, Options, Simulator};
+
+use super::node::Node;
+use super::script::Step;
+use super::shell::Shell;
+use crate::harness::{ControlPlane, checkout, operator, wait};
+use crate::tools;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const KEY: &str = "the-access-key";
+const ORDER: &str = "/number/order";
+const PRELUDE: &str = include_str!("prelude.sh");
+/// A PDF as small as they come.
+const PDF: &str = "%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n";
+
+/// See the module documentation.
+pub struct Site {
+    shell: Shell,
+    directory: PathBuf,
+    simulator: Simulator,
+    namespaces: usize,
+    orders_before: usize,
+    _nodes: Vec<Node>,
+    // Last: what runs in them goes first.
+    clusters: Vec<Arc<ControlPlane>>,
+}
+
+impl Site {
+    /// With nothing installed. Of two clusters the first is the context `old`, the second `new`.
+    pub async fn on(clusters: impl IntoIterator<Item = Arc<ControlPlane>>) -> Self {
+        let clusters: Vec<_> = clusters.into_iter().collect();
+        let options = Options {
+            approve_after: Some(Duration::ZERO),
+            assign_after: Duration::from_millis(50),
+            plain_push: true,
+            ..Options::new(KEY)
+        };
+        let simulator = Simulator::start("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
+        let directory = clusters[0].directory().join("reader");
+        furnish(&directory, &simulator);
+        kubeconfig(&directory, &clusters);
+        let mut shell = Shell::start(&directory, &environment(&directory, &clusters[0]));
+        shell.run(PRELUDE).unwrap();
+        let nodes = clusters.iter().map(|plane| Node::start(plane.clone(), simulator.url())).collect();
+        Self { shell, directory, simulator, namespaces: 0, orders_before: 0, _nodes: nodes, clusters }
+    }
+
+    /// With the operator.
+    pub async fn installed(cluster: Arc<ControlPlane>) -> Self {
+        let mut site = Self::on([cluster]).await;
+        site.type_in("install_operator").unwrap_or_else(|why| panic!("the installation {why}"));
+        site
+    }
+
+    /// Follows the pages from their begin to their end.
+    pub async fn follow(mut self, pages: &[&str]) {
+        for page in pages {
+            for (line, step) in super::read(page) {
+                if let Err(why) = self.take(&step).await {
+                    panic!("{page}:{line}: {why}\n\nthe operator:\n{}", self.log());
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Type(commands) | Step::Run(commands) => self.type_in(commands),
+            Step::TypeAndStop(commands) => {
+                let stopped = commands.lines().map(|command| format!("timeout 2 {command} || [ $? = 124 ]"));
+                self.type_in(&stopped.collect::<Vec<_>>().join("\n"))
+            }
+            Step::File { name, text } => {
+                let path = self.directory.join(name);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
+                Ok(())
+            }
+            Step::Namespace => {
+                self.namespaces += 1;
+                self.orders_before = self.simulator.requests(ORDER);
+                let name = format!("page-{}", self.namespaces);
+                self.type_in(&format!("new_namespace {name}"))
+            }
+            Step::Await { kind, name, word } => self.until(kind, name, word).await,
+            Step::Orders(count) => {
+                let arrived = self.simulator.requests(ORDER) - self.orders_before;
+                if arrived == *count { Ok(()) } else { Err(format!("{arrived} order requests arrived")) }
+            }
+            Step::Provider { method, path, body } => self.tell_provider(method, path, body).await,
+        }
+    }
+
+    /// Blocking for its thread alone: the stand-in and the nodes go on meanwhile.
+    fn type_in(&mut self, commands: &str) -> Result<(), String> {
+        tokio::task::block_in_place(|| self.shell.run(commands))
+    }
+
+    /// Where the shell's current context points to, as kubectl sees it.
+    async fn until(&mut self, kind: &str, name: &str, word: &str) -> Result<(), String> {
+        let kind = match kind {
+            "pno" => "PhoneNumberOrder",
+            "pver" => "PhoneVerification",
+            other => return Err(format!("{other} is no kind")),
+        };
+        let config = std::fs::read_to_string(self.directory.join("kubeconfig")).unwrap();
+        let config: Value = serde_norway::from_str(&config).unwrap();
+        let current = &config["current-context"];
+        let contexts = config["contexts"].as_array().unwrap();
+        let context = contexts.iter().find(|context| context["name"] == *current).unwrap();
+        let namespace = context["context"]["namespace"].as_str().unwrap_or("default");
+        // kubectl sorts what it writes.
+        let cluster = &self.clusters[usize::from(current == "new")];
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tenios.dev", "v1alpha1", kind));
+        let api: Api<DynamicObject> = Api::namespaced_with(cluster.client().await, namespace, &resource);
+        let mut status = Value::Null;
+        let reached = wait::poll(PATIENCE, async || {
+            status = api.get_opt(name).await.ok().flatten()?.data["status"].clone();
+            let conditions = status["conditions"].as_array()?;
+            let ready = conditions.iter().find(|condition| condition["type"] == "Ready")?;
+            (status["state"] == word || ready["reason"] == word).then_some(())
+        });
+        let reached = reached.await;
+        reached.ok_or_else(|| format!("{kind} {namespace}/{name} is not {word}: {status:#}"))
+    }
+
+    async fn tell_provider(&self, method: &str, path: &str, body: &Value) -> Result<(), String> {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("{}/_simulator/{path}", self.simulator.url().trim_end_matches('/'));
+        let request = client.request(method.parse().unwrap(), url).body(body.to_string());
+        let answer = request.send().await.unwrap();
+        if answer.status().is_success() { Ok(()) } else { Err(answer.text().await.unwrap()) }
+    }
+
+    /// The end of each log of an operator.
+    fn log(&self) -> String {
+        let files = self.clusters.iter().flat_map(|plane| std::fs::read_dir(plane.directory()).unwrap());
+        let logs = files.map(|file| file.unwrap().path()).filter(|path| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            name.starts_with("pod-") && name.ends_with(".log")
+        });
+        let tail = |path: PathBuf| {
+            let text = std::fs::read_to_string(path).unwrap();
+            let lines: Vec<&str> = text.lines().collect();
+            lines[lines.len().saturating_sub(15)..].join("\n")
+        };
+        logs.map(tail).collect::<Vec<_>>().join("\n\n")
+    }
+}
+
+/// What lies in the reader's directory: the checkout as far as commands name it, keys and documents.
+fn furnish(directory: &Path, simulator: &Simulator) {
+    std::fs::create_dir_all(directory.join("dresden")).unwrap();
+    let mut copy = Command::new("cp");
+    copy.arg("-R").args([checkout("deploy"), checkout("crds")]).arg(directory);
+    tools::run(&mut copy).expect_success();
+    for pdf in ["extract.pdf", "dresden/lease.pdf"] {
+        std::fs::write(directory.join(pdf), PDF).unwrap();
+    }
+    std::fs::write(directory.join("access-key"), format!("{KEY}\n")).unwrap();
+    let id = uuid::Uuid::new_v4();
+    simulator.set_document(id, DocumentState::Approved);
+    let order = json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder",
+        "metadata": {"name": "main-line"}, "spec": {"verificationId": id}});
+    std::fs::write(directory.join("approved.json"), order.to_string()).unwrap();
+}
+
+/// One kubeconfig with a context for each cluster.
+fn kubeconfig(directory: &Path, clusters: &[Arc<ControlPlane>]) {
+    let names = if clusters.len() == 1 { vec!["here"] } else { vec!["old", "new"] };
+    let mut config = json!({"apiVersion": "v1", "kind": "Config", "current-context": names[0],
+        "clusters": [], "users": [], "contexts": []});
+    for (name, plane) in names.iter().zip(clusters) {
+        let own = std::fs::read(plane.kubectl().kubeconfig()).unwrap();
+        let own: Value = serde_json::from_slice(&own).unwrap();
+        let push = |list: &mut Value, entry: Value| list.as_array_mut().unwrap().push(entry);
+        push(&mut config["clusters"], json!({"name": name, "cluster": own["clusters"][0]["cluster"]}));
+        push(&mut config["users"], json!({"name": name, "user": own["users"][0]["user"]}));
+        push(&mut config["contexts"], json!({"name": name, "context": {"cluster": name, "user": name}}));
+    }
+    std::fs::write(directory.join("kubeconfig"), config.to_string()).unwrap();
+}
+
+fn environment(directory: &Path, plane: &ControlPlane) -> Vec<(&'static str, String)> {
+    let ours = Path::new(operator::BINARY).parent().unwrap();
+    let path = [plane.binaries(), tools::directory(), ours].map(|d| d.display().to_string()).join(":");
+    let inside = |name: &str| directory.join(name).display().to_string();
+    vec![
+        ("PATH", format!("{path}:{}", std::env::var("PATH").unwrap())),
+        ("KUBECONFIG", inside("kubeconfig")),
+        ("KUBECACHEDIR", inside("cache")),
+        ("HELM_CACHE_HOME", inside("helm")),
+        ("HELM_CONFIG_HOME", inside("helm")),
+        ("HELM_DATA_HOME", inside("helm")),
+        ("APPROVED", inside("approved.json")),
+    ]
+}
