@@ -147,5 +147,7 @@ fn completion(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     let mut command = Options::command().bin_name("kubectl-tenios");
     clap_complete::generate(shell, &mut command, "kubectl-tenios", &mut script);
-    out::print(&String::from_utf8_lossy(&script))
+    let script = String::from_utf8_lossy(&script);
+    // clap_complete 4.6.11 writes the dash of a command's name in two ways for bash, and so finds no subcommand.
+    out::print(&script.replace("kubectl__subcmd__tenios", "kubectl__tenios"))
 }
