@@ -10,7 +10,7 @@ DENY := $(CACHE)/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
 .PHONY: help
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
 demo: control-plane ## From kubectl apply to a phone number, on this machine; KEEP=1 leaves it running
@@ -29,6 +29,10 @@ faults: control-plane ## Break something at every request of every scenario; ONL
 		--nocapture exhaustive:: attack:: secrecy:: tenants:: poison:: > target/faults/others.txt 2>&1 \
 		|| { cat target/faults/others.txt; exit 1; }
 	TENIOS_OPERATOR=$(CURDIR)/target/release/tenios-operator FAULTS=all $(CARGO) test --locked --test faults
+
+.PHONY: e2e
+e2e: control-plane deploy-tools ## Test what others get: the image, the plugin, the files of a release
+	$(CARGO) test --locked --test e2e
 
 .PHONY: lint
 lint: $(DENY) ## Check formatting, clippy's warnings, and the dependencies' licences and sources
@@ -55,6 +59,19 @@ reference: ## Generate docs/reference from the CRDs, the command line and the me
 .PHONY: build
 build: ## Build the operator for release
 	$(CARGO) build --release --locked
+
+.PHONY: image
+image: ## Build the image with docker, podman or buildah; where none answers, pack it as an archive
+	deploy/image/build
+
+.PHONY: release-part
+release-part: ## Make what of a release takes a machine of this platform, into target/parts
+	deploy/release/part target/parts
+
+.PHONY: release
+release: ## Make the files of a release in dist/: VERSION=0.1.0, and PARTS=directory for those of other machines
+	[ -n "$(PARTS)" ] || $(MAKE) release-part
+	deploy/release/assemble "$(VERSION)" "$(or $(PARTS),target/parts)" dist
 
 .PHONY: figures
 figures: build control-plane ## Print what the release build costs: requests, latency, memory
