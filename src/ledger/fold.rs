@@ -273,9 +273,13 @@ impl State {
         match (&mut self.accepted, id) {
             (None, id) => self.accepted = Some(Accepted { id, attempt: None, at, answered: true }),
             (Some(_), None) => {}
-            (Some(known), Some(id)) if known.id.as_ref().is_none_or(|known| *known == id) => {
+            (Some(known), Some(id)) if known.id.is_none() => {
+                // It may be one that the provider gave before.
+                let given = self.strays.iter().find(|s| s.id == id).map(|s| s.attempt.clone());
+                known.attempt = known.attempt.take().or(given);
                 known.id = Some(id);
             }
+            (Some(known), Some(id)) if known.id.as_ref() == Some(&id) => {}
             (Some(_), Some(id)) => self.exchange(at, id),
         }
         if let Some(number) = number {

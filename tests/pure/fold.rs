@@ -127,6 +127,22 @@ fn p15_a_mistyped_adoption_is_corrected_to_what_was_pushed_and_nothing_is_lost()
 }
 
 #[test]
+fn p10_an_order_that_was_adopted_from_beside_is_kept_when_the_adoption_is_corrected() {
+    let events = [
+        intended(1),
+        Event::NotPlaced { attempt: attempt(1), at: at(3) },
+        intended(2),
+        adopted(None, Some(3)),
+        assigned(1),
+        adopted(Some(1), Some(1)),
+        adopted(Some(2), None),
+    ];
+    let state = fold(&events);
+    assert_eq!(state.id(), Some("300002"));
+    assert!(state.strays.iter().any(|stray| stray.id == "300001"), "{state:?}");
+}
+
+#[test]
 fn p15_a_mistyped_number_is_corrected_and_a_pushed_one_is_not() {
     let placed = fold(&[intended(1), accepted(1), adopted(None, Some(8))]);
     assert_eq!(placed.accepted.as_ref().unwrap().attempt, Some(attempt(1)), "it stays ours");
