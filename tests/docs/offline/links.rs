@@ -90,3 +90,25 @@ fn a_broken_link_is_seen() {
     }
     assert_eq!(links("[a](b.md) and `[c](d)` and ![e](f.png)"), ["b.md", "f.png"]);
 }
+
+/// A page names a test as `` `tests/file.rs` `name` ``.
+#[test]
+fn every_test_that_a_page_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut missing, mut named) = (Vec::new(), 0);
+    for (page, path) in pages() {
+        let text = std::fs::read_to_string(path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let code: Vec<&str> = line.split('`').collect();
+            for pair in code.windows(3).filter(|pair| pair[0].ends_with(".rs") && pair[1] == " ") {
+                named += 1;
+                let source = std::fs::read_to_string(root.join(pair[0])).unwrap_or_default();
+                if !source.contains(&format!("fn {}(", pair[2])) {
+                    missing.push(format!("{page}:{}: {} {}", number + 1, pair[0], pair[2]));
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+    assert!(named > 100, "{named} tests are named");
+}

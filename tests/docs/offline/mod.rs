@@ -6,3 +6,4 @@ mod markdown;
 mod links;
 mod reasons;
 mod reference;
+mod states;
