@@ -10,6 +10,42 @@ use serde_json::Value;
 use crate::harness::{ControlPlane, Process};
 use crate::shell::{done, said, script, sha256, unpack};
 
+/// An OCI layout, unpacked.
+pub struct Layout(PathBuf);
+
+impl Layout {
+    /// Unpacks an archive beside it.
+    pub fn unpack(archive: &Path) -> Self {
+        let directory = archive.with_extension("layout");
+        unpack(archive, &directory);
+        Self(directory)
+    }
+
+    /// Where everything begins.
+    pub fn index(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(self.0.join("index.json")).unwrap()).unwrap()
+    }
+
+    /// The file of a descriptor.
+    pub fn path(&self, descriptor: &Value) -> PathBuf {
+        let digest = descriptor["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
+        self.0.join("blobs/sha256").join(digest)
+    }
+
+    /// What a descriptor describes, which has to be what it says.
+    pub fn blob(&self, descriptor: &Value) -> Vec<u8> {
+        let content = std::fs::read(self.path(descriptor)).unwrap();
+        assert_eq!(descriptor["digest"], format!("sha256:{}", sha256(&content)));
+        assert_eq!(descriptor["size"], content.len());
+        content
+    }
+
+    /// The same, as JSON.
+    pub fn json(&self, descriptor: &Value) -> Value {
+        serde_json::from_slice(&self.blob(descriptor)).unwrap()
+    }
+}
+
 /// An image for this machine, unpacked.
 pub struct Image {
     /// Its root file system.
@@ -18,7 +54,6 @@ pub struct Image {
     pub config: Value,
     /// The layer as a registry keeps it.
     pub layer: PathBuf,
-    layout: PathBuf,
 }
 
 impl Image {
@@ -32,37 +67,16 @@ impl Image {
 
     /// Unpacks an archive as a runtime does.
     pub fn unpack(archive: &Path) -> Self {
-        let layout = archive.with_extension("layout");
-        unpack(archive, &layout);
-        let mut image =
-            Self { root: archive.with_extension("root"), config: Value::Null, layer: PathBuf::new(), layout };
-        let index: Value = serde_json::from_slice(&image.file("index.json")).unwrap();
-        let manifest: Value = serde_json::from_slice(&image.blob(&index["manifests"][0])).unwrap();
-        let config: Value = serde_json::from_slice(&image.blob(&manifest["config"])).unwrap();
-        image.blob(&manifest["layers"][0]);
-        image.layer = image.path(&manifest["layers"][0]);
-        let content = done(Command::new("gzip").args(["--decompress", "--stdout"]).arg(&image.layer));
+        let layout = Layout::unpack(archive);
+        let manifest = layout.json(&layout.index()["manifests"][0]);
+        let config = layout.json(&manifest["config"]);
+        layout.blob(&manifest["layers"][0]);
+        let layer = layout.path(&manifest["layers"][0]);
+        let content = done(Command::new("gzip").args(["--decompress", "--stdout"]).arg(&layer));
         assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", sha256(&content)));
-        unpack(&image.layer, &image.root);
-        image.config = config["config"].clone();
-        image
-    }
-
-    fn file(&self, path: &str) -> Vec<u8> {
-        std::fs::read(self.layout.join(path)).unwrap()
-    }
-
-    fn path(&self, descriptor: &Value) -> PathBuf {
-        let digest = descriptor["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
-        self.layout.join("blobs/sha256").join(digest)
-    }
-
-    /// What a descriptor describes, which has to be what it says.
-    fn blob(&self, descriptor: &Value) -> Vec<u8> {
-        let content = std::fs::read(self.path(descriptor)).unwrap();
-        assert_eq!(descriptor["digest"], format!("sha256:{}", sha256(&content)));
-        assert_eq!(descriptor["size"], content.len());
-        content
+        let root = archive.with_extension("root");
+        unpack(&layer, &root);
+        Self { root, config: config["config"].clone(), layer }
     }
 
     /// User and group, as numbers.

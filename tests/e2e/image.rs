@@ -11,11 +11,11 @@ use tenios_operator::api::order::OrderState;
 use tenios_operator::server::Tls;
 use tenios_operator::simulator::{DocumentState, Options, Simulator};
 
-use crate::container::{Image, is_root};
+use crate::container::{Image, Layout, is_root};
 use crate::harness::{ControlPlane, Process, Scenario, checkout, http, ports, wait};
 use crate::name_server;
 use crate::release::linked_crates;
-use crate::shell::{is_release, said};
+use crate::shell::{is_release, said, script, unpack};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const MEGABYTE: u64 = 1_000_000;
@@ -179,11 +179,20 @@ fn the_image_is_small_and_carries_licence_and_sbom() {
     };
     assert_eq!(labelled("dev.tenios.license"), std::fs::read(checkout("LICENSE")).unwrap());
     let sbom: Value = serde_json::from_slice(&labelled("dev.tenios.sbom")).unwrap();
+    let notices = String::from_utf8(labelled("dev.tenios.notices")).unwrap();
     let names: BTreeSet<String> =
         sbom["components"].as_array().unwrap().iter().map(crate::release::named).collect();
     let missing: Vec<_> =
         linked_crates(&image.root.join("tenios-operator")).difference(&names).cloned().collect();
     assert!(missing.is_empty(), "linked and not in the SBOM: {missing:?}");
+    let crates = sbom["components"].as_array().unwrap().iter();
+    let crates = crates.filter(|component| component["purl"].as_str().unwrap().starts_with("pkg:cargo/"));
+    let unnoticed: Vec<_> =
+        crates.map(crate::release::named).filter(|name| !notices.contains(name)).collect();
+    assert!(unnoticed.is_empty(), "nothing is said of the licence of {unnoticed:?}");
+    for package in ["libc6", "libgcc-s1", "ca-certificates"] {
+        assert!(sbom["components"].as_array().unwrap().iter().any(|c| c["name"] == package), "{package}");
+    }
 
     let listing = said(
         Command::new("tar").args(["--list", "--verbose", "--numeric-owner", "--file"]).arg(&image.layer),
@@ -202,6 +211,34 @@ fn two_builds_of_the_image_are_the_same_bytes() {
     let [first, second] =
         ["first", "second"].map(|name| std::fs::read(Image::pack(&directory, name)).unwrap());
     assert!(first == second);
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn one_archive_holds_the_image_of_each_architecture() {
+    let directory = tempdir("architectures");
+    let mut pack = script("deploy/image/pack");
+    let archive = directory.join("both.tar");
+    pack.arg("0.1.0").arg(&archive);
+    for architecture in ["amd64", "arm64"] {
+        let root = directory.join(architecture);
+        std::fs::create_dir(&root).unwrap();
+        std::fs::write(root.join("tenios-operator"), architecture).unwrap();
+        pack.arg(format!("{architecture}={}", root.display()));
+    }
+    said(&mut pack);
+    let layout = Layout::unpack(&archive);
+    let images = layout.json(&layout.index()["manifests"][0])["manifests"].clone();
+    let [first, second] = images.as_array().unwrap().as_slice() else { panic!("{images}") };
+    for (descriptor, architecture) in [(first, "amd64"), (second, "arm64")] {
+        assert_eq!(descriptor["platform"], json!({"architecture": architecture, "os": "linux"}));
+        let image = layout.json(descriptor);
+        assert_eq!(layout.json(&image["config"])["architecture"], architecture);
+        let root = directory.join(architecture).with_extension("unpacked");
+        layout.blob(&image["layers"][0]);
+        unpack(&layout.path(&image["layers"][0]), &root);
+        assert_eq!(std::fs::read_to_string(root.join("tenios-operator")).unwrap(), architecture);
+    }
     std::fs::remove_dir_all(directory).unwrap();
 }
 

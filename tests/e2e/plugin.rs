@@ -9,7 +9,7 @@ use tenios_operator::api::{PhoneNumberOrder, PhoneVerification};
 
 use crate::harness::Scenario;
 use crate::release::{dist, platform};
-use crate::shell::{said, unpack};
+use crate::shell::{has_released_plugin, said, unpack};
 
 /// kubectl with the plugin beside it, for the user of the scenario.
 struct Shell {
@@ -95,7 +95,7 @@ async fn resources(scenario: &Scenario) {
 /// The one of a release is linked to nothing: it runs where there is no file but itself.
 #[test]
 fn the_released_plugin_needs_no_library() {
-    if std::env::var_os("TENIOS_PLUGIN").is_none() {
+    if !has_released_plugin() {
         eprintln!("TENIOS_PLUGIN names no static build");
         return;
     }

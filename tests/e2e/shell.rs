@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
@@ -9,18 +10,35 @@ use crate::harness::{checkout, operator};
 
 /// The operator under test.
 pub fn operator() -> PathBuf {
-    std::env::var_os("TENIOS_OPERATOR").map_or_else(|| operator::BINARY.into(), PathBuf::from)
+    static OPERATOR: OnceLock<PathBuf> = OnceLock::new();
+    OPERATOR.get_or_init(|| under_test("TENIOS_OPERATOR", operator::BINARY)).clone()
+}
+
+/// The plugin under test.
+pub fn plugin() -> PathBuf {
+    static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
+    PLUGIN.get_or_init(|| under_test("TENIOS_PLUGIN", env!("CARGO_BIN_EXE_kubectl-tenios"))).clone()
+}
+
+/// Whether that is the static one of a release.
+pub fn has_released_plugin() -> bool {
+    std::env::var_os("TENIOS_PLUGIN").is_some()
+}
+
+/// What the variable names; else what was built with the tests, without its debug information: 80 of 100 MB,
+/// which every test would pack.
+fn under_test(variable: &str, built: &str) -> PathBuf {
+    if let Some(named) = std::env::var_os(variable) {
+        return named.into();
+    }
+    let stripped = Path::new(env!("CARGO_TARGET_TMPDIR")).join(Path::new(built).file_name().unwrap());
+    done(Command::new("strip").args(["--strip-debug", built, "-o"]).arg(&stripped));
+    stripped
 }
 
 /// Whether it is a release build, of which alone the size says anything.
 pub fn is_release() -> bool {
     std::env::var_os("TENIOS_OPERATOR").is_some()
-}
-
-/// The plugin under test.
-pub fn plugin() -> PathBuf {
-    let built = || env!("CARGO_BIN_EXE_kubectl-tenios").into();
-    std::env::var_os("TENIOS_PLUGIN").map_or_else(built, PathBuf::from)
 }
 
 /// A script of this checkout.
