@@ -1,5 +1,5 @@
-//! What needs neither a socket nor a cluster: the fold, the decisions, the back-off, the CRDs, and what
-//! `kubectl tenios` does on its own.
+//! What needs neither a socket nor a cluster: the fold, the decisions, the back-off, the CRDs, what
+//! `kubectl tenios` does on its own, and whether CONTRIBUTING.md is true.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -14,6 +14,7 @@ mod crds;
 mod docs;
 mod exhaustive;
 mod fold;
+mod handed_on;
 mod lifecycle;
 mod memory;
 mod retry;

@@ -1,0 +1,122 @@
+//! What CONTRIBUTING.md and the workflows say to whoever carries on.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+const CONTRIBUTING: &str = include_str!("../../CONTRIBUTING.md");
+
+fn checkout(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(checkout(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Names in backticks.
+fn names(text: &str) -> BTreeSet<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_arrows_between_the_rooms_run_as_contributing_says() {
+    let rows = CONTRIBUTING.lines().filter_map(|line| line.strip_prefix("| `src/"));
+    let rooms: Vec<_> = rows.map(|row| row.split_once('`').unwrap().0).collect();
+    let lib = read("src/lib.rs");
+    let modules: BTreeSet<_> =
+        lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    assert_eq!(rooms.iter().copied().collect::<BTreeSet<_>>(), modules);
+    for room in rooms {
+        let row = CONTRIBUTING.lines().find(|line| line.starts_with(&format!("| `src/{room}` |"))).unwrap();
+        let said = names(row.trim_end_matches('|').rsplit_once('|').unwrap().1);
+        let mut used = BTreeSet::new();
+        for file in sources(&checkout("src").join(room)) {
+            let source = std::fs::read_to_string(&file).unwrap();
+            assert!(!source.contains("crate::{"), "{}: one line for each room", file.display());
+            let names = source.split("crate::").skip(1);
+            let names =
+                names.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap());
+            used.extend(names.filter(|name| modules.contains(name)).map(str::to_owned));
+        }
+        used.remove(room);
+        assert_eq!(used, said, "what src/{room} uses, and what CONTRIBUTING.md says of it");
+    }
+}
+
+fn sources(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let below = |path: PathBuf| if path.is_dir() { sources(&path) } else { vec![path] };
+    entries
+        .flat_map(below)
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
+}
+
+#[test]
+fn every_path_of_contributing_exists() {
+    let words = names(CONTRIBUTING).into_iter().chain(CONTRIBUTING.split_whitespace().map(bare));
+    let roots = ["src/", "tests/", "docs/", "deploy/", "crds/", ".github/", ".ci/"];
+    let whole = ["README.md", "CHANGELOG.md", "Cargo.toml", "Cargo.lock"];
+    let is_path =
+        |word: &String| roots.iter().any(|root| word.starts_with(root)) || whole.contains(&word.as_str());
+    let paths: BTreeSet<_> = words.filter(is_path).collect();
+    assert!(paths.len() > 30, "{paths:?}");
+    let missing: Vec<_> = paths.iter().filter(|path| !checkout(path).exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// Without what a sentence puts around a word.
+fn bare(word: &str) -> String {
+    let word = word.rsplit_once("](").map_or(word, |(_, link)| link);
+    let word = word.trim_start_matches(['`', '(', '[']);
+    let end = word.find(['`', ')', ']', ',', ';', ':', '#']).unwrap_or(word.len());
+    word[..end].trim_end_matches('.').to_owned()
+}
+
+#[test]
+fn every_command_of_contributing_and_the_workflows_exists() {
+    let block = CONTRIBUTING.lines().filter_map(|line| line.strip_prefix("    "));
+    let mut commands: BTreeSet<String> = block.map(str::to_owned).collect();
+    commands.extend(names(CONTRIBUTING).into_iter().filter(|name| name.starts_with("make ")));
+    for workflow in ["ci", "release"] {
+        let text = read(&format!(".github/workflows/{workflow}.yaml"));
+        serde_norway::from_str::<serde_json::Value>(&text).unwrap();
+        commands
+            .extend(text.lines().filter_map(|line| line.trim().strip_prefix("- run: ")).map(str::to_owned));
+        for action in text.lines().filter_map(|line| line.trim().strip_prefix("- uses: ")) {
+            let (_, version) = action.split_once('@').unwrap();
+            let commit = version.split(' ').next().unwrap();
+            assert!(commit.len() == 40 && version.contains(" # v"), "not pinned: {action}");
+        }
+    }
+    assert!(commands.len() > 12, "{commands:?}");
+    let makefile = read("Makefile");
+    for command in &commands {
+        let mut words = command.split(' ').skip_while(|word| word.contains('='));
+        match words.next().unwrap() {
+            "make" => {
+                let target = format!("\n{}:", words.next().unwrap());
+                assert!(makefile.contains(&target), "`{command}`: there is no such target");
+            }
+            "cargo" => is_a_test(command, &words.collect::<Vec<_>>()),
+            "tar" | "sudo" | "skopeo" | "gh" => {}
+            path => assert!(checkout(path).is_file(), "`{command}`: there is no {path}"),
+        }
+    }
+}
+
+/// `cargo test --locked --test BINARY [FILTER]`, where the filter selects something.
+fn is_a_test(command: &str, words: &[&str]) {
+    let ["test", "--locked", "--test", binary, rest @ ..] = words else { panic!("`{command}`") };
+    let cargo = read("Cargo.toml");
+    assert!(
+        cargo.contains(&format!("[[test]]\nname = \"{binary}\"\n")),
+        "`{command}`: there is no such binary"
+    );
+    let Some(filter) = rest.first().filter(|word| !word.starts_with('-')) else { return };
+    let found = sources(&checkout("tests").join(binary)).iter().any(|file| match filter.strip_suffix("::") {
+        Some(module) => file.file_stem().is_some_and(|stem| stem == module),
+        None => std::fs::read_to_string(file).unwrap().contains(&format!("fn {filter}(")),
+    });
+    assert!(found, "`{command}` selects nothing");
+}
