@@ -166,11 +166,7 @@ impl Tenios {
     ///
     /// # Errors
     /// When no TLS roots can be loaded.
-    pub fn new(
-        base: &str,
-        roots: Vec<reqwest::Certificate>,
-        timeout: Duration,
-    ) -> Result<Self, reqwest::Error> {
+    pub fn new(base: &str, roots: Vec<reqwest::Certificate>, timeout: Duration) -> Result<Self, String> {
         let http = reqwest::Client::builder()
             .http1_only()
             .pool_max_idle_per_host(0)
@@ -180,7 +176,8 @@ impl Tenios {
             .connect_timeout(timeout)
             .tls_certs_merge(roots)
             .user_agent(concat!("tenios-operator/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+            .build()
+            .map_err(|error| causes(&error))?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), timeout })
     }
 

@@ -75,3 +75,13 @@ async fn a_wrong_configuration_ends_with_one_line_that_names_the_flag() {
         assert!(said.contains(named) && said.trim().lines().count() == 1, "{arguments:?}: {said}");
     }
 }
+
+#[test]
+fn without_trust_roots_it_ends_and_says_so() {
+    let mut operator = std::process::Command::new(crate::harness::operator::BINARY);
+    operator.arg("run").env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/no/such/directory");
+    let output = operator.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("certificate") && said.trim().lines().count() == 1, "{said}");
+}
