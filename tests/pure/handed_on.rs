@@ -75,8 +75,8 @@ fn bare(word: &str) -> String {
 
 #[test]
 fn every_command_of_contributing_and_the_workflows_exists() {
-    let block = CONTRIBUTING.lines().filter_map(|line| line.strip_prefix("    "));
-    let mut commands: BTreeSet<String> = block.map(str::to_owned).collect();
+    let blocks = CONTRIBUTING.split("```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+    let mut commands: BTreeSet<String> = blocks.flat_map(str::lines).map(str::to_owned).collect();
     commands.extend(names(CONTRIBUTING).into_iter().filter(|name| name.starts_with("make ")));
     for workflow in ["ci", "release"] {
         let text = read(&format!(".github/workflows/{workflow}.yaml"));
