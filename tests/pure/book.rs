@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tenios_operator::ledger::{
-    AppendError, AttemptId, Book, Budget, Budgets, Claim, Entry, Event, Index, Key, Kind, Terms,
+    AppendError, AttemptId, Book, Budget, Budgets, Change, Claim, Entry, Event, Index, Key, Kind, Terms,
 };
 use tenios_operator::telemetry::Metrics;
 
@@ -101,4 +101,84 @@ fn p15_an_id_that_the_provider_gave_belongs_to_its_order_and_not_to_who_adopted_
     let related = index.apply(entry("placed", &[intended("a1"), accepted("a1")])).unwrap();
     assert_eq!(index.owner(&claim), Some(key("placed")));
     assert!(related.contains(&key("first")), "the one that loses it is told: {related:?}");
+}
+
+#[test]
+fn p14_a_place_in_the_budget_is_held_by_one_and_given_back() {
+    let book = book(&Arc::new(Memory::new(key("o"))));
+    let held: Vec<_> = (0..9).map(|_| book.reserve("shop", at(0)).unwrap()).collect();
+    let other = book.reserve("elsewhere", at(0)).unwrap();
+    let spent = book.reserve("elsewhere", at(0)).err().unwrap();
+    assert_eq!(spent.whose, "the operator");
+    drop(other);
+    let last = book.reserve("shop", at(0)).unwrap();
+    let spent = book.reserve("shop", at(0)).err().unwrap();
+    assert_eq!(spent.whose, "this namespace");
+    drop((held, last));
+    for _ in 0..10 {
+        let _given_back = book.reserve("shop", at(0)).unwrap();
+    }
+}
+
+#[test]
+fn p14_what_was_sent_counts_until_the_window_is_over() {
+    let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+    let book = book(&ledger);
+    assert_eq!(book.budget_remaining(at(0)), 10);
+    let intended =
+        |n: i64| Event::Intended { attempt: attempt(&format!("a{n}")), at: at(n), terms: Terms::new() };
+    run(async {
+        for n in 0..3 {
+            book.append(&book.known(&key).entry, &[intended(n)]).await.unwrap();
+        }
+    });
+    assert_eq!(book.budget_remaining(at(3)), 7);
+    assert_eq!(book.budget_remaining(at(3601)), 9, "the first two are older than an hour");
+    let held: Vec<_> = (0..7).map(|_| book.reserve("shop", at(3)).unwrap()).collect();
+    assert_eq!(
+        book.reserve("shop", at(3)).err().unwrap().until,
+        at(3600),
+        "when the first one is an hour old"
+    );
+    drop(held);
+}
+
+#[test]
+fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached() {
+    let ledger = Arc::new(Memory::new(key("o")));
+    let budget = Budget { requests: 10, window: SignedDuration::from_hours(1) };
+    let budgets = Budgets { operator: budget, namespace: budget };
+    let (book, mut changed) = Book::new(ledger.clone(), budgets, Arc::new(Metrics::default()));
+    run(async {
+        assert_eq!(book.missing(), Some("the ledger was not read yet"));
+        let entry = Entry::empty(key("o")).with(&[intended("a1")]);
+        let gone = Entry::empty(key("gone")).with(&[intended("a2")]);
+        ledger.say([Change::Listing, Change::Entry(Box::new(gone)), Change::Entry(Box::new(entry))]);
+        let following = tokio::spawn({
+            let book = book.clone();
+            async move { book.follow().await }
+        });
+        assert_eq!([changed.recv().await, changed.recv().await], [Some(key("gone")), Some(key("o"))]);
+        let early = tokio::time::timeout(std::time::Duration::from_millis(20), book.listed()).await;
+        assert!(early.is_err(), "it is listed before the list is at its end");
+        ledger.say([Change::Listed]);
+        book.listed().await;
+        assert_eq!(book.missing(), None);
+        ledger.say([Change::Broken("x".into())]);
+        while book.missing().is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(book.missing(), Some("the ledger can't be reached"));
+        ledger.say([Change::Listing, Change::Listed]);
+        assert_eq!(changed.recv().await.map(|key| key.name.len()), Some(1));
+        while book.missing().is_some() {
+            tokio::task::yield_now().await;
+        }
+        book.tell(&key("told"));
+        let mut last = None;
+        while last != Some(key("told")) {
+            last = changed.recv().await;
+        }
+        following.abort();
+    });
 }

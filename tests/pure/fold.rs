@@ -225,6 +225,30 @@ fn an_entry_stays_bounded_over_ten_thousand_retries() {
     assert_eq!(entry.state().attempts, 10_000);
 }
 
+#[test]
+fn older_events_fold_into_the_snapshot_and_the_newest_eight_stay() {
+    let mut entry = Entry::empty(key());
+    for n in 0..16 {
+        entry = entry.with(&[unknown(n)]);
+    }
+    assert_eq!((entry.events.len(), entry.revision), (16, 16));
+    assert_eq!(entry.snapshot, State::default());
+    entry = entry.with(&[unknown(16)]);
+    assert_eq!((entry.events.len(), entry.revision), (8, 17));
+    assert_eq!(entry.events[7], unknown(16));
+    assert_ne!(entry.snapshot, State::default());
+}
+
+#[test]
+fn an_attempt_is_1_to_64_lower_case_letters_and_digits() {
+    for good in ["a", "0", "a1z9", &"f".repeat(64)] {
+        assert_eq!(AttemptId::parse(good).unwrap().as_str(), good);
+    }
+    for bad in ["", "A", "a-1", "a b", "ä", "a/b", &"f".repeat(65)] {
+        assert!(AttemptId::parse(bad).is_none(), "{bad:?}");
+    }
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     let which = 1..4_u8;
     prop_oneof![

@@ -312,6 +312,71 @@ fn any_sender() -> impl Strategy<Value = Sender> {
     ]
 }
 
+#[test]
+fn a_request_on_its_way_is_named() {
+    let (spec, key, state) = (spec(), key(), after(&[intended()]));
+    let mut view = view(&spec, &state, &key);
+    view.sender = Sender::Elsewhere { remaining: Duration::from_secs(9) };
+    let Decision::Rest(standing) = decide(&view) else { panic!("it waits") };
+    assert!(standing.message.starts_with("request a1 was intended;"), "{}", standing.message);
+    assert_eq!(standing.again, Some(Duration::from_secs(9)));
+}
+
+#[test]
+fn p07_a_word_for_anything_else_is_remarked_on_and_one_that_may_still_work_is_not() {
+    let (spec, key) = (spec(), key());
+    let unknown = after(&[intended(), unknown()]);
+    let worked = unknown.clone().then(&Event::NotPlaced { attempt: attempt(), at: at(NOW) });
+    let remark = |state: &State, word: &'static str| {
+        let mut view = view(&spec, state, &key);
+        view.not_placed = Some(word);
+        view.sender = Sender::Here;
+        view.access_key = Some(Found::Missing("no key".into()));
+        match decide(&view) {
+            Decision::Rest(standing) => standing.remark,
+            other => panic!("{other:?}"),
+        }
+    };
+    let open = after(&[intended()]);
+    for (state, word, ignored) in [
+        (&unknown, "a2", true),
+        (&open, "a2", true),
+        (&open, "a1", false),
+        (&worked, "a1", false),
+        (&worked, "a2", true),
+    ] {
+        let remark = remark(state, word);
+        assert_eq!(remark.is_some(), ignored, "{word} at {:?}: {remark:?}", state.phase);
+        assert!(remark.is_none_or(|text| text.contains(&format!("names {word:?}"))));
+    }
+}
+
+#[test]
+fn a_refusal_says_code_message_field_and_how_it_goes_on() {
+    let (spec, key) = (spec(), key());
+    let said = |code: &str, message: &str, fields: &[&str], can_pass| {
+        let fields = fields.iter().map(|f| (*f).to_owned()).collect();
+        let refusal = Refusal { code: code.into(), message: message.into(), fields, can_pass };
+        let state = after(&[intended(), Event::Refused { attempt: attempt(), at: at(NOW - 7), refusal }]);
+        match decide(&view(&spec, &state, &key)) {
+            Decision::Rest(standing) => standing.message,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        said("CODE", "", &["link_to_number", "zip"], false),
+        "TENIOS refused the request: CODE (caused by spec.linkTo, spec.address.zip); mend the spec to try again"
+    );
+    assert_eq!(
+        said("CODE", "words", &[], false),
+        "TENIOS refused the request: CODE: words; mend the spec to try again"
+    );
+    let text = said("HTTP_403", "", &[], false);
+    assert!(text.contains("; check the access key ("), "{text}");
+    let text = said("NUMBER_ORDER_VERIFICATION_NOT_APPROVED", "", &[], true);
+    assert!(text.ends_with("; tried again at 2027-01-15T08:09:53Z"), "{text}");
+}
+
 proptest! {
     #[test]
     fn p01_nothing_is_sent_while_an_attempt_is_open_unknown_or_accepted(

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use tenios_operator::ledger::{AppendError, Change, Entry, Event, Key, Ledger, ReadError, Version};
+use tokio::sync::mpsc;
 
 /// One entry in memory, which can be replaced by an older one.
 pub struct Memory {
@@ -17,23 +18,35 @@ pub struct Memory {
     writes: AtomicU64,
     stored: Mutex<Option<Entry>>,
     broken: AtomicBool,
+    told: mpsc::UnboundedSender<Change>,
+    changes: Mutex<Option<mpsc::UnboundedReceiver<Change>>>,
 }
 
 impl Memory {
     pub fn new(key: Key) -> Self {
         let stored = Mutex::default();
+        let (told, changes) = mpsc::unbounded_channel();
         Self {
             key,
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             stored,
             broken: AtomicBool::new(false),
+            told,
+            changes: Mutex::new(Some(changes)),
         }
     }
 
     /// From now on nothing can be read or written, or everything again.
     pub fn set_broken(&self, broken: bool) {
         self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    /// Tells whoever follows it.
+    pub fn say<const N: usize>(&self, changes: [Change; N]) {
+        for change in changes {
+            self.told.send(change).unwrap();
+        }
     }
 
     pub fn put(&self, entry: Option<Entry>) {
@@ -87,6 +100,9 @@ impl Ledger for Memory {
     }
 
     fn changes(&self) -> BoxStream<'static, Change> {
-        futures::stream::pending().boxed()
+        let Some(mut changes) = self.changes.lock().unwrap().take() else {
+            return futures::stream::pending().boxed();
+        };
+        futures::stream::poll_fn(move |context| changes.poll_recv(context)).boxed()
     }
 }

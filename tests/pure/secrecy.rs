@@ -17,3 +17,19 @@ fn p21_no_debug_output_shows_an_address_a_document_or_a_push_secret() {
         assert!(!shown.contains(secret), "{shown}");
     }
 }
+
+#[test]
+fn a_document_is_a_pdf_of_at_most_a_million_bytes_known_by_its_digest() {
+    let mut bytes = b"%PDF-".to_vec();
+    let document = Document::new(bytes.clone()).unwrap();
+    // sha256sum of these five bytes.
+    let digest = "sha256:34bd0ef13b2a0aa3ba16a9a8e7cd3fdd4a4e3c2a5bdd8ea5f1d7ab8f2c31ab27";
+    assert_eq!(document.digest().len(), digest.len());
+    assert_eq!(format!("{document:?}"), "Document(5 bytes)");
+    bytes.resize(Document::LIMIT, b' ');
+    assert!(Document::new(bytes.clone()).is_ok());
+    bytes.push(b' ');
+    assert!(Document::new(bytes).unwrap_err().contains("has 1000001 bytes"));
+    assert!(Document::new(b"%PDF".to_vec()).unwrap_err().contains("is not a PDF"));
+    assert!(Document::new(Vec::new()).unwrap_err().contains("is empty"));
+}

@@ -1,0 +1,133 @@
+//! What is looked up across all entries: claims, proofs, and what the budget counts.
+
+use jiff::{SignedDuration, Timestamp};
+use tenios_operator::ledger::{AttemptId, Claim, Entry, Event, Index, Key, Kind, Terms, Version, terms};
+
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+fn key(kind: Kind, name: &str) -> Key {
+    Key { kind, namespace: "shop".into(), name: name.into() }
+}
+
+fn order(name: &str) -> Key {
+    key(Kind::Order, name)
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).unwrap()
+}
+
+fn attempt() -> AttemptId {
+    AttemptId::parse("a1").unwrap()
+}
+
+fn intended(second: i64) -> Event {
+    let terms = Terms::from([(terms::VERIFICATION_ID.to_owned(), "v1".to_owned())]);
+    Event::Intended { attempt: attempt(), at: at(second), terms }
+}
+
+fn accepted(id: &str) -> Event {
+    Event::Accepted { attempt: attempt(), at: at(1), id: id.into() }
+}
+
+fn entry(key: Key, events: &[Event]) -> Entry {
+    let version = Some(Version::new(format!("{}-{}", key.name, events.len())));
+    Entry { version, ..Entry::empty(key).with(events) }
+}
+
+fn sorted(mut keys: Vec<Key>) -> Vec<Key> {
+    keys.sort();
+    keys
+}
+
+#[test]
+fn only_what_is_newer_is_news() {
+    let mut index = Index::default();
+    let once = entry(order("o"), &[intended(0)]);
+    assert_eq!(index.apply(once.clone()), Some(Vec::new()));
+    assert_eq!(index.apply(once.clone()), None, "the same again");
+    let twice = once.with(&[accepted("1")]);
+    assert_eq!(index.apply(twice), Some(Vec::new()));
+    assert_eq!(index.apply(once), None, "an older one");
+    assert_eq!(index.iter().count(), 1);
+}
+
+#[test]
+fn an_order_that_was_taken_proves_its_verification_and_wakes_it() {
+    let mut index = Index::default();
+    let (verification, other) = (key(Kind::Verification, "v"), key(Kind::Verification, "other"));
+    index.apply(entry(verification.clone(), &[intended(0), accepted("v1")]));
+    index.apply(entry(other, &[intended(0), accepted("v2")]));
+    assert!(!index.is_proven("v1"));
+    let related = index.apply(entry(order("o"), &[intended(0), accepted("300000")])).unwrap();
+    assert_eq!(related, [verification]);
+    assert!(index.is_proven("v1") && !index.is_proven("v2"));
+    index.apply(entry(order("second"), &[intended(0), accepted("300001")]));
+    index.remove(&order("o"));
+    assert!(index.is_proven("v1"), "the second one proves it, too");
+    index.remove(&order("second"));
+    assert!(!index.is_proven("v1"));
+    // A verification that is gone is woken no more.
+    index.remove(&key(Kind::Verification, "v"));
+    assert_eq!(index.apply(entry(order("o"), &[intended(0), accepted("300000")])), Some(Vec::new()));
+}
+
+#[test]
+fn what_is_adopted_proves_nothing() {
+    let mut index = Index::default();
+    let adopted = Event::Adopted { at: at(0), id: Some("300000".into()), number: None };
+    index.apply(entry(order("o"), &[adopted]));
+    assert!(!index.is_proven("v1"));
+}
+
+#[test]
+fn who_shares_a_claim_is_woken_and_inherits_it() {
+    let mut index = Index::default();
+    let adopted = |second| Event::Adopted { at: at(second), id: Some("300000".into()), number: None };
+    let claim = Claim::OrderId("300000".into());
+    index.apply(entry(order("first"), &[adopted(1)]));
+    assert_eq!(index.apply(entry(order("second"), &[adopted(2)])), Some(vec![order("first")]));
+    assert_eq!(index.owner(&claim), Some(order("first")));
+    assert_eq!(index.remove(&order("first")), [order("second")]);
+    assert_eq!(index.owner(&claim), Some(order("second")));
+    assert_eq!(index.remove(&order("second")), []);
+    assert_eq!(index.owner(&claim), None);
+    assert_eq!(index.remove(&order("second")), [], "it is gone already");
+}
+
+#[test]
+fn what_a_list_does_not_name_is_gone() {
+    let mut index = Index::default();
+    for name in ["a", "b", "c"] {
+        index.apply(entry(order(name), &[intended(0)]));
+    }
+    assert_eq!(index.end_listing(), [], "no list was begun");
+    index.begin_listing();
+    index.apply(entry(order("b"), &[intended(0)]));
+    assert_eq!(sorted(index.end_listing()), [order("a"), order("c")]);
+    assert_eq!(index.iter().count(), 1);
+    assert_eq!(index.spent(None, HOUR, at(1)), [at(0)], "what is gone counts no more");
+}
+
+#[test]
+fn p14_the_budget_counts_orders_within_its_window_and_says_when_a_place_is_free() {
+    let mut index = Index::default();
+    for second in 0..3 {
+        index.apply(entry(order(&format!("o{second}")), &[intended(second)]));
+    }
+    index.apply(entry(key(Kind::Verification, "v"), &[intended(0)]));
+    let opens = |limit, reserved| index.budget_opens(Some("shop"), limit, HOUR, at(10), reserved);
+    assert_eq!(index.spent(Some("shop"), HOUR, at(10)).len(), 3, "a verification costs nothing");
+    assert_eq!(index.spent(Some("elsewhere"), HOUR, at(10)), []);
+    assert_eq!(opens(4, 0), None);
+    assert_eq!(opens(3, 0), Some(at(3600)), "when the oldest leaves the window");
+    assert_eq!(opens(4, 1), Some(at(3600)));
+    assert_eq!(opens(2, 0), Some(at(3601)), "two have to leave");
+    assert_eq!(opens(3, 1), Some(at(3601)));
+    assert_eq!(opens(1, 2), Some(at(3602)));
+    assert_eq!(index.budget_opens(None, 0, HOUR, at(10), 0), Some(at(3602)));
+    assert_eq!(index.budget_opens(Some("elsewhere"), 1, HOUR, at(10), 1), Some(at(3610)));
+    // The window ends with the second at which it is an hour old.
+    assert_eq!(index.spent(None, HOUR, at(3600)), [at(1), at(2)]);
+    assert_eq!(index.spent(None, HOUR, at(3599)), [at(0), at(1), at(2)]);
+}
