@@ -148,6 +148,6 @@ fn completion(shell: Shell) -> Result<(), Failure> {
     let mut command = Options::command().bin_name("kubectl-tenios");
     clap_complete::generate(shell, &mut command, "kubectl-tenios", &mut script);
     let script = String::from_utf8_lossy(&script);
-    // clap_complete 4.6.11 writes the dash of a command's name in two ways for bash, and so finds no subcommand.
+    // For bash, clap_complete writes a dash in a name in two ways and finds no subcommand: clap-rs/clap#6421.
     out::print(&script.replace("kubectl__subcmd__tenios", "kubectl__tenios"))
 }
