@@ -1,6 +1,7 @@
 //! The image: what is in it, and that the operator needs nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::container::{Image, Layout, is_root};
 use crate::harness::{ControlPlane, Process, Scenario, checkout, http, ports, wait};
 use crate::name_server;
 use crate::release::linked_crates;
-use crate::shell::{is_release, said, script, unpack};
+use crate::shell::{is_release, operator, said, script, unpack};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const MEGABYTE: u64 = 1_000_000;
@@ -271,6 +272,33 @@ fn the_dockerfile_says_what_the_packed_image_says() {
     {
         assert!(checkout(path).is_file(), "{path}");
     }
+}
+
+#[test]
+fn what_the_dockerfile_gets_is_enough_to_make_the_image() {
+    let directory = tempdir("context");
+    let ignored = std::fs::read_to_string(checkout("deploy/image/Dockerfile.dockerignore")).unwrap();
+    let (all, kept) = ignored.split_once('\n').unwrap();
+    assert_eq!(all, "*");
+    for path in kept.lines().map(|line| line.strip_prefix('!').unwrap()) {
+        let to = directory.join(path);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        said(Command::new("cp").arg("-R").arg(checkout(path)).arg(to));
+    }
+    let run = |script: &str, arguments: &[&Path]| {
+        said(Command::new(directory.join(script)).args(arguments).current_dir(&directory))
+    };
+    let [documents, root] = ["documents", "root"].map(|name| directory.join("out").join(name));
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    run("deploy/release/documents", &[Path::new(&target), &operator(), &documents]);
+    run("deploy/image/rootfs", &[&operator(), &documents, &root]);
+    // What compiles there compiles here: nothing outside of src goes into the source.
+    said(Command::new("cargo").args(["metadata", "--locked", "--no-deps"]).current_dir(&directory));
+    assert!(directory.join("src/main.rs").is_file());
+    let outside =
+        Command::new("grep").args(["-rE", r"include_(str|bytes)!\(.*\.\./"]).arg(checkout("src")).output();
+    assert_eq!(String::from_utf8(outside.unwrap().stdout).unwrap(), "");
+    std::fs::remove_dir_all(directory).unwrap();
 }
 
 fn tempdir(name: &str) -> std::path::PathBuf {
