@@ -1,17 +1,6 @@
 //! What a page asks for: its `sh` blocks, and what its comments add for the tests.
 //!
-//! A comment `<!-- test: … -->` has one step a line:
-//!
-//! | step | |
-//! |---|---|
-//! | `skip, REASON` | the next block is not run |
-//! | `file NAME` | the next block, of whatever language, is the content of that file |
-//! | `stopped` | each command of the next block is ended after two seconds, because it has no end of its own |
-//! | `namespace` | the commands go on in a fresh namespace, with the Secrets `tenios` and `trade-register` |
-//! | `await KIND/NAME WORD` | waits for this state or this reason |
-//! | `orders COUNT` | so many order requests have arrived since the last `namespace` |
-//! | `provider METHOD PATH JSON` | a request below `/_simulator/` |
-//! | `run COMMAND` | a command that prepares or checks something (`prelude.sh` has words for it) |
+//! A comment `<!-- test: … -->` has one step a line. `docs/README.md` lists them for those who write pages.
 
 use serde_json::Value;
 

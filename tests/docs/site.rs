@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
+use tenios_operator::api::Reason;
 use tenios_operator::simulator::{DocumentState, Options, Simulator};
 
 use super::node::Node;
@@ -130,7 +131,14 @@ impl Site {
             (status["state"] == word || ready["reason"] == word).then_some(())
         });
         let reached = reached.await;
-        reached.ok_or_else(|| format!("{kind} {namespace}/{name} is not {word}: {status:#}"))
+        reached.ok_or_else(|| format!("{kind} {namespace}/{name} is not {word}: {status:#}"))?;
+        let unnamed = status["conditions"].as_array().into_iter().flatten().find(|condition| {
+            let reason: Reason = serde_json::from_value(condition["reason"].clone()).unwrap();
+            let message = condition["message"].as_str().unwrap_or_default();
+            !message.is_empty()
+                && reason.page().is_some_and(|page| !message.ends_with(&format!("(see {page})")))
+        });
+        unnamed.map_or(Ok(()), |condition| Err(format!("the message names no page: {condition}")))
     }
 
     async fn tell_provider(&self, method: &str, path: &str, body: &Value) -> Result<(), String> {
