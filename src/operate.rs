@@ -163,7 +163,8 @@ async fn serve_metrics(
     let server = bind("--metrics-listen", options.metrics_listen).await?;
     let (metrics, book) = (metrics.clone(), book.clone());
     let answer = move |request: http::Request<tenios_operator::server::RequestBody>| {
-        metrics.budget_remaining(book.budget_remaining(jiff::Timestamp::now()));
+        metrics.budget(book.budget_remaining(jiff::Timestamp::now()), book.budget_limit());
+        metrics.ledger_reachable(book.missing().is_none());
         std::future::ready(health::scrape(request.method(), request.uri().path(), &metrics))
     };
     Ok(tokio::spawn(

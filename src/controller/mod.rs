@@ -30,7 +30,7 @@ use crate::api::Reason;
 use crate::ledger::{Book, Event, Key};
 use crate::lifecycle::Pace;
 use crate::push::Address as PushAddress;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Stand};
 use crate::tenios::Tenios;
 
 use namespaces::Whose;
@@ -208,6 +208,11 @@ impl Context {
 
     fn was_told(&self, key: &Key, words: &str) {
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), words.to_owned());
+    }
+
+    /// Counts a resource where it stands.
+    fn stands(&self, key: &Key, state: String, reason: Reason, since: Option<Timestamp>) {
+        self.metrics.resource(key, Some(Stand { state, reason, since }));
     }
 
     /// Forgets what was only kept for a resource that is gone.

@@ -16,7 +16,7 @@ use crate::api::{
 };
 use crate::ledger::{AppendError, AttemptId, Key, Kind, Known, Reservation, State, Terms, terms};
 use crate::lifecycle::order::{Link, Verification, View, decide};
-use crate::lifecycle::{Budget, Decision, Found, Standing, project_order};
+use crate::lifecycle::{Budget, Decision, Found, Standing, project_order, since};
 use crate::tenios::Request;
 
 /// A ring of more links than this is not looked for: it shows as waiting for its first link.
@@ -207,7 +207,8 @@ async fn show(
     if previous != next && context.is_anothers(key, object).await {
         return Ok(standing.again);
     }
-    context.metrics.resource(key, Some(format!("{:?}", standing.state)));
+    let since = since(&known.state, standing.reason, &next.conditions);
+    context.stands(key, format!("{:?}", standing.state), standing.reason, since);
     if status::write(&context.client, object, &previous, &next).await? {
         context.wake.changed(key);
         status::announce(&context.client, object, &previous.conditions, &next.conditions).await;
@@ -229,7 +230,8 @@ async fn report_unreadable(
     let generation = object.meta().generation.unwrap_or_default();
     let previous = PhoneNumberOrderStatus::default();
     let next = project_order(&known.state, &standing, generation, &previous, now());
-    context.metrics.resource(key, Some("Unreadable".into()));
+    // Since when it is so stands in no status.
+    context.stands(key, "Unreadable".into(), standing.reason, None);
     // What it showed before can't be read either, so the only memory of having reported it is ours.
     let words = format!("{generation}: {}", standing.message);
     if context.is_news(key, &words) {

@@ -15,7 +15,7 @@ use crate::api::{
 };
 use crate::ledger::{AppendError, AttemptId, Key, Kind, Known, State, Terms};
 use crate::lifecycle::verification::{Secrets, View, decide};
-use crate::lifecycle::{Decision, Found, Standing, project_verification};
+use crate::lifecycle::{Decision, Found, Standing, project_verification, since};
 use crate::tenios::{Document, Request};
 
 /// What one visit has found out so far beyond the caches.
@@ -153,7 +153,8 @@ async fn show(
     if previous != next && context.is_anothers(key, object).await {
         return Ok(standing.again);
     }
-    context.metrics.resource(key, Some(format!("{:?}", standing.state)));
+    let since = since(&known.state, standing.reason, &next.conditions);
+    context.stands(key, format!("{:?}", standing.state), standing.reason, since);
     if status::write(&context.client, object, &previous, &next).await? {
         context.wake.changed(key);
         status::announce(&context.client, object, &previous.conditions, &next.conditions).await;
@@ -175,7 +176,8 @@ async fn report_unreadable(
     let generation = object.meta().generation.unwrap_or_default();
     let previous = PhoneVerificationStatus::default();
     let next = project_verification(None, &known.state, &standing, generation, &previous, now());
-    context.metrics.resource(key, Some("Unreadable".into()));
+    // Since when it is so stands in no status.
+    context.stands(key, "Unreadable".into(), standing.reason, None);
     // What it showed before can't be read either, so the only memory of having reported it is ours.
     let words = format!("{generation}: {}", standing.message);
     if context.is_news(key, &words) {

@@ -306,4 +306,10 @@ impl Book {
         let spent = lock(&self.index).spent(None, window, now).len();
         i64::from(requests) - i64::try_from(spent).unwrap_or(i64::MAX)
     }
+
+    /// What the operator's budget allows.
+    #[must_use]
+    pub fn budget_limit(&self) -> i64 {
+        i64::from(self.budgets.operator.requests)
+    }
 }

@@ -258,6 +258,27 @@ fn conditions(
     all
 }
 
+/// Since when a resource stands where it does: by the ledger's word where an event brought it there, else by
+/// its conditions. Both outlive the process, and the ledger outlives the resource, too.
+#[must_use]
+pub fn since(state: &State, reason: Reason, conditions: &[Condition]) -> Option<Timestamp> {
+    let told = match (reason, &state.phase) {
+        (Reason::NumberAssigned, _) => state.number.as_ref().map(|number| number.at),
+        (Reason::AwaitingNumber | Reason::AwaitingApproval | Reason::Probing, _) => {
+            state.accepted.as_ref().map(|accepted| accepted.at)
+        }
+        (Reason::OutcomeUnknown, Phase::Unknown { at, .. })
+        | (Reason::Refused, Phase::Refused { at, .. })
+        | (Reason::Ordering | Reason::Submitting, Phase::Open { at, .. }) => Some(*at),
+        _ => None,
+    };
+    let of = |type_| conditions.iter().find(|condition| condition.type_ == type_);
+    told.or_else(|| {
+        let shown = of(ConditionType::Stalled).or_else(|| of(ConditionType::Reconciling));
+        shown.or_else(|| of(ConditionType::Ready)).map(|condition| condition.last_transition_time)
+    })
+}
+
 /// `request_field` → the field of the spec that it was made from.
 fn spec_field(request_field: &str) -> &str {
     match request_field {

@@ -88,28 +88,28 @@ impl Receiver {
     }
 
     async fn take(&self, request: Request<RequestBody>) -> (Answer, &'static str) {
-        let method_fits = request.method() == Method::POST;
         let path = request.uri().path().to_owned();
-        let Ok(body) = read_body(request.into_body(), BODY_LIMIT).await else {
-            return (Answer::NotFound, "malformed");
-        };
         // A prefix that an Ingress left in front is not part of what was signed.
         let signed = path.find(PREFIX).map_or(path.as_str(), |at| &path[at..]);
+        let named = address::parse(signed).filter(|_| request.method() == Method::POST);
+        // Whoever knows no address of a push is passing by; whoever knows one may be TENIOS.
+        let unread = if named.is_some() { "malformed" } else { "stray" };
+        let Ok(body) = read_body(request.into_body(), BODY_LIMIT).await else {
+            return (Answer::NotFound, unread);
+        };
         let push = serde_json::from_slice::<Push>(&body).ok();
         // Checked whether or not the rest makes sense, so that all refusals take about the same time.
         let secret = push.as_ref().map_or(&b""[..], |p| p.secret.as_bytes());
         let genuine = self.keys.verify(signed, secret);
-        let (Some(push), true, true) = (push, genuine, method_fits) else {
+        let (Some(push), Some((key, attempt))) = (push, named) else { return (Answer::NotFound, unread) };
+        if !genuine {
             return (Answer::NotFound, "unauthenticated");
-        };
-        let Some((key, attempt)) = address::parse(signed) else {
-            return (Answer::NotFound, "malformed");
-        };
+        }
         let Ok(number) = PhoneNumber::try_from(push.phonenumber) else {
             // The sender knew the secret, so the id is the provider's word: a person needs it to adopt.
             let order_id = printable(&push.order_id);
             tracing::error!(%key, %attempt, order_id, "a genuine push carries no E.164 number");
-            return (Answer::NotFound, "malformed");
+            return (Answer::NotFound, "unusable");
         };
         let span =
             tracing::info_span!("push", namespace = key.namespace, name = key.name, attempt = %attempt);

@@ -1,8 +1,7 @@
 //! The metrics of `/metrics`. No label carries a name, a namespace or an id.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
-use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -12,7 +11,16 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::resources::{Stand, Stands, StateLabels};
 use crate::ledger::{Key, Kind};
+
+/// The values of labels whose counters stand at 0 from the start: a series that begins with its first event does
+/// not grow by it, and no alert would see it.
+const ENDPOINTS: [&str; 2] = ["verification/create", "number/order"];
+const OUTCOMES: [&str; 4] = ["accepted", "refused", "not_processed", "unknown"];
+const PUSHES: [&str; 6] = ["stored", "not_stored", "unauthenticated", "malformed", "unusable", "stray"];
+const APPENDS: [&str; 4] = ["stored", "conflict", "rejected", "ambiguous"];
+const ERRORS: [&str; 2] = ["apiserver", "panic"];
 
 /// Labels of `provider_requests_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -26,12 +34,6 @@ pub struct ProviderLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EndpointLabel {
     endpoint: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResourceLabels {
-    kind: &'static str,
-    state: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -63,11 +65,13 @@ pub struct Metrics {
     registry: Registry,
     provider_requests: Family<ProviderLabels, Counter<u64, AtomicU64>>,
     provider_duration: Histograms<EndpointLabel>,
-    resources: Family<ResourceLabels, Gauge<i64, AtomicI64>>,
-    states: Mutex<HashMap<Key, String>>,
+    resources: Family<StateLabels, Gauge<i64, AtomicI64>>,
+    stands: Arc<Stands>,
     pushes: Family<ResultLabel, Counter>,
     appends: Family<ResultLabel, Counter>,
+    ledger_reachable: Gauge,
     budget: Gauge,
+    budget_limit: Gauge,
     reconcile_duration: Histograms<KindLabel>,
     reconcile_errors: Family<ErrorLabels, Counter>,
     leader: Gauge,
@@ -86,10 +90,12 @@ impl Default for Metrics {
             provider_requests: Family::default(),
             provider_duration: Family::new_with_constructor(milliseconds_to_minutes),
             resources: Family::default(),
-            states: Mutex::default(),
+            stands: Arc::default(),
             pushes: Family::default(),
             appends: Family::default(),
+            ledger_reachable: Gauge::default(),
             budget: Gauge::default(),
+            budget_limit: Gauge::default(),
             reconcile_duration: Family::new_with_constructor(milliseconds_to_minutes),
             reconcile_errors: Family::default(),
             leader: Gauge::default(),
@@ -97,6 +103,7 @@ impl Default for Metrics {
             namespaces_of_others: Gauge::default(),
         };
         metrics.register();
+        metrics.begin();
         metrics
     }
 }
@@ -111,8 +118,15 @@ impl Metrics {
             self.provider_duration.clone(),
         );
         r.register("resources", "Resources by state", self.resources.clone());
+        r.register_collector(Box::new(self.stands.clone()));
         r.register("pushes", "Pushes received by result", self.pushes.clone());
         r.register("ledger_appends", "Ledger appends by result", self.appends.clone());
+        r.register("ledger_reachable", "Whether the ledger can be read", self.ledger_reachable.clone());
+        r.register(
+            "order_budget_limit",
+            "Orders that the operator's budget allows in its window",
+            self.budget_limit.clone(),
+        );
         r.register(
             "order_budget_remaining",
             "Orders that the operator's budget still allows",
@@ -135,31 +149,52 @@ impl Metrics {
         r.register("build", "The version that runs", build);
     }
 
+    fn begin(&self) {
+        for endpoint in ENDPOINTS {
+            for outcome in OUTCOMES {
+                drop(self.provider_requests.get_or_create(&ProviderLabels { endpoint, outcome }));
+            }
+        }
+        for result in PUSHES {
+            drop(self.pushes.get_or_create(&ResultLabel { result }));
+        }
+        for result in APPENDS {
+            drop(self.appends.get_or_create(&ResultLabel { result }));
+        }
+        for kind in [Kind::Verification, Kind::Order].map(Kind::as_str) {
+            for reason in ERRORS {
+                drop(self.reconcile_errors.get_or_create(&ErrorLabels { kind, reason }));
+            }
+        }
+    }
+
     /// One request to the provider ended.
     pub fn provider_request(&self, labels: ProviderLabels, seconds: f64) {
         self.provider_duration.get_or_create(&EndpointLabel { endpoint: labels.endpoint }).observe(seconds);
         self.provider_requests.get_or_create(&labels).inc();
     }
 
-    /// A resource is in this state now; none where it is gone.
-    pub fn resource(&self, key: &Key, state: Option<String>) {
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = match &state {
-            Some(state) => states.insert(key.clone(), state.clone()),
-            None => states.remove(key),
+    /// A resource stands here now; nowhere where it is gone.
+    pub fn resource(&self, key: &Key, stand: Option<Stand>) {
+        let mut stands = self.stands.lock();
+        let now = stand.as_ref().map(|stand| stand.state.clone());
+        let before = match stand {
+            Some(stand) => stands.insert(key.clone(), stand),
+            None => stands.remove(key),
         };
-        if before == state {
+        let before = before.map(|stand| stand.state);
+        if before == now {
             return;
         }
         let gauge =
-            |state| self.resources.get_or_create_owned(&ResourceLabels { kind: key.kind.as_str(), state });
+            |state| self.resources.get_or_create_owned(&StateLabels { kind: key.kind.as_str(), state });
         before.map(|s| gauge(s).dec());
-        state.map(|s| gauge(s).inc());
+        now.map(|s| gauge(s).inc());
     }
 
     /// The resources that are counted.
     pub fn resources(&self) -> Vec<Key> {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.stands.lock().keys().cloned().collect()
     }
 
     /// A push was answered.
@@ -172,9 +207,15 @@ impl Metrics {
         self.appends.get_or_create(&ResultLabel { result }).inc();
     }
 
-    /// What the operator's budget has left.
-    pub fn budget_remaining(&self, remaining: i64) {
+    /// What the operator's budget has left, and what it is.
+    pub fn budget(&self, remaining: i64, limit: i64) {
         self.budget.set(remaining);
+        self.budget_limit.set(limit);
+    }
+
+    /// Whether the ledger can be read.
+    pub fn ledger_reachable(&self, reachable: bool) {
+        self.ledger_reachable.set(i64::from(reachable));
     }
 
     /// A reconcile ended.

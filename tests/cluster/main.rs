@@ -19,6 +19,7 @@ mod https;
 mod input;
 mod install;
 mod loose;
+mod metrics;
 mod needles;
 mod outcome;
 mod poison;

@@ -18,6 +18,7 @@ mod handed_on;
 mod index;
 mod lifecycle;
 mod memory;
+mod metrics;
 mod retry;
 mod secrecy;
 mod shown;

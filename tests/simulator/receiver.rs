@@ -175,6 +175,27 @@ async fn p19_what_is_not_genuine_is_not_found(#[case] changes: Value) {
     assert_eq!((w.number(), w.ledger.writes()), (None, 1));
 }
 
+/// An alert on what may be TENIOS must not sound for everybody who passes by.
+#[rstest]
+#[case::wrong_secret("/push/v1/shop/main-line/a1", json!({"push_secret": "0".repeat(64)}), "unauthenticated")]
+#[case::no_push("/push/v1/shop/main-line/a1", json!({"order_id": null}), "malformed")]
+#[case::no_number("/push/v1/shop/main-line/a1", json!({"phonenumber": "0221 123"}), "unusable")]
+#[case::passing_by("/wp-login.php", json!({}), "stray")]
+#[tokio::test]
+async fn what_is_refused_is_counted_by_what_it_may_have_been(
+    #[case] path: &str,
+    #[case] changes: Value,
+    #[case] result: &str,
+) {
+    let w = World::start(FIRST, FIRST).await;
+    let (_, mut body) = w.genuine();
+    for (name, value) in changes.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    assert_eq!(w.post(&format!("{}{path}", w.base), &body).await.0, 404);
+    assert!(w.counted(result), "{}", w.metrics.encode());
+}
+
 /// The number is nowhere but in the portal then, and whoever looks for it there needs the order's id.
 #[tokio::test]
 async fn a_genuine_push_without_a_usable_number_is_logged_with_its_order_id() {
