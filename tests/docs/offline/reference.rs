@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use clap::{Arg, CommandFactory};
+use jiff::Timestamp;
 use serde_json::Value;
-use tenios_operator::api::crd;
+use tenios_operator::api::{Reason, crd};
 use tenios_operator::ledger::{Key, Kind};
-use tenios_operator::telemetry::{Metrics, ProviderLabels};
+use tenios_operator::telemetry::{Metrics, ProviderLabels, Stand};
 
 #[allow(
     dead_code,
@@ -206,11 +207,14 @@ fn every_metric() -> String {
     let metrics = Metrics::default();
     metrics.provider_request(ProviderLabels { endpoint: "", outcome: "" }, 0.0);
     let key = Key { kind: Kind::Order, namespace: String::new(), name: String::new() };
-    metrics.resource(&key, Some(String::new()));
+    let stand =
+        Stand { state: "Waiting".into(), reason: Reason::NotOrdered, since: Some(Timestamp::UNIX_EPOCH) };
+    metrics.resource(&key, Some(stand));
     metrics.push("");
     metrics.append("");
     metrics.reconciled(Kind::Order, 0.0);
     metrics.reconcile_error(Kind::Order, "");
+    metrics.crd_compatible("", true);
     metrics.encode()
 }
 
