@@ -37,7 +37,7 @@ e2e: control-plane deploy-tools ## Test what others get: the image, the plugin, 
 .PHONY: lint
 lint: $(DENY) ## Check formatting, clippy's warnings, and the dependencies' licences and sources
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --test e2e --test demo -- -D warnings
 	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
 
 .PHONY: crds

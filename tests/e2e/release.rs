@@ -175,7 +175,7 @@ fn a_release_of_another_version_than_the_checkouts_is_refused() {
 #[test]
 fn krew_takes_the_manifest() {
     let template = manifest(&checkout("deploy/krew/tenios.yaml"));
-    let selected: Vec<_> = platforms(&template).iter().map(|platform| selector(platform)).collect();
+    let selected: Vec<_> = platforms(&template).iter().map(selector).collect();
     assert_eq!(selected, ["linux-amd64", "linux-arm64", "darwin-amd64", "darwin-arm64"]);
 
     let released = manifest(&dist().join("tenios.yaml"));
