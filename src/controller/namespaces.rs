@@ -19,7 +19,7 @@ use super::{Failed, call};
 pub const CLAIM: &str = "tenios-operator-ledger";
 
 /// How long what was read counts where no money hangs on it.
-const FRESH: Duration = Duration::from_mins(1);
+const FRESH: Duration = Duration::from_secs(60);
 
 /// Whose a namespace is.
 #[derive(Clone, Debug, PartialEq, Eq)]

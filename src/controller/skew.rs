@@ -17,13 +17,13 @@ use crate::telemetry::Metrics;
 const SCHEMAS: &str = "/openapi/v3/apis/tenios.dev/v1alpha1";
 
 /// CRDs change when someone upgrades, so that a difference may show this late.
-const EVERY: Duration = Duration::from_mins(10);
+const EVERY: Duration = Duration::from_secs(600);
 
 /// An apiserver publishes a schema a moment after it took it: what differs is looked at again.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Where the schemas can't be read.
-const UNREADABLE: Duration = Duration::from_mins(1);
+const UNREADABLE: Duration = Duration::from_secs(60);
 
 type Skews = BTreeMap<&'static str, Skew>;
 
@@ -90,7 +90,7 @@ fn say(kind: &str, Skew { lacking, unknown }: &Skew) {
     let version = env!("CARGO_PKG_VERSION");
     match (lacking.is_empty(), unknown.is_empty()) {
         (true, true) => {
-            tracing::info!(kind, version, "the CRD in the cluster is the one of this operator again")
+            tracing::info!(kind, version, "the CRD in the cluster is the one of this operator again");
         }
         (false, _) => tracing::warn!(
             kind,

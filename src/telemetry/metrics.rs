@@ -193,6 +193,7 @@ impl Metrics {
     }
 
     /// The resources that are counted.
+    #[must_use]
     pub fn resources(&self) -> Vec<Key> {
         self.stands.lock().keys().cloned().collect()
     }
