@@ -52,7 +52,7 @@ chart-readme: ## Generate the table of values in the chart's README
 	CHART_README=write $(CARGO) test --quiet --locked --test deploy readme
 
 .PHONY: reference
-reference: ## Generate docs/reference from the CRDs, the command line and the metrics
+reference: ## Generate docs/reference from the CRDs, the command lines and the metrics
 	@mkdir -p docs/reference
 	REFERENCE=write $(CARGO) test --quiet --locked --test pure reference
 

@@ -34,7 +34,7 @@ use cluster::ClusterOptions;
 
 /// Phone numbers from TENIOS: what waits for a person, and how to say it.
 #[derive(Debug, Parser)]
-#[command(name = "kubectl-tenios", bin_name = "kubectl tenios", version, about)]
+#[command(name = "kubectl-tenios", bin_name = "kubectl tenios", version)]
 struct Options {
     #[command(flatten)]
     cluster: ClusterOptions,

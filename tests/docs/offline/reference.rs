@@ -1,6 +1,7 @@
 //! `docs/reference`, generated from what it describes: `make reference` writes it, the tests compare it.
 
 use std::fmt::Write;
+use std::process::Command;
 
 use clap::{Arg, CommandFactory};
 use jiff::Timestamp;
@@ -61,6 +62,30 @@ fn the_reference_of_the_metrics_is_what_the_registry_holds() {
         text.push_str(&row);
     }
     compare("metrics.md", &text);
+}
+
+#[test]
+fn the_reference_of_the_plugin_is_what_it_says_itself() {
+    let mut text = begin("kubectl tenios", "what `--help` says");
+    text.push_str("[kubectl-tenios.md](../kubectl-tenios.md) tells what each command is for.\n");
+    plugin_help(&mut text, &[]);
+    compare("kubectl-tenios.md", &text);
+}
+
+/// The help of this command, and of those below it.
+fn plugin_help(text: &mut String, command: &[&str]) {
+    let mut plugin = Command::new(env!("CARGO_BIN_EXE_kubectl-tenios"));
+    // Help shows what a variable is set to.
+    let help = plugin.env_clear().args(command).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
+    let name = [&["kubectl", "tenios"], command].concat().join(" ");
+    writeln!(text, "\n## {name}\n\n```text\n{}\n```", lines.join("\n")).unwrap();
+    let below =
+        lines.iter().skip_while(|line| **line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    for name in below.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
+        plugin_help(text, &[command, &[name]].concat());
+    }
 }
 
 fn begin(title: &str, source: &str) -> String {
