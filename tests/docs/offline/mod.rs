@@ -3,6 +3,7 @@
 #[path = "../markdown.rs"]
 mod markdown;
 
+mod examples;
 mod links;
 mod reasons;
 mod reference;
