@@ -100,10 +100,9 @@ fn every_test_that_a_page_names_is_there() {
         let text = std::fs::read_to_string(path).unwrap();
         for (number, line) in text.lines().enumerate() {
             let code: Vec<&str> = line.split('`').collect();
-            for pair in code
-                .windows(3)
-                .filter(|pair| pair[0].rsplit_once('.').is_some_and(|(_, end)| end == "rs") && pair[1] == " ")
-            {
+            for pair in code.windows(3).filter(|pair| {
+                pair[1] == " " && Path::new(pair[0]).extension().is_some_and(|extension| extension == "rs")
+            }) {
                 named += 1;
                 let source = std::fs::read_to_string(root.join(pair[0])).unwrap_or_default();
                 if !source.contains(&format!("fn {}(", pair[2])) {
