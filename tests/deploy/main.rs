@@ -10,9 +10,12 @@ mod accepted;
 mod conform;
 #[path = "../docs/mod.rs"]
 mod docs;
+mod health;
 mod https;
 mod kubelet;
 mod namespaced;
+#[path = "../pure/recorded.rs"]
+mod recorded;
 mod release;
 mod render;
 mod same;

@@ -1,0 +1,37 @@
+-- The health of a PhoneNumberOrder, as Argo CD asks for it: `obj` is the resource. No string library here.
+local health = {
+  Waiting = "Progressing",
+  Ordering = "Progressing",
+  AwaitingNumber = "Progressing",
+  Assigned = "Healthy",
+  OutcomeUnknown = "Degraded",
+  Refused = "Degraded",
+  Conflict = "Degraded",
+  Suspended = "Suspended",
+}
+
+local status = obj.status or {}
+if obj.metadata.deletionTimestamp ~= nil then
+  return { status = "Progressing", message = "is being deleted; the number stays" }
+end
+if status.state == nil or status.observedGeneration ~= obj.metadata.generation then
+  return { status = "Progressing", message = "the operator has not looked at it yet" }
+end
+
+local conditions = {}
+for _, condition in ipairs(status.conditions or {}) do
+  conditions[condition.type] = condition
+end
+local ready = conditions.Ready or {}
+local hs = { status = health[status.state], message = (ready.reason or "") .. ": " .. (ready.message or "") }
+if conditions.Stalled ~= nil and conditions.Stalled.status == "True" then
+  -- The spec can be invalid while the order waits.
+  hs.status = "Degraded"
+elseif ready.reason == "AwaitingApproval" then
+  -- A person has to say that the document is approved.
+  hs.status = "Suspended"
+elseif hs.status == nil then
+  hs.status = "Progressing"
+  hs.message = "this health check is older than the state " .. status.state .. "; " .. hs.message
+end
+return hs
