@@ -21,6 +21,10 @@ demo: control-plane ## From kubectl apply to a phone number, on this machine; KE
 test: control-plane deploy-tools ## Run every test, from the pure ones to those on a real control plane
 	$(CARGO) test --locked
 
+.PHONY: e2e
+e2e: control-plane prometheus ## Test the alerts and the dashboard with a real Prometheus
+	$(CARGO) test --locked --test e2e
+
 .PHONY: faults
 faults: control-plane ## Break something at every request of every scenario; ONLY='scenario/request/action' replays one
 	$(CARGO) build --release --locked
@@ -46,6 +50,13 @@ crds: ## Generate crds/ from src/api
 	$(CARGO) run --quiet --locked -- crds > crds/tenios.dev.yaml.new
 	mv crds/tenios.dev.yaml.new crds/tenios.dev.yaml
 	cp crds/tenios.dev.yaml deploy/chart/files/crds.yaml
+
+.PHONY: monitoring
+monitoring: ## Generate the PrometheusRule, and the chart's copies, from deploy/monitoring
+	{ printf '%s\n' '# Generated from rules.yaml by `make monitoring`.' 'apiVersion: monitoring.coreos.com/v1' 'kind: PrometheusRule' \
+		'metadata:' '  name: tenios-operator' '  namespace: tenios-system' 'spec:'; \
+		sed -e '/^#/d' -e 's/^/  /' deploy/monitoring/rules.yaml; } > deploy/monitoring/prometheus-rule.yaml
+	cp deploy/monitoring/rules.yaml deploy/monitoring/dashboard.json deploy/chart/files
 
 .PHONY: chart-readme
 chart-readme: ## Generate the table of values in the chart's README
@@ -84,6 +95,10 @@ control-plane: ## Build kube-apiserver, kube-controller-manager, etcd and kubect
 .PHONY: deploy-tools
 deploy-tools: ## Build helm and kubeconform, once, outside the checkout
 	@tests/deploy-tools/build > /dev/null
+
+.PHONY: prometheus
+prometheus: ## Unpack prometheus and promtool, once, outside the checkout
+	@tests/prometheus/build > /dev/null
 
 .PHONY: clean
 clean: ## Remove what was built here; what is cached outside the checkout stays

@@ -10,9 +10,11 @@ tool (
 	helm.sh/helm/v4/cmd/helm
 )
 
-// Not built: their CRDs are what Certificate and HTTPRoute are checked against.
+// Not built: their CRDs are what Certificate, HTTPRoute, PodMonitor, PrometheusRule and ServiceMonitor are
+// checked against.
 require (
 	github.com/cert-manager/cert-manager v1.21.2 // indirect
+	github.com/prometheus-operator/prometheus-operator v0.85.0 // indirect
 	sigs.k8s.io/gateway-api v1.6.3 // indirect
 )
 

@@ -13,6 +13,7 @@ mod docs;
 mod health;
 mod https;
 mod kubelet;
+mod monitoring;
 mod namespaced;
 #[path = "../pure/recorded.rs"]
 mod recorded;

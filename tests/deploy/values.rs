@@ -81,6 +81,16 @@ fn helm_lint_has_nothing_to_say() {
 #[case("env.TENIOS_NAMESPACE=other", "at '/env': additional properties 'TENIOS_NAMESPACE' not allowed")]
 #[case("env.TENIOS_LEADER_ELECTION=false,replicas=2", "at '/replicas': maximum: got 2, want 1")]
 #[case("podLabels.app\\.kubernetes\\.io/name=other", "invalid propertyName 'app.kubernetes.io/name'")]
+#[case(
+    "monitoring.podMonitor.enabled=true,monitoring.serviceMonitor.enabled=true",
+    "at '/monitoring/serviceMonitor/enabled': value must be false"
+)]
+#[case("monitoring.interval=often", "at '/monitoring/interval': 'often' does not match pattern")]
+#[case(
+    "monitoring.rules.runbookUrl=alerts.md",
+    "at '/monitoring/rules/runbookUrl': 'alerts.md' does not match"
+)]
+#[case("monitoring.labels.helm\\.sh/chart=other", "invalid propertyName 'helm.sh/chart'")]
 fn a_value_that_makes_no_sense_fails_with_the_schemas_message(#[case] set: &str, #[case] says: &str) {
     let said = helm(&["template", "x", &chart_directory(), "--set", set]).expect_failure();
     assert!(said.contains("values don't meet the specifications of the schema"), "--set {set}: {said}");

@@ -1,5 +1,5 @@
-//! What is built for others, from end to end: the image, the plugin and the files of a release. `make e2e`
-//! runs it.
+//! What needs more beside the operator than a control plane: what is built for others, from end to end (the
+//! image, the plugin, the files of a release), and a real Prometheus. `make e2e` runs it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -8,6 +8,7 @@ mod harness;
 
 mod container;
 mod image;
+mod monitoring;
 mod name_server;
 mod plugin;
 mod release;
