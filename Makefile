@@ -21,10 +21,6 @@ demo: control-plane ## From kubectl apply to a phone number, on this machine; KE
 test: control-plane deploy-tools ## Run every test, from the pure ones to those on a real control plane
 	$(CARGO) test --locked
 
-.PHONY: e2e
-e2e: control-plane prometheus ## Test the alerts and the dashboard with a real Prometheus
-	$(CARGO) test --locked --test e2e
-
 .PHONY: faults
 faults: control-plane ## Break something at every request of every scenario; ONLY='scenario/request/action' replays one
 	$(CARGO) build --release --locked
@@ -35,7 +31,7 @@ faults: control-plane ## Break something at every request of every scenario; ONL
 	TENIOS_OPERATOR=$(CURDIR)/target/release/tenios-operator FAULTS=all $(CARGO) test --locked --test faults
 
 .PHONY: e2e
-e2e: control-plane deploy-tools ## Test what others get: the image, the plugin, the files of a release
+e2e: control-plane deploy-tools prometheus ## Test what others get: the image, the plugin, a release, alerts and dashboard with a real Prometheus
 	$(CARGO) test --locked --test e2e
 
 .PHONY: lint
