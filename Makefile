@@ -21,6 +21,10 @@ demo: control-plane ## From kubectl apply to a phone number, on this machine; KE
 test: control-plane deploy-tools ## Run every test, from the pure ones to those on a real control plane
 	$(CARGO) test --locked
 
+.PHONY: picture
+picture: control-plane prometheus ## Draw docs/images/dashboard.svg from a run
+	DASHBOARD_PICTURE=write $(CARGO) test --quiet --locked --test e2e panel
+
 .PHONY: faults
 faults: control-plane ## Break something at every request of every scenario; ONLY='scenario/request/action' replays one
 	$(CARGO) build --release --locked
