@@ -160,11 +160,13 @@ async fn p09_p10_an_order_id_survives_an_apiserver_outage_or_is_left_where_peopl
     .await;
     let ready = async |expected: bool| (w.operator.is_ready().await == expected).then_some(());
     wait::until("an operator that is not ready without its ledger", PATIENCE, || ready(false)).await;
+    assert!(w.operator.metrics().await.contains("\ntenios_ledger_reachable 0\n"));
     plane.apiserver.start().unwrap();
     plane.wait_ready().await;
     let order = w.order_at("survives", OrderState::AwaitingNumber).await;
     assert_eq!(order.status.unwrap().order_id.as_deref(), Some("300000"));
     wait::until("an operator that is ready again", PATIENCE, || ready(true)).await;
+    assert!(w.operator.metrics().await.contains("\ntenios_ledger_reachable 1\n"));
 
     w.plain_order("lost").await;
     wait::until("the request", PATIENCE, async || (w.requests(ORDER) == 2).then_some(())).await;

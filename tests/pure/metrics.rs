@@ -17,8 +17,8 @@ fn order(name: &str) -> Key {
     Key { kind: Kind::Order, namespace: "shop".into(), name: name.into() }
 }
 
-fn stand(state: &str, reason: Reason, since: i64) -> Option<Stand> {
-    Some(Stand { state: state.into(), reason, since: Some(at(since)) })
+fn stand(state: &str, reason: Reason, since: i64) -> Stand {
+    Stand { state: state.into(), reason, since: Some(at(since)) }
 }
 
 fn lines(metrics: &Metrics, start: &str) -> Vec<String> {
@@ -31,15 +31,17 @@ fn the_oldest_of_each_state_is_told_and_goes_with_the_last_one() {
     let oldest = |metrics| lines(metrics, "tenios_resources_oldest_timestamp_seconds");
     assert!(oldest(&metrics).is_empty());
     for younger in 0..20 {
-        metrics
-            .resource(&order(&format!("y{younger}")), stand("AwaitingNumber", Reason::AwaitingNumber, 400));
+        metrics.resource(
+            &order(&format!("y{younger}")),
+            Some(stand("AwaitingNumber", Reason::AwaitingNumber, 400)),
+        );
     }
-    metrics.resource(&order("a"), stand("AwaitingNumber", Reason::AwaitingNumber, 200));
-    metrics.resource(&order("b"), stand("AwaitingNumber", Reason::AwaitingNumber, 100));
+    metrics.resource(&order("a"), Some(stand("AwaitingNumber", Reason::AwaitingNumber, 200)));
+    metrics.resource(&order("b"), Some(stand("AwaitingNumber", Reason::AwaitingNumber, 100)));
     let labels = "{kind=\"PhoneNumberOrder\",state=\"AwaitingNumber\"}";
     assert_eq!(oldest(&metrics), [format!("{labels} 100")]);
     // One comes as another goes: the count stands still, the age does not.
-    metrics.resource(&order("c"), stand("AwaitingNumber", Reason::AwaitingNumber, 300));
+    metrics.resource(&order("c"), Some(stand("AwaitingNumber", Reason::AwaitingNumber, 300)));
     metrics.resource(&order("b"), None);
     assert_eq!(oldest(&metrics), [format!("{labels} 200")]);
     for key in metrics.resources() {
@@ -55,13 +57,13 @@ fn the_oldest_of_each_state_is_told_and_goes_with_the_last_one() {
 #[test]
 fn those_that_wait_are_counted_by_what_they_wait_for() {
     let metrics = Metrics::default();
-    metrics.resource(&order("a"), stand("Waiting", Reason::BudgetExceeded, 1));
-    metrics.resource(&order("b"), stand("Waiting", Reason::BudgetExceeded, 1));
-    metrics.resource(&order("c"), stand("Refused", Reason::Refused, 1));
+    metrics.resource(&order("a"), Some(stand("Waiting", Reason::BudgetExceeded, 1)));
+    metrics.resource(&order("b"), Some(stand("Waiting", Reason::BudgetExceeded, 1)));
+    metrics.resource(&order("c"), Some(stand("Refused", Reason::Refused, 1)));
     let waiting = |metrics| lines(metrics, "tenios_resources_waiting");
     assert_eq!(waiting(&metrics), ["{kind=\"PhoneNumberOrder\",reason=\"BudgetExceeded\"} 2"]);
-    metrics.resource(&order("a"), stand("Waiting", Reason::AwaitingApproval, 1));
-    metrics.resource(&order("b"), stand("Assigned", Reason::NumberAssigned, 1));
+    metrics.resource(&order("a"), Some(stand("Waiting", Reason::AwaitingApproval, 1)));
+    metrics.resource(&order("b"), Some(stand("Assigned", Reason::NumberAssigned, 1)));
     assert_eq!(waiting(&metrics), ["{kind=\"PhoneNumberOrder\",reason=\"AwaitingApproval\"} 1"]);
 }
 
@@ -86,18 +88,18 @@ fn the_table_in_the_docs_has_every_metric_and_no_other() {
     metrics.provider_request(ProviderLabels { endpoint: "number/order", outcome: "accepted" }, 0.1);
     metrics.reconciled(Kind::Order, 0.1);
     metrics.crd_compatible("LedgerEntry", true);
-    metrics.resource(&order("a"), stand("Waiting", Reason::Suspended, 1));
+    metrics.resource(&order("a"), Some(stand("Waiting", Reason::Suspended, 1)));
     let text = metrics.encode();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let told: BTreeSet<String> = types
         .map(|line| {
-            let (name, type_) = line.split_once(' ').unwrap();
+            let (metric, type_) = line.split_once(' ').unwrap();
             let suffix = match type_ {
                 "counter" => "_total",
                 "info" => "_info",
                 _ => "",
             };
-            format!("{name}{suffix} | {type_}")
+            format!("{metric}{suffix} | {type_}")
         })
         .collect();
     let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md");
