@@ -16,7 +16,7 @@ use site::Site;
 /// The pages whose commands are run.
 const RUN: &[&[&str]] = &[
     &["docs/quick-start.md"],
-    &["docs/reasons.md"],
+    &["docs/reasons.md", "docs/alerts.md"],
     &["docs/kubectl-tenios.md", "docs/operations.md", "docs/adopt.md", "docs/rotate-keys.md"],
     &["docs/hand-over.md", "docs/etcd-restore.md", "docs/upgrade.md", "docs/uninstall.md"],
     &["docs/move.md"],
