@@ -49,13 +49,13 @@ impl Pod {
         for variable in container.env.iter().flatten() {
             process = process.env(&variable.name, value(variable, namespace, &root));
         }
+        process = process.env("TENIOS_METRICS_LISTEN", listen(ports::free()));
         for (name, value) in environment {
             process = process.env(*name, value);
         }
         let process = process
             .env("KUBECONFIG", kubeconfig)
             .env("TENIOS_HEALTH_LISTEN", listen(health_port))
-            .env("TENIOS_METRICS_LISTEN", listen(ports::free()))
             .env("TENIOS_PUSH_LISTEN", listen(push_port))
             .env("TENIOS_TERMINATION_LOG", root.join("termination-log"));
         process.start().unwrap();

@@ -1,17 +1,14 @@
 //! The commands of the documentation, run in their order against a control plane, the operator and the stand-in
 //! for TENIOS, as a reader would type them. What a test adds to a page stands in its comments: see [`script`].
 
-mod markdown;
-mod node;
-mod script;
-mod shell;
-mod site;
+pub mod pages;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::harness::{ControlPlane, checkout};
-use site::Site;
+use crate::harness::ControlPlane;
+use pages::site::Site;
+use pages::{markdown, script};
 
 /// The pages whose commands are run.
 const RUN: &[&[&str]] = &[
@@ -81,9 +78,4 @@ fn every_command_of_every_page_is_run_or_says_why_not() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(seen.len(), run.len(), "a page that is listed is not there");
-}
-
-fn read(page: &str) -> Vec<(usize, script::Step)> {
-    let text = std::fs::read_to_string(checkout(page)).unwrap();
-    script::read(&text).unwrap_or_else(|why| panic!("{page}:{why}"))
 }

@@ -18,6 +18,7 @@ const PACE: Duration = Duration::from_millis(100);
 
 /// It ends when dropped, and what runs on it.
 pub struct Node {
+    pub metrics_port: u16,
     stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -32,11 +33,12 @@ impl Drop for Node {
 impl Node {
     /// Whatever the Deployment says, the operator on it speaks to this stand-in for TENIOS and to no one else.
     pub fn start(plane: Arc<ControlPlane>, provider: &str) -> Self {
-        let port = ports::free();
+        let (port, metrics_port) = (ports::free(), ports::free());
         let environment = vec![
             ("TENIOS_URL", provider.to_owned()),
             ("TENIOS_ALLOW_HTTP", "true".to_owned()),
             ("TENIOS_PUSH_BASE_URL", format!("http://127.0.0.1:{port}")),
+            ("TENIOS_METRICS_LISTEN", format!("127.0.0.1:{metrics_port}")),
             // A reader waits longer.
             ("TENIOS_LEASE_DURATION", "3s".to_owned()),
             ("TENIOS_RETRY_MIN", "100ms".to_owned()),
@@ -48,7 +50,7 @@ impl Node {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(serve(&plane, port, &environment, &stop));
         });
-        Self { stopped, thread: Some(thread) }
+        Self { metrics_port, stopped, thread: Some(thread) }
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Site {
     simulator: Simulator,
     namespaces: usize,
     orders_before: usize,
-    _nodes: Vec<Node>,
+    nodes: Vec<Node>,
     // Last: what runs in them goes first.
     clusters: Vec<Arc<ControlPlane>>,
 }
@@ -52,7 +52,7 @@ impl Site {
         let mut shell = Shell::start(&directory, &environment(&directory, &clusters[0]));
         shell.run(PRELUDE).unwrap();
         let nodes = clusters.iter().map(|plane| Node::start(plane.clone(), simulator.url())).collect();
-        Self { shell, directory, simulator, namespaces: 0, orders_before: 0, _nodes: nodes, clusters }
+        Self { shell, directory, simulator, namespaces: 0, orders_before: 0, nodes, clusters }
     }
 
     /// With the operator.
@@ -65,12 +65,34 @@ impl Site {
     /// Follows the pages from their begin to their end.
     pub async fn follow(mut self, pages: &[&str]) {
         for page in pages {
-            for (line, step) in super::read(page) {
-                if let Err(why) = self.take(&step).await {
-                    panic!("{page}:{line}: {why}\n\nthe operator:\n{}", self.log());
-                }
+            self.read(page).await;
+        }
+    }
+
+    /// Follows one page.
+    pub async fn read(&mut self, page: &str) {
+        self.go(page, &super::read(page)).await;
+    }
+
+    /// Takes the steps of a page.
+    pub async fn go(&mut self, page: &str, steps: &[(usize, Step)]) {
+        for (line, step) in steps {
+            if let Err(why) = self.take(step).await {
+                panic!("{page}:{line}: {why}\n\nthe operator:\n{}", self.log());
             }
         }
+    }
+
+    /// Where the operator of the first cluster serves its metrics.
+    #[allow(dead_code, reason = "for a Prometheus, which only the e2e tests have")]
+    pub fn metrics_port(&self) -> u16 {
+        self.nodes[0].metrics_port
+    }
+
+    /// All order requests that the stand-in got.
+    #[allow(dead_code, reason = "the pages count from the last namespace on")]
+    pub fn requests(&self) -> usize {
+        self.simulator.requests(ORDER)
     }
 
     async fn take(&mut self, step: &Step) -> Result<(), String> {

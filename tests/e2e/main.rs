@@ -7,9 +7,22 @@
 mod harness;
 
 mod container;
+#[allow(dead_code, reason = "the tests of `deploy` use the rest")]
+#[path = "../docs/pages.rs"]
+mod docs;
 mod image;
+#[allow(dead_code, reason = "the tests of `deploy` use the rest")]
+#[path = "../deploy/kubelet.rs"]
+mod kubelet;
 mod monitoring;
 mod name_server;
+mod newcomer;
 mod plugin;
 mod release;
+#[allow(dead_code, reason = "the tests of `deploy` use the rest")]
+#[path = "../deploy/render.rs"]
+mod render;
 mod shell;
+#[allow(dead_code, reason = "the tests of `deploy` use the rest")]
+#[path = "../deploy/tools.rs"]
+mod tools;

@@ -81,7 +81,7 @@ pub fn all() -> Vec<Recorded> {
         let standing = Standing::new(state, reason, format!("says \"{reason}\"\nin 2 lines"));
         let status =
             project_order(&past.state(), &standing, GENERATION, &PhoneNumberOrderStatus::default(), now);
-        recorded("PhoneNumberOrder", json!(state), reason, json!({"verificationId": "v1"}), json!(status))
+        recorded("PhoneNumberOrder", &json!(state), reason, &json!({"verificationId": "v1"}), &json!(status))
     });
     let verifications = VERIFICATIONS.iter().map(|&(state, reason, past)| {
         let standing = Standing::new(state, reason, format!("says \"{reason}\"\nin 2 lines"));
@@ -94,12 +94,12 @@ pub fn all() -> Vec<Recorded> {
             &PhoneVerificationStatus::default(),
             now,
         );
-        recorded("PhoneVerification", json!(state), reason, json!(spec), json!(status))
+        recorded("PhoneVerification", &json!(state), reason, &json!(spec), &json!(status))
     });
     orders.chain(verifications).collect()
 }
 
-fn recorded(kind: &'static str, state: Value, reason: Reason, spec: Value, status: Value) -> Recorded {
+fn recorded(kind: &'static str, state: &Value, reason: Reason, spec: &Value, status: &Value) -> Recorded {
     let object = json!({
         "apiVersion": "tenios.dev/v1alpha1",
         "kind": kind,

@@ -2,7 +2,7 @@
 
 mod dashboard;
 mod picture;
-mod prometheus;
+pub mod prometheus;
 mod rules;
 #[allow(dead_code, reason = "the tests of `cluster` use the rest")]
 #[path = "../../cluster/world.rs"]
@@ -67,7 +67,7 @@ async fn a_day_at_the_office(w: &World, prometheus: &Prometheus) {
 #[tokio::test]
 async fn each_panel_of_the_dashboard_shows_a_real_run_and_each_rule_holds_on_it() {
     let w = World::new("monitoring").await;
-    let prometheus = Prometheus::start(&w.scenario.control_plane, &w.operator).await;
+    let prometheus = Prometheus::start(&w.scenario.control_plane, w.operator.metrics_port).await;
     let from = seconds();
     a_day_at_the_office(&w, &prometheus).await;
     let shown = all_panels(&prometheus, from).await;

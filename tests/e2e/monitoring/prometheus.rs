@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::yaml;
-use crate::harness::{ControlPlane, Operator, Process, checkout, http, ports, wait};
+use crate::harness::{ControlPlane, Process, checkout, http, ports, wait};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,19 +39,32 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// It scrapes and evaluates the shipped rules twice a second.
-    pub async fn start(plane: &ControlPlane, operator: &Operator) -> Self {
-        let directory = plane.directory().join(format!("prometheus-{}", operator.metrics_port));
+    /// It scrapes the operator behind that port and evaluates the shipped rules twice a second.
+    pub async fn start(plane: &ControlPlane, metrics_port: u16) -> Self {
+        Self::with_rules(plane, metrics_port, checkout("deploy/monitoring/rules.yaml")).await
+    }
+
+    /// The same, and no rule waits before it sounds.
+    pub async fn impatient(plane: &ControlPlane, metrics_port: u16) -> Self {
+        let rules = std::fs::read_to_string(checkout("deploy/monitoring/rules.yaml")).unwrap();
+        let lines = rules.lines().filter(|line| !line.trim_start().starts_with("for: "));
+        let file = plane.directory().join(format!("rules-{metrics_port}.yaml"));
+        std::fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
+        Self::with_rules(plane, metrics_port, file).await
+    }
+
+    async fn with_rules(plane: &ControlPlane, metrics_port: u16, rules: PathBuf) -> Self {
+        let directory = plane.directory().join(format!("prometheus-{metrics_port}"));
         std::fs::create_dir_all(&directory).unwrap();
         let monitor = yaml("deploy/monitoring/pod-monitor/pod-monitor.yaml");
         let config = json!({
             "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"},
-            "rule_files": [checkout("deploy/monitoring/rules.yaml")],
+            "rule_files": [rules],
             "scrape_configs": [{
                 "job_name": "tenios-system/tenios-operator",
                 "honor_labels": monitor["spec"]["podMetricsEndpoints"][0]["honorLabels"],
                 "static_configs": [{
-                    "targets": [format!("127.0.0.1:{}", operator.metrics_port)],
+                    "targets": [format!("127.0.0.1:{}", metrics_port)],
                     "labels": {"namespace": "tenios-system", "pod": "tenios-operator-0", "container": "operator", "endpoint": "metrics"},
                 }],
             }],
