@@ -13,6 +13,7 @@ mod budget;
 mod cli;
 mod cost;
 mod crash;
+mod gitops;
 mod happy;
 mod harness_checks;
 mod https;
