@@ -119,9 +119,8 @@ fn rebuild(view: &View) -> Option<Next> {
     if !shown.exceeds(view.state) {
         return None;
     }
-    if let Some(other) = other_owner(view, id.as_deref(), number.as_ref()) {
-        return Some(conflict(other));
-    }
+    // Recorded also where another owns the id by now, which is a conflict then: it would vanish from the status
+    // otherwise, and the order would look like a new one.
     let mut terms = spec_terms(view.spec);
     terms.extend(status.verification_id.clone().map(|id| (terms::VERIFICATION_ID.into(), id)));
     Some(Decision::Record(vec![Event::Rebuilt { at: view.now, attempt, id, number, terms, requests }]))

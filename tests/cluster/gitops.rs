@@ -10,8 +10,8 @@ use tenios_operator::api::{ConditionType, LedgerEntry, PhoneNumberOrder, PhoneVe
 use tenios_operator::simulator::{Action, PushTime};
 
 use crate::cli::Plugin;
-use crate::harness::{Output, wait};
-use crate::world::{ORDER, PATIENCE, SILENCE, VERIFICATION, World, condition, merge};
+use crate::harness::{Output, Scenario, wait};
+use crate::world::{ORDER, PATIENCE, SILENCE, VERIFICATION, World, condition, merge, message};
 
 const FLUX: &[&str] =
     &["apply", "--server-side", "--force-conflicts", "--field-manager=kustomize-controller", "-f", "-"];
@@ -275,6 +275,60 @@ async fn p03_p13_what_nobody_knew_is_still_unknown_after_a_restore_without_the_l
     w.no_more_requests(ORDER, 1).await;
     w.patch_order("o", json!({"spec": {"adopt": {"orderId": "300000"}}})).await.unwrap();
     w.order_at("o", OrderState::AwaitingNumber).await;
+    w.no_more_requests(ORDER, 1).await;
+}
+
+/// By Git with the ids, and by Velero with the status: `--namespace-mappings`.
+#[rstest]
+#[case::by_velero("moved-by-velero", true)]
+#[tokio::test]
+async fn p15_p22_moved_to_another_namespace_it_is_a_conflict_and_never_an_order(
+    #[case] name: &str,
+    #[case] by_velero: bool,
+) {
+    let simulator = crate::world::simulator().await;
+    let scenario = Scenario::new(name).await;
+    let elsewhere = format!("{}-new", scenario.namespace);
+    scenario.create_namespace(&elsewhere).await;
+    scenario.let_operator_watch(&elsewhere).await;
+    let watched = [&scenario.namespace, &elsewhere].map(|namespace| format!("--watch-namespace={namespace}"));
+    let options = crate::harness::OperatorOptions::new(simulator.url()).args(watched);
+    let operator = scenario.operator(options).await;
+    let w = World { scenario, simulator, operator };
+    w.plain_order("o").await;
+    let backup = w.order_at("o", OrderState::Assigned).await;
+    let (id, number) = ids(&backup);
+    let api: Api<PhoneNumberOrder> = Api::namespaced(w.scenario.client(), &elsewhere);
+    if by_velero {
+        w.operator.kill().await;
+        w.delete_order("o").await;
+        restore(&w, &elsewhere, &backup, true).await;
+        w.operator.restart().await;
+    } else {
+        w.delete_order("o").await;
+        let adopt = json!({"verificationId": "v1", "adopt": {"orderId": id, "phoneNumber": number}});
+        let there = w.scenario.kubectl().in_namespace(&elsewhere);
+        there.run_with_input(FLUX, &order("o", &adopt).to_string()).await.expect_success();
+    }
+    let conflict = wait::until_seen(
+        "the conflict",
+        PATIENCE,
+        async || api.get("o").await.unwrap(),
+        |o| o.status.as_ref().and_then(|s| s.state) == Some(OrderState::Conflict),
+    )
+    .await;
+    let text = message(&conflict);
+    assert!(text.contains("in another namespace") && !text.contains(&w.scenario.namespace), "{text}");
+    w.no_more_requests(ORDER, 1).await;
+    let plugin = Plugin::of(&w.scenario).await;
+    plugin.run(&["ledger", "forget", "pno/o", "--yes"]).await.done();
+    wait::until_seen(
+        "the number in its new namespace",
+        PATIENCE,
+        async || api.get("o").await.unwrap(),
+        |o| o.status.as_ref().and_then(|s| s.state) == Some(OrderState::Assigned),
+    )
+    .await;
     w.no_more_requests(ORDER, 1).await;
 }
 

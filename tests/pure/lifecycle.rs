@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
+use serde_json::json;
 use tenios_operator::api::order::OrderState;
 use tenios_operator::api::{PhoneNumber, PhoneNumberOrderSpec, PhoneNumberOrderStatus, Reason};
 use tenios_operator::ledger::{AttemptId, Claim, Event, Key, Kind, Phase, Refusal, State, Terms};
@@ -25,7 +26,7 @@ fn key() -> Key {
 }
 
 fn spec() -> PhoneNumberOrderSpec {
-    serde_json::from_value(serde_json::json!({"verificationId": "v1"})).unwrap()
+    serde_json::from_value(json!({"verificationId": "v1"})).unwrap()
 }
 
 fn terms() -> Terms {
@@ -145,7 +146,7 @@ fn p07_the_word_works_once_and_only_for_the_attempt_it_names() {
 fn p04_an_edit_of_what_was_refused_is_tried_sooner_but_not_at_once() {
     let key = key();
     let mut edited = spec();
-    edited.link_to = Some(serde_json::from_value(serde_json::json!({"phoneNumber": "+4922199"})).unwrap());
+    edited.link_to = Some(serde_json::from_value(json!({"phoneNumber": "+4922199"})).unwrap());
     let unedited = spec();
     let state = after(&[intended(), refused("NUMBER_ORDER_WRONG_LINK_NUMBER", true)]);
     assert_eq!(reason(&decide(&view(&unedited, &state, &key))), Some(Reason::Refused));
@@ -207,11 +208,36 @@ fn p12_a_lost_ledger_is_rebuilt_from_the_status_and_never_ordered_again() {
     }
 }
 
+/// As after a restore into another namespace. Its status shows what the ledger has: it must not lose the id there.
+#[test]
+fn p12_p15_what_a_status_knows_is_not_lost_by_a_conflict_over_it() {
+    let (spec, key) = (spec(), key());
+    let other = |_: &Claim| Some(Key { namespace: "elsewhere".into(), ..key.clone() });
+    for shown in [json!({"attempt": "a1", "orderId": "42"}), json!({"phoneNumber": "+49221"})] {
+        let (mut known, mut status) = (State::default(), serde_json::from_value(shown).unwrap());
+        for _ in 0..3 {
+            let standing = loop {
+                let mut view = view(&spec, &known, &key);
+                view.status = Some(&status);
+                view.owner = &other;
+                match decide(&view) {
+                    Decision::Record(events) => known = events.iter().fold(known, State::then),
+                    Decision::Rest(standing) => break standing,
+                    other => panic!("it must not send: {other:?}"),
+                }
+            };
+            assert_eq!(standing.reason, Reason::Conflict);
+            status = project_order(&known, &standing, 1, &status, at(NOW));
+        }
+        assert!(status.order_id.is_some() || status.phone_number.is_some());
+    }
+}
+
 #[test]
 fn p12_an_id_that_only_the_status_knows_is_taken_back_whatever_the_entry_became() {
     let (spec, key) = (spec(), key());
     let status: PhoneNumberOrderStatus =
-        serde_json::from_value(serde_json::json!({"attempt": "a0", "orderId": "42"})).unwrap();
+        serde_json::from_value(json!({"attempt": "a0", "orderId": "42"})).unwrap();
     let begun_anew = [vec![intended()], vec![intended(), unknown()], vec![intended(), refused("X", true)]];
     for events in begun_anew {
         let state = after(&events);
@@ -225,7 +251,7 @@ fn p12_an_id_that_only_the_status_knows_is_taken_back_whatever_the_entry_became(
 #[test]
 fn p12_a_number_that_only_the_status_knows_is_taken_back_and_changes_nothing_else() {
     let (spec, key) = (spec(), key());
-    let json = serde_json::json!({"attempt": "a1", "orderId": "42", "phoneNumber": "+49221"});
+    let json = json!({"attempt": "a1", "orderId": "42", "phoneNumber": "+49221"});
     let status: PhoneNumberOrderStatus = serde_json::from_value(json).unwrap();
     let state = after(&[intended(), Event::Accepted { attempt: attempt(), at: at(NOW), id: "42".into() }]);
     let mut lost = view(&spec, &state, &key);
@@ -243,7 +269,7 @@ fn p12_a_number_that_only_the_status_knows_is_taken_back_and_changes_nothing_els
 fn p12_a_ledger_that_was_restored_to_before_the_last_request_does_not_order_again() {
     let (spec, key) = (spec(), key());
     let status: PhoneNumberOrderStatus =
-        serde_json::from_value(serde_json::json!({"attempt": "a2", "requests": 2})).unwrap();
+        serde_json::from_value(json!({"attempt": "a2", "requests": 2})).unwrap();
     let mut state = after(&[intended(), refused("NUMBER_ORDER_WRONG_LINK_NUMBER", true)]);
     let standing = loop {
         let mut view = view(&spec, &state, &key);
@@ -275,7 +301,7 @@ fn p12_re_created_with_other_ordering_fields_it_conflicts_and_names_both_values(
 fn p15_an_order_id_that_another_owns_is_not_adopted() {
     let (key, state) = (key(), State::default());
     let mut spec = spec();
-    spec.adopt = Some(serde_json::from_value(serde_json::json!({"orderId": "300000"})).unwrap());
+    spec.adopt = Some(serde_json::from_value(json!({"orderId": "300000"})).unwrap());
     let mut claimed = view(&spec, &state, &key);
     claimed.owner = &|_| Some(Key { kind: Kind::Order, namespace: "shop".into(), name: "other".into() });
     let Decision::Rest(standing) = decide(&claimed) else { panic!("it must rest") };
