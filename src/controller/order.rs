@@ -14,7 +14,7 @@ use crate::api::{
     NOT_PLACED_ANNOTATION, PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec, PhoneNumberOrderStatus,
     Reason,
 };
-use crate::ledger::{AppendError, AttemptId, Key, Kind, Known, Reservation, State, Terms, terms};
+use crate::ledger::{AppendError, AttemptId, Claim, Key, Kind, Known, Reservation, State, Terms, terms};
 use crate::lifecycle::order::{Link, Verification, View, decide};
 use crate::lifecycle::{Budget, Decision, Found, Standing, project_order, since};
 use crate::tenios::Request;
@@ -151,12 +151,22 @@ fn consider(
         link: link(context, key, spec),
         access_key: visit.access_key.as_ref().map(|found| found.as_ref().map(|_| ())),
         budget: visit.budget.clone().unwrap_or(Budget::NotAsked),
-        owner: &|claim| context.book.owner(claim),
+        owner: &|claim| owner(context, key, claim),
         pace: &context.config.pace,
         push: context.push.is_some(),
         now: now(),
     };
     decide(&view)
+}
+
+/// Who owns a claim. What waits in conflict looks again when the owner's entry goes.
+fn owner(context: &Context, key: &Key, claim: &Claim) -> Option<Key> {
+    let owner = context.book.owner(claim).filter(|owner| owner != key);
+    if let Some(owner) = &owner {
+        context.wake.when_changed(owner, key);
+    }
+    // Again, because it may have gone before the wake was registered.
+    owner.and_then(|_| context.book.owner(claim))
 }
 
 /// Follows `linkTo.orderRef` from order to order.

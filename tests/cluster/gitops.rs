@@ -278,8 +278,27 @@ async fn p03_p13_what_nobody_knew_is_still_unknown_after_a_restore_without_the_l
     w.no_more_requests(ORDER, 1).await;
 }
 
+/// What a tool makes of a new name in Git: it creates the one and prunes the other. The manifest carries the ids.
+#[tokio::test]
+async fn p15_renamed_it_is_a_conflict_until_the_old_name_is_forgotten_and_never_an_order() {
+    let w = World::new("renamed").await;
+    let plugin = Plugin::of(&w.scenario).await;
+    let mut spec = json!({"verificationId": w.approved_document()});
+    kubectl(&w, FLUX, &order("o", &spec)).await.expect_success();
+    let (id, number) = ids(&w.order_at("o", OrderState::Assigned).await);
+    merge(&mut spec, json!({"adopt": {"orderId": id, "phoneNumber": number}}));
+    kubectl(&w, FLUX, &order("p", &spec)).await.expect_success();
+    w.delete_order("o").await;
+    let conflict = w.order_at("p", OrderState::Conflict).await;
+    assert!(message(&conflict).contains("PhoneNumberOrder o"), "{}", message(&conflict));
+    plugin.run(&["ledger", "forget", "pno/o", "--yes"]).await.done();
+    assert_eq!(ids(&w.order_at("p", OrderState::Assigned).await), (id, number));
+    w.no_more_requests(ORDER, 1).await;
+}
+
 /// By Git with the ids, and by Velero with the status: `--namespace-mappings`.
 #[rstest]
+#[case::by_git("moved-by-git", false)]
 #[case::by_velero("moved-by-velero", true)]
 #[tokio::test]
 async fn p15_p22_moved_to_another_namespace_it_is_a_conflict_and_never_an_order(
