@@ -93,7 +93,7 @@ control-plane: ## Build kube-apiserver, kube-controller-manager, etcd and kubect
 	@tests/control-plane/build > /dev/null
 
 .PHONY: deploy-tools
-deploy-tools: ## Build helm and kubeconform, once, outside the checkout
+deploy-tools: ## Build helm, kubeconform and what Argo CD and Flux run, once, outside the checkout
 	@tests/deploy-tools/build > /dev/null
 
 .PHONY: prometheus

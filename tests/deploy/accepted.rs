@@ -15,13 +15,14 @@ async fn a_real_apiserver_takes_every_object_without_a_warning() {
         .run(&["wait", "--for=condition=Established", "--timeout=60s", "-f", &others])
         .await
         .expect_success();
-    for namespace in ["shop", "branch"] {
+    for namespace in ["shop", "branch", "argocd", "flux-system", "velero"] {
         kubectl.run(&["create", "namespace", namespace]).await.expect_success();
     }
     restricted_namespace(&kubectl).await;
     let dry =
         ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"];
-    for (name, yaml) in every_chart() {
+    let of_tools = crate::gitops::manifests();
+    for (name, yaml) in every_chart().iter().chain(&of_tools) {
         let said = kubectl.run_with_input(&dry, yaml).await;
         assert!(said.success && said.stderr.is_empty(), "{name}: {}", said.stderr);
     }

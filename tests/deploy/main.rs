@@ -10,8 +10,11 @@ mod accepted;
 mod conform;
 #[path = "../docs/mod.rs"]
 mod docs;
+mod gitops;
 mod health;
 mod https;
+#[path = "../pure/kstatus.rs"]
+mod kstatus;
 mod kubelet;
 mod monitoring;
 mod namespaced;

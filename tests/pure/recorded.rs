@@ -151,13 +151,18 @@ impl Past {
     }
 }
 
-/// What the CRDs list at this place of the status.
-fn listed(kind: &str, path: &str) -> BTreeSet<String> {
+/// The schema of a kind.
+pub fn schema(kind: &str) -> Value {
     let crds = serde_json::to_value(crd::all()).unwrap();
     let crd = crds.as_array().unwrap().iter().find(|crd| crd["spec"]["names"]["kind"] == kind).unwrap();
-    let path = format!("/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/{path}/enum");
-    let words = crd.pointer(&path).unwrap().as_array().unwrap();
-    words.iter().filter_map(|word| word.as_str().map(ToOwned::to_owned)).collect()
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
+}
+
+/// What the CRDs list at this place of the status.
+fn listed(kind: &str, path: &str) -> BTreeSet<String> {
+    let schema = schema(kind);
+    let words = schema.pointer(&format!("/properties/status/properties/{path}/enum")).unwrap();
+    words.as_array().unwrap().iter().filter_map(|word| word.as_str().map(ToOwned::to_owned)).collect()
 }
 
 /// The CRDs' lists are the only ones that are complete by themselves.
