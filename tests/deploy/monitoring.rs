@@ -57,7 +57,7 @@ fn each_alert_says_what_to_do_and_has_its_runbook_and_each_runbook_its_alert() {
         sections.iter().map(|section| section.lines().next().unwrap().to_owned()).collect();
     assert_eq!((linked.len(), linked), (sections.len(), titles));
     for section in sections {
-        for part in ["**What it means.**", "**How to look.**", "**What to do.**", "    kubectl "] {
+        for part in ["**What it means.**", "**How to look.**", "**What to do.**", "```sh\nkubectl "] {
             assert!(section.contains(part), "{part} is missing: {section}");
         }
     }
