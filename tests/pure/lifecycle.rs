@@ -403,6 +403,45 @@ fn a_refusal_says_code_message_field_and_how_it_goes_on() {
     assert!(text.ends_with("; tried again at 2027-01-15T08:09:53Z"), "{text}");
 }
 
+#[test]
+fn p04_what_was_not_processed_is_tried_again_when_it_is_due_and_not_before_what_was_asked_for() {
+    let (spec, key) = (spec(), key());
+    let tried = |retry_after, now: i64| {
+        let event =
+            Event::NotProcessed { attempt: attempt(), at: at(NOW - 2), why: "away".into(), retry_after };
+        let state = after(&[intended(), event]);
+        let mut view = view(&spec, &state, &key);
+        (view.now, view.known_for) = (at(now), Duration::from_secs(u64::try_from(now - NOW + 2).unwrap()));
+        match decide(&view) {
+            Decision::Rest(standing) => format!("{:?} {}", standing.again.unwrap(), standing.message),
+            Decision::Send(_) => "sends".into(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        tried(None, NOW),
+        "3s the last request was not processed (away); tried again at 2027-01-15T08:00:03Z"
+    );
+    assert_eq!(tried(None, NOW + 3), "sends");
+    assert!(tried(Some(60), NOW + 3).starts_with("55s "));
+    assert!(tried(Some(9999), NOW).starts_with("298s "), "no longer than --retry-max");
+}
+
+#[test]
+fn p24_an_order_that_links_to_itself_or_in_a_ring_says_so() {
+    let (spec, key, state) = (spec(), key(), State::default());
+    let said = |names: &[&str]| {
+        let mut view = view(&spec, &state, &key);
+        view.link = Link::Ring(names.iter().map(|name| (*name).to_owned()).collect());
+        match decide(&view) {
+            Decision::Rest(standing) => standing.message,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(said(&["a", "a"]), "spec.linkTo.orderRef names a, which is this order itself");
+    assert_eq!(said(&["a", "b", "a"]), "spec.linkTo.orderRef makes a ring: a -> b -> a");
+}
+
 proptest! {
     #[test]
     fn p01_nothing_is_sent_while_an_attempt_is_open_unknown_or_accepted(

@@ -6,12 +6,14 @@
 #[path = "../model/mod.rs"]
 mod model;
 
+mod adoption;
 mod book;
 #[path = "../cli/offline/mod.rs"]
 mod cli;
 mod crds;
 #[path = "../docs/offline/mod.rs"]
 mod docs;
+mod entry;
 mod exhaustive;
 mod fold;
 mod handed_on;
@@ -24,3 +26,4 @@ mod recorded;
 mod retry;
 mod secrecy;
 mod shown;
+mod verification;

@@ -1,0 +1,203 @@
+//! What becomes of a verification, step by step.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rstest::rstest;
+use serde_json::{Value, json};
+use tenios_operator::api::{PhoneVerificationSpec, PhoneVerificationStatus};
+use tenios_operator::ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
+use tenios_operator::lifecycle::verification::{Secrets, View, decide, stands};
+use tenios_operator::lifecycle::{Decision, Found, Pace, Sender};
+
+const PACE: Pace = Pace {
+    retry_min: Duration::from_secs(5),
+    retry_max: Duration::from_secs(300),
+    refusal_min: Duration::from_secs(600),
+    refusal_max: Duration::from_secs(21_600),
+};
+
+static KEY: std::sync::LazyLock<Key> =
+    std::sync::LazyLock::new(|| Key { kind: Kind::Verification, namespace: "shop".into(), name: "v".into() });
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn attempt() -> AttemptId {
+    AttemptId::parse("a1").unwrap()
+}
+
+fn spec(changes: &Value) -> PhoneVerificationSpec {
+    let mut spec = json!({
+        "address": {"country": "Germany", "city": "Köln", "zip": "50667", "street": "Domkloster", "houseNumber": "4"},
+        "areaCode": "221",
+        "document": {"type": "CERTIFICATE_OF_REGISTRATION", "secretRef": {"name": "d", "key": "k"}},
+    });
+    spec.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    serde_json::from_value(spec).unwrap()
+}
+
+fn secrets() -> Secrets {
+    Secrets { access_key: Found::Usable(()), document: Found::Usable("sha256:d".into()) }
+}
+
+/// What the shipped code sends for the plain spec: what it will be held to.
+fn terms() -> Terms {
+    let spec = spec(&json!({}));
+    match decided(&spec, &State::default(), |view| view.secrets = Some(secrets())) {
+        Decision::Send(terms) => terms,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn state(what: &str) -> State {
+    let intended = Event::Intended { attempt: attempt(), at: at(-9), terms: terms() };
+    let refused = |can_pass| {
+        let refusal = Refusal { code: "CODE".into(), message: String::new(), fields: vec![], can_pass };
+        Event::Refused { attempt: attempt(), at: at(-2), refusal }
+    };
+    let not_processed =
+        Event::NotProcessed { attempt: attempt(), at: at(-2), why: "away".into(), retry_after: None };
+    let events = match what {
+        "nothing" => vec![],
+        "in flight" => vec![intended],
+        "unknown" => vec![intended, Event::Unknown { attempt: attempt(), at: at(-2), why: "w".into() }],
+        "refused" => vec![intended, refused(false)],
+        "refused for now" => vec![intended, refused(true)],
+        "not processed" => vec![intended, not_processed],
+        "submitted" => vec![intended, Event::Accepted { attempt: attempt(), at: at(-2), id: "v1".into() }],
+        "adopted" => vec![Event::Adopted { at: at(-2), id: Some("v1".into()), number: None }],
+        "adopted in flight" => {
+            vec![intended, Event::Adopted { at: at(-2), id: Some("v1".into()), number: None }]
+        }
+        other => panic!("{other}"),
+    };
+    events.iter().fold(State::default(), State::then)
+}
+
+fn decided<'a>(
+    spec: &'a PhoneVerificationSpec,
+    state: &'a State,
+    change: impl FnOnce(&mut View<'a>),
+) -> Decision<tenios_operator::api::verification::VerificationState> {
+    let mut view = View {
+        key: &KEY,
+        spec,
+        status: None,
+        not_placed: None,
+        state,
+        sender: Sender::Elsewhere { remaining: Duration::from_secs(7) },
+        known_for: Duration::from_secs(2),
+        secrets: None,
+        proven: false,
+        pace: &PACE,
+        now: at(0),
+    };
+    change(&mut view);
+    decide(&view)
+}
+
+fn said(decision: Decision<tenios_operator::api::verification::VerificationState>) -> String {
+    match decision {
+        Decision::Rest(standing) => {
+            let again = standing.again.map(|again| format!(" in {} s", again.as_secs())).unwrap_or_default();
+            format!("{}{again}: {}", standing.reason, standing.message)
+        }
+        Decision::Record(events) => match events.as_slice() {
+            [Event::Adopted { id: Some(id), .. }] => format!("adopts {id}"),
+            [Event::Rebuilt { id, attempt, .. }] => format!("rebuilds {id:?} {}", attempt.is_some()),
+            [other] => format!("records {other:?}"),
+            other => panic!("{other:?}"),
+        },
+        Decision::ReadSecrets => "reads the Secrets".into(),
+        Decision::Send(_) => "sends".into(),
+        Decision::Reserve => panic!("a verification costs nothing"),
+    }
+}
+
+#[rstest]
+#[case("nothing", json!({}), "reads the Secrets")]
+#[case("nothing", json!({"suspend": true}), "Suspended: ")]
+#[case("nothing", json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
+#[case("in flight", json!({}), "Submitting in 7 s: request a1 was intended")]
+#[case("in flight", json!({"adopt": {"verificationId": "v9"}}), "Submitting in 7 s: request a1 was intended")]
+#[case("unknown", json!({}), "OutcomeUnknown: nobody can tell whether verification request a1 was taken (w)")]
+#[case("unknown", json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
+#[case("submitted", json!({}), "AwaitingApproval: verification v1 is submitted;")]
+#[case("submitted", json!({"approval": "Approved"}), "Approved: verification v1 is approved")]
+#[case("submitted", json!({"approval": "Probe"}), "Probing: verification v1")]
+#[case("submitted", json!({"approval": "Rejected"}), "Rejected: verification v1")]
+#[case("submitted", json!({"areaCode": "30"}), "Conflict: spec.areaCode is \"30\", but what was submitted under this name had \"221\"")]
+#[case("submitted", json!({"adopt": {"verificationId": "v1"}}), "AwaitingApproval: ")]
+#[case("submitted", json!({"adopt": {"verificationId": "v9"}}), "Conflict: spec.adopt.verificationId is v9, but this resource submitted verification v1;")]
+#[case("adopted", json!({"areaCode": "30"}), "AwaitingApproval: verification v1")]
+#[case("adopted", json!({"adopt": {"verificationId": "v1"}}), "AwaitingApproval: verification v1")]
+#[case("adopted", json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
+#[case("adopted in flight", json!({}), "AwaitingApproval: verification v1")]
+#[case("refused", json!({}), "reads the Secrets")]
+fn each_step_does_what_it_says(#[case] what: &str, #[case] changes: Value, #[case] expected: &str) {
+    let said = said(decided(&spec(&changes), &state(what), |_| {}));
+    assert!(said.starts_with(expected), "{what} {changes}: {said}");
+}
+
+#[rstest]
+#[case::never("refused", json!({}), "sha256:d", "Refused in 300 s: TENIOS refused the request: CODE; mend the spec or the document")]
+#[case::at_the_slow_pace("refused for now", json!({}), "sha256:d", "Refused in 300 s: TENIOS refused the request: CODE; tried again at 2027-01-15T08:09:58Z")]
+#[case::soon_once_edited("refused", json!({"areaCode": "30"}), "sha256:d", "Refused in 3 s: ")]
+#[case::soon_with_another_document("refused", json!({}), "sha256:e", "Refused in 3 s: ")]
+#[case::soon("not processed", json!({}), "sha256:d", "ProviderUnavailable in 3 s: the last request was not processed (away); tried again at 2027-01-15T08:00:03Z")]
+fn p04_what_failed_is_tried_again_when_it_is_due(
+    #[case] what: &str,
+    #[case] changes: Value,
+    #[case] document: &str,
+    #[case] expected: &str,
+) {
+    let (spec, state) = (spec(&changes), state(what));
+    let read = Secrets { document: Found::Usable(document.into()), ..secrets() };
+    let early = said(decided(&spec, &state, |view| view.secrets = Some(read)));
+    assert!(early.starts_with(expected), "{what} {changes}: {early}");
+    let read = Secrets { document: Found::Usable(document.into()), ..secrets() };
+    let late = said(decided(&spec, &state, |view| {
+        view.secrets = Some(read);
+        (view.now, view.known_for) = (at(601), Duration::from_secs(603));
+    }));
+    assert_eq!(late == "sends", !expected.contains("mend"), "{what} {changes}: {late}");
+}
+
+#[test]
+fn a_proven_one_is_approved_unless_somebody_says_rejected() {
+    for (approval, expected) in
+        [("Pending", "Approved: "), ("Probe", "Approved: "), ("Rejected", "Rejected: ")]
+    {
+        let spec = spec(&json!({"approval": approval}));
+        let said = said(decided(&spec, &state("submitted"), |view| view.proven = true));
+        assert!(said.starts_with(expected), "{approval}: {said}");
+    }
+}
+
+#[test]
+fn p12_what_the_status_knows_comes_back_into_the_ledger() {
+    let read = |what: &str, status: Value| {
+        let status: PhoneVerificationStatus = serde_json::from_value(status).unwrap();
+        let (spec, state) = (spec(&json!({})), state(what));
+        said(decided(&spec, &state, |view| view.status = Some(&status)))
+    };
+    let shown = json!({"attempt": "a1", "verificationId": "v1", "requests": 1});
+    assert_eq!(read("nothing", shown.clone()), "rebuilds Some(\"v1\") true");
+    assert!(read("submitted", shown).starts_with("AwaitingApproval"));
+    assert_eq!(read("nothing", json!({"attempt": "a1"})), "rebuilds None true");
+    assert_eq!(read("nothing", json!({"verificationId": ""})), "reads the Secrets");
+}
+
+#[test]
+fn only_what_was_submitted_stands_for_its_spec() {
+    let submitted = state("submitted");
+    assert!(stands(&spec(&json!({})), &submitted));
+    assert!(!stands(&spec(&json!({"areaCode": "30"})), &submitted));
+    let other = json!({"country": "Germany", "city": "Köln", "zip": "50667", "street": "Domkloster", "houseNumber": "5"});
+    assert!(!stands(&spec(&json!({"address": other})), &submitted));
+    // Another key may pay for it; it is the same document.
+    let key = json!({"accessKeySecretRef": {"name": "a", "key": "b"}});
+    assert!(stands(&spec(&key), &submitted));
+}
