@@ -77,8 +77,10 @@ fn the_runbooks_are_where_the_value_says() {
 fn the_service_monitor_is_the_same_from_chart_and_kustomize() {
     let chart = chart(&["--set", "monitoring.serviceMonitor.enabled=true"]);
     let name = "ServiceMonitor tenios-system/tenios-operator";
-    let component = documents(&read("deploy/monitoring/service-monitor/service-monitor.yaml")).remove(0);
-    assert_eq!(objects(&chart)[name]["spec"], component["spec"]);
+    assert_eq!(
+        objects(&chart)[name]["spec"],
+        objects(&kustomize("monitoring/service-monitor"))[name]["spec"]
+    );
     // A port of that name is what the Service of the push lacks.
     for (service, ports) in
         [("tenios-operator", json!(["push"])), ("tenios-operator-metrics", json!(["metrics"]))]

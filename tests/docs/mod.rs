@@ -13,11 +13,12 @@ use pages::{markdown, script};
 /// The pages whose commands are run.
 const RUN: &[&[&str]] = &[
     &["docs/quick-start.md"],
-    &["docs/reasons.md", "docs/alerts.md"],
+    &["docs/reasons.md"],
     &["docs/kubectl-tenios.md", "docs/operations.md", "docs/adopt.md", "docs/rotate-keys.md"],
     &["docs/hand-over.md", "docs/etcd-restore.md", "docs/upgrade.md", "docs/uninstall.md"],
     &["docs/move.md"],
     &["deploy/chart/README.md"],
+    &["docs/alerts.md"],
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,6 +50,11 @@ async fn p13_moved_to_another_cluster_it_orders_nothing_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_charts_page_installs_it() {
     Site::on([bare().await]).await.follow(RUN[5]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_to_be_done_about_each_alert_does_it() {
+    Site::installed(bare().await).await.follow(RUN[6]).await;
 }
 
 async fn bare() -> Arc<ControlPlane> {

@@ -42,3 +42,24 @@ install_operator() {
     helm install tenios deploy/chart -n tenios-system --set push.baseUrl=https://push.example.com
     kubectl rollout status deployment/tenios-operator -n tenios-system --timeout=60s
 }
+
+# Nobody can write the ledger, until the binding is deleted.
+refuse_the_ledger() {
+    kubectl apply -f - <<END
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: refuse-the-ledger}
+spec:
+  matchConstraints:
+    resourceRules:
+      - {apiGroups: [tenios.dev], apiVersions: ["*"], operations: [CREATE, UPDATE], resources: [ledgerentries]}
+  validations: [{expression: "false", message: refused by a policy}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: refuse-the-ledger}
+spec: {policyName: refuse-the-ledger, validationActions: [Deny]}
+END
+    local entry=$(kubectl get ledgerentries -n tenios-system -o name | head -n 1)
+    while kubectl annotate "$entry" -n tenios-system --overwrite tried="$RANDOM"; do sleep 0.2; done
+}

@@ -97,7 +97,8 @@ fn chart(svg: &mut String, panel: &Panel, lines: &Lines, (w, h): (i32, i32), (fr
 
 fn shown(value: f64, unit: &str) -> String {
     let plain = |value: f64| {
-        let digits = if value >= 10.0 || value.fract() == 0.0 { 0 } else { 1 };
+        let whole = value >= 10.0 || value.fract() == 0.0;
+        let digits = usize::from(!whole);
         format!("{value:.digits$}")
     };
     match unit {

@@ -1,6 +1,7 @@
 //! A Prometheus that scrapes one operator as the Prometheus operator would have it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -131,5 +132,9 @@ fn series(answer: &Value, samples: impl Fn(&Value) -> Vec<Value>) -> Vec<Series>
 }
 
 fn escaped(query: &str) -> String {
-    query.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    let mut text = String::new();
+    for byte in query.bytes() {
+        write!(text, "%{byte:02X}").unwrap();
+    }
+    text
 }
