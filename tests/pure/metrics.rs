@@ -84,22 +84,22 @@ fn counters_that_alerts_look_at_stand_at_0_before_their_first_event() {
 
 #[test]
 fn the_table_in_the_docs_has_every_metric_and_no_other() {
-    let registry = Metrics::default();
-    registry.provider_request(ProviderLabels { endpoint: "number/order", outcome: "accepted" }, 0.1);
-    registry.reconciled(Kind::Order, 0.1);
-    registry.crd_compatible("LedgerEntry", true);
-    registry.resource(&order("a"), Some(stand("Waiting", Reason::Suspended, 1)));
-    let text = registry.encode();
-    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-    let told: BTreeSet<String> = types
+    let metrics = Metrics::default();
+    metrics.provider_request(ProviderLabels { endpoint: "number/order", outcome: "accepted" }, 0.1);
+    metrics.reconciled(Kind::Order, 0.1);
+    metrics.crd_compatible("LedgerEntry", true);
+    metrics.resource(&order("a"), Some(stand("Waiting", Reason::Suspended, 1)));
+    let text = metrics.encode();
+    let announced = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let told: BTreeSet<String> = announced
         .map(|line| {
-            let (name, type_) = line.split_once(' ').unwrap();
+            let (metric, type_) = line.split_once(' ').unwrap();
             let suffix = match type_ {
                 "counter" => "_total",
                 "info" => "_info",
                 _ => "",
             };
-            format!("{name}{suffix} | {type_}")
+            format!("{metric}{suffix} | {type_}")
         })
         .collect();
     let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md");
