@@ -32,7 +32,11 @@ fn the_chart_installs_the_committed_crds_and_keeps_them() {
     let mut bare = rendered.clone();
     for crd in &mut bare {
         let annotations = crd["metadata"].as_object_mut().unwrap().remove("annotations").unwrap();
-        assert_eq!(annotations, serde_json::json!({"helm.sh/resource-policy": "keep"}));
+        let kept = serde_json::json!({
+            "helm.sh/resource-policy": "keep",
+            "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+        });
+        assert_eq!(annotations, kept);
     }
     assert_eq!(bare, documents(&committed));
 }
