@@ -19,6 +19,8 @@ const RUN: &[&[&str]] = &[
     &["docs/move.md"],
     &["deploy/chart/README.md"],
     &["docs/alerts.md"],
+    &["docs/gitops-argocd.md", "docs/gitops-flux.md"],
+    &["docs/velero.md"],
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,6 +57,15 @@ async fn the_charts_page_installs_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_to_be_done_about_each_alert_does_it() {
     Site::installed(bare().await).await.follow(RUN[6]).await;
+}
+
+async fn p12_under_a_gitops_tool_every_number_is_ordered_once() {
+    Site::installed(bare().await).await.follow(RUN[7]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p13_restored_from_a_backup_it_orders_nothing_again() {
+    Site::installed(bare().await).await.follow(RUN[8]).await;
 }
 
 async fn bare() -> Arc<ControlPlane> {

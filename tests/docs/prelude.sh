@@ -63,3 +63,21 @@ END
     local entry=$(kubectl get ledgerentries -n tenios-system -o name | head -n 1)
     while kubectl annotate "$entry" -n tenios-system --overwrite tried="$RANDOM"; do sleep 0.2; done
 }
+
+# The kinds of Argo CD, Flux and Velero, without what acts on them.
+install_crds_of_tools() {
+    local crds
+    crds=$(dirname "$(command -v kubeconform)")/crds
+    kubectl apply --server-side -f "$crds"
+    kubectl wait --for=condition=Established --timeout=60s -f "$crds"
+}
+
+# A list without what belongs to the objects that it was made of.
+save() {
+    "$@" -o json | grep -vE '^ {16}"(creationTimestamp|generation|resourceVersion|uid)":' | sed -zE 's/,(\n *\})/\1/g'
+}
+
+# What Velero says when it is through.
+restored() {
+    kubectl patch restores.velero.io "$1" -n velero --type=merge -p '{"status": {"phase": "Completed"}}'
+}
