@@ -14,7 +14,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{Condition, ConditionStatus, ConditionType, Reason};
+use crate::api::{
+    Condition, ConditionStatus, ConditionType, PhoneNumber, PhoneNumberOrderStatus, PhoneVerificationStatus,
+    Reason,
+};
 use crate::ledger::{AttemptId, Claim, Event, Key, Phase, State, Terms};
 
 pub use order_status::project as project_order;
@@ -174,7 +177,25 @@ struct Memory<'a> {
     number: bool,
 }
 
-impl Memory<'_> {
+impl<'a> Memory<'a> {
+    fn of_order(status: &'a PhoneNumberOrderStatus) -> Self {
+        Self {
+            attempt: status.attempt.as_deref().and_then(AttemptId::parse).is_some(),
+            requests: status.requests,
+            id: status.order_id.as_deref().filter(|id| !id.is_empty()),
+            number: status.phone_number.as_deref().is_some_and(|n| PhoneNumber::try_from(n).is_ok()),
+        }
+    }
+
+    fn of_verification(status: &'a PhoneVerificationStatus) -> Self {
+        Self {
+            attempt: status.attempt.as_deref().and_then(AttemptId::parse).is_some(),
+            requests: status.requests,
+            id: status.verification_id.as_deref().filter(|id| !id.is_empty()),
+            number: false,
+        }
+    }
+
     /// Whether the ledger lacks something of it. The ledger forgets nothing by itself, so its entry was
     /// deleted and perhaps begun anew by an outcome that came later, or restored as it was before.
     fn exceeds(&self, state: &State) -> bool {

@@ -111,14 +111,13 @@ fn conflict(message: impl Into<String>) -> Next {
 /// The ledger has nothing, the status has: whoever emptied the ledger, ordering again is not the answer.
 fn rebuild(view: &View) -> Option<Next> {
     let status = view.status?;
+    if !Memory::of_order(status).exceeds(view.state) {
+        return None;
+    }
     let attempt = status.attempt.as_deref().and_then(AttemptId::parse);
     let id = status.order_id.clone().filter(|id| !id.is_empty());
     let number = status.phone_number.as_deref().and_then(|n| PhoneNumber::try_from(n).ok());
     let requests = status.requests;
-    let shown = Memory { attempt: attempt.is_some(), requests, id: id.as_deref(), number: number.is_some() };
-    if !shown.exceeds(view.state) {
-        return None;
-    }
     // Recorded also where another owns the id by now, which is a conflict then: it would vanish from the status
     // otherwise, and the order would look like a new one.
     let mut terms = spec_terms(view.spec);

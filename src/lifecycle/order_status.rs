@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Standing, conditions};
+use super::{Memory, Standing, conditions};
 use crate::api::order::OrderState;
 use crate::api::{ConditionStatus, ConditionType, PhoneNumberOrderStatus, Reason};
 use crate::ledger::{State, terms};
@@ -33,7 +33,7 @@ pub fn project(
         (_, Some(_)) => (ConditionStatus::True, Reason::NumberAssigned),
         (_, None) => (ConditionStatus::False, Reason::NotOrdered),
     };
-    PhoneNumberOrderStatus {
+    let next = PhoneNumberOrderStatus {
         observed_generation: generation,
         state: Some(standing.state),
         requests: state.attempts,
@@ -55,5 +55,11 @@ pub fn project(
             &previous.conditions,
             now,
         ),
+    };
+    if Memory::of_order(previous).exceeds(state) {
+        // The ledger lost this and can't take it back now. It must not be lost here, too.
+        let PhoneNumberOrderStatus { observed_generation, state, conditions, .. } = next;
+        return PhoneNumberOrderStatus { observed_generation, state, conditions, ..previous.clone() };
     }
+    next
 }

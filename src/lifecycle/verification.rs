@@ -76,13 +76,12 @@ fn rest(state: VerificationState, reason: Reason, message: impl Into<String>) ->
 
 fn rebuild(view: &View) -> Option<Next> {
     let status = view.status?;
+    if !Memory::of_verification(status).exceeds(view.state) {
+        return None;
+    }
     let attempt = status.attempt.as_deref().and_then(AttemptId::parse);
     let id = status.verification_id.clone().filter(|id| !id.is_empty());
     let requests = status.requests;
-    let shown = Memory { attempt: attempt.is_some(), requests, id: id.as_deref(), number: false };
-    if !shown.exceeds(view.state) {
-        return None;
-    }
     let mut terms = spec_terms(view.spec);
     terms.extend(status.document_digest.clone().map(|d| (terms::DOCUMENT_DIGEST.into(), d)));
     let rebuilt = Event::Rebuilt { at: view.now, attempt, id, number: None, terms, requests };

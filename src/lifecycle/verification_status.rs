@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Standing, conditions};
+use super::{Memory, Standing, conditions};
 use crate::api::verification::{Approval, VerificationState};
 use crate::api::{ConditionStatus, ConditionType, PhoneVerificationSpec, PhoneVerificationStatus, Reason};
 use crate::ledger::{State, terms};
@@ -37,7 +37,7 @@ pub fn project(
         (_, Approval::Probe) => (ConditionStatus::False, Reason::Probing),
         (_, _) => (ConditionStatus::False, Reason::AwaitingApproval),
     };
-    PhoneVerificationStatus {
+    let next = PhoneVerificationStatus {
         observed_generation: generation,
         state: Some(standing.state),
         verification_id: state.id().map(ToOwned::to_owned),
@@ -56,5 +56,11 @@ pub fn project(
             &previous.conditions,
             now,
         ),
+    };
+    if Memory::of_verification(previous).exceeds(state) {
+        // The ledger lost this and can't take it back now. It must not be lost here, too.
+        let PhoneVerificationStatus { observed_generation, state, conditions, .. } = next;
+        return PhoneVerificationStatus { observed_generation, state, conditions, ..previous.clone() };
     }
+    next
 }

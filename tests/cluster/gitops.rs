@@ -1,6 +1,7 @@
 //! What Argo CD, Flux and Velero do to resources, by the requests that they send: apply, replace, delete and create
 //! again, put a field back, restore.
 
+use k8s_openapi::api::rbac::v1::Role;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -276,6 +277,33 @@ async fn p03_p13_what_nobody_knew_is_still_unknown_after_a_restore_without_the_l
     w.patch_order("o", json!({"spec": {"adopt": {"orderId": "300000"}}})).await.unwrap();
     w.order_at("o", OrderState::AwaitingNumber).await;
     w.no_more_requests(ORDER, 1).await;
+}
+
+/// As while the operator's namespace is on its way out, or before its roles are restored.
+#[tokio::test]
+async fn p12_a_ledger_that_is_lost_and_can_not_be_written_yet_is_not_forgotten_by_the_status_too() {
+    let w = World::new("restored-readonly").await;
+    w.approved().await;
+    w.order("o", json!({"verificationRef": {"name": "v"}})).await;
+    let before = w.order_at("o", OrderState::Assigned).await;
+    w.operator.kill().await;
+    lose_the_ledger(&w).await;
+    let roles: Api<Role> = Api::namespaced(w.scenario.client(), &w.scenario.operator_namespace);
+    let verbs = async |verbs: Value| {
+        let patch = json!([{"op": "replace", "path": "/rules/0/verbs", "value": verbs}]);
+        let patch: Patch<()> = Patch::Json(serde_json::from_value(patch).unwrap());
+        roles.patch("tenios-operator", &PatchParams::default(), &patch).await.unwrap();
+    };
+    verbs(json!(["get", "list", "watch"])).await;
+    w.operator.restart().await;
+    let unavailable = w.order_because("o", Reason::LedgerUnavailable).await;
+    assert_eq!(ids(&unavailable), ids(&before));
+    w.verification_because("v", Reason::LedgerUnavailable).await;
+    verbs(json!(["get", "list", "watch", "create", "update"])).await;
+    assert_eq!(ids(&w.order_at("o", OrderState::Assigned).await), ids(&before));
+    w.verification_at("v", VerificationState::Approved).await;
+    w.no_more_requests(ORDER, 1).await;
+    assert_eq!(w.requests(VERIFICATION), 1);
 }
 
 /// What a tool makes of a new name in Git: it creates the one and prunes the other. The manifest carries the ids.

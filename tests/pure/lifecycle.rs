@@ -9,7 +9,7 @@ use tenios_operator::api::order::OrderState;
 use tenios_operator::api::{PhoneNumber, PhoneNumberOrderSpec, PhoneNumberOrderStatus, Reason};
 use tenios_operator::ledger::{AttemptId, Claim, Event, Key, Kind, Phase, Refusal, State, Terms};
 use tenios_operator::lifecycle::order::{Link, Verification, View, decide};
-use tenios_operator::lifecycle::{Budget, Decision, Found, Pace, Sender, project_order};
+use tenios_operator::lifecycle::{Budget, Decision, Found, Pace, Sender, Standing, project_order};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -230,6 +230,24 @@ fn p12_p15_what_a_status_knows_is_not_lost_by_a_conflict_over_it() {
             status = project_order(&known, &standing, 1, &status, at(NOW));
         }
         assert!(status.order_id.is_some() || status.phone_number.is_some());
+    }
+}
+
+/// Where the record fails, the next status must still show what is to be recorded.
+#[test]
+fn p12_a_status_keeps_what_the_ledger_lost_and_could_not_take_back() {
+    let standing = Standing::new(OrderState::Waiting, Reason::LedgerUnavailable, "");
+    for shown in [
+        json!({"attempt": "a1"}),
+        json!({"attempt": "a1", "orderId": "42"}),
+        json!({"phoneNumber": "+49221"}),
+    ] {
+        let previous: PhoneNumberOrderStatus = serde_json::from_value(shown).unwrap();
+        let next = project_order(&State::default(), &standing, 1, &previous, at(NOW));
+        assert_eq!(next.state, Some(OrderState::Waiting));
+        let kept =
+            |s: &PhoneNumberOrderStatus| (s.attempt.clone(), s.order_id.clone(), s.phone_number.clone());
+        assert_eq!(kept(&next), kept(&previous));
     }
 }
 
