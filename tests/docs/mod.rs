@@ -59,6 +59,7 @@ async fn what_is_to_be_done_about_each_alert_does_it() {
     Site::installed(bare().await).await.follow(RUN[6]).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p12_under_a_gitops_tool_every_number_is_ordered_once() {
     Site::installed(bare().await).await.follow(RUN[7]).await;
 }
