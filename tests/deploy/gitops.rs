@@ -21,7 +21,7 @@ pub fn manifests() -> Vec<(String, String)> {
         for entry in std::fs::read_dir(checkout("deploy/gitops").join(tool)).unwrap() {
             let path = entry.unwrap().path();
             let name = format!("{tool}/{}", path.file_name().unwrap().display());
-            if name.ends_with(".yaml") && !name.ends_with("-patch.yaml") {
+            if path.extension().is_some_and(|end| end == "yaml") && !name.ends_with("-patch.yaml") {
                 manifests.push((name, std::fs::read_to_string(path).unwrap()));
             }
         }

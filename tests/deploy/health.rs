@@ -1,5 +1,6 @@
 //! The health checks for Argo CD, in the Lua that it embeds, over objects as the operator leaves them.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -29,7 +30,7 @@ fn check(name: &str, objects: &[(&str, Value)]) -> Vec<(String, String)> {
     let mut script = ROOM.to_owned();
     for (kind, object) in objects {
         let file = checkout("deploy/gitops/argocd").join(format!("{kind}.lua"));
-        script += &format!("check({}, {})\n", lua(&json!(file)), lua(object));
+        writeln!(script, "check({}, {})", lua(&json!(file)), lua(object)).unwrap();
     }
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("health-{name}.lua"));
     std::fs::write(&file, script).unwrap();
@@ -59,13 +60,11 @@ fn lua(value: &Value) -> String {
 /// What is expected of a state; none where it is not listed, which fails.
 fn expected(kind: &str, state: &str, reason: Reason) -> Option<&'static str> {
     Some(match (kind, state, reason) {
-        (_, "Waiting", Reason::InvalidSpec | Reason::DocumentInvalid) => "Degraded",
-        (_, "Waiting" | "AwaitingApproval", Reason::AwaitingApproval) => "Suspended",
+        (_, "Waiting", Reason::InvalidSpec | Reason::DocumentInvalid)
+        | (_, "OutcomeUnknown" | "Refused" | "Conflict", _)
+        | ("PhoneVerification", "Rejected", _) => "Degraded",
+        (_, "Waiting" | "AwaitingApproval", Reason::AwaitingApproval) | (_, "Suspended", _) => "Suspended",
         ("PhoneNumberOrder", "Assigned", _) | ("PhoneVerification", "Approved", _) => "Healthy",
-        (_, "OutcomeUnknown" | "Refused" | "Conflict", _) | ("PhoneVerification", "Rejected", _) => {
-            "Degraded"
-        }
-        (_, "Suspended", _) => "Suspended",
         (_, "Waiting", _)
         | ("PhoneNumberOrder", "Ordering" | "AwaitingNumber", _)
         | ("PhoneVerification", "Submitting" | "AwaitingApproval", _) => "Progressing",
