@@ -38,6 +38,11 @@ faults: control-plane ## Break something at every request of every scenario; ONL
 e2e: control-plane deploy-tools prometheus ## Test what others get: the image, the plugin, a release, alerts and dashboard with a real Prometheus
 	$(CARGO) test --locked --test e2e
 
+.PHONY: mutants
+mutants: control-plane ## Change the code that decides, one place at a time, and look whether a test notices; takes hours
+	@command -v cargo-mutants >/dev/null || { echo "needs cargo-mutants: cargo install --locked cargo-mutants" >&2; exit 1; }
+	$(CARGO) mutants --config tests/mutants.toml --output target
+
 .PHONY: lint
 lint: $(DENY) ## Check formatting, clippy's warnings, and the dependencies' licences and sources
 	$(CARGO) fmt --check
