@@ -118,6 +118,9 @@ pub struct RunOptions {
     /// Longest such wait.
     #[arg(long, env = "TENIOS_REFUSAL_RETRY_MAX", default_value = "6h", value_parser = duration)]
     pub refusal_retry_max: Duration,
+    /// Where traces are sent, as OTLP/HTTP in JSON: the base URL of a collector. Without it nothing is traced.
+    #[arg(long, env = "TENIOS_OTLP_ENDPOINT", value_parser = url)]
+    pub otlp_endpoint: Option<String>,
     /// How long SIGTERM waits for requests in flight to end and be recorded.
     #[arg(long, env = "TENIOS_DRAIN_TIMEOUT", default_value = "80s", value_parser = duration)]
     pub drain_timeout: Duration,

@@ -9,6 +9,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 use super::Context;
 use super::namespaces::{CLAIM, Whose, served_by_another};
@@ -16,7 +17,7 @@ use super::places::Place;
 use crate::api::Reason;
 use crate::ledger::{AppendError, AttemptId, Entry, Event, Key, Terms};
 use crate::lifecycle::{Pace, Standing};
-use crate::telemetry::ProviderLabels;
+use crate::telemetry::{ProviderLabels, traced, traceparent};
 use crate::tenios::{Outcome, Request, SendBy};
 
 /// What is sent, once its intent is recorded.
@@ -118,8 +119,10 @@ pub(super) async fn start(
     }
     let (done, ended) = tokio::sync::oneshot::channel();
     let context = context.clone();
-    let span = tracing::info_span!("provider_call", kind = key.kind.as_str(), namespace = key.namespace,
-        name = key.name, attempt = %attempt, endpoint = errand.request.endpoint());
+    let span = traced(
+        tracing::info_span!("provider_call", kind = key.kind.as_str(), namespace = key.namespace,
+        name = key.name, attempt = %attempt, endpoint = errand.request.endpoint(), outcome = Empty, trace_id = Empty),
+    );
     tokio::spawn(
         async move {
             run(&context, errand, send_by, place).await;
@@ -146,9 +149,11 @@ async fn claim(context: &Context, namespace: &str) -> Result<(), NotStarted> {
 async fn run(context: &Context, errand: Errand, send_by: SendBy, place: Place) {
     let Errand { key, attempt, request, access_key, .. } = errand;
     let began = Instant::now();
-    let outcome = context.tenios.send(&request, &access_key, send_by).await;
+    let tenios = context.tenios.clone().within(traceparent());
+    let outcome = tenios.send(&request, &access_key, send_by).await;
     drop((request, access_key, place));
     let labels = ProviderLabels { endpoint: endpoint(&key), outcome: outcome.label() };
+    tracing::Span::current().record("outcome", outcome.label());
     let took = began.elapsed();
     context.metrics.provider_request(labels, took.as_secs_f64());
     tracing::info!(?outcome, ?took, "the provider was called");

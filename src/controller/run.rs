@@ -18,11 +18,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 use super::caches::{Guarded, Watched};
 use super::wake::Scope;
 use super::{Context, Failed, order, verification};
 use crate::ledger::{Key, Kind};
+use crate::telemetry::traced;
 
 /// Runs the controllers until `stop`; then the visits under way are finished.
 pub async fn run(context: Arc<Context>, stop: CancellationToken) {
@@ -186,8 +188,13 @@ where
     V: Future<Output = Result<Option<Duration>, Failed>> + Send + 'static,
 {
     let key = key_of(kind, &object);
-    let span =
-        tracing::info_span!("reconcile", kind = kind.as_str(), namespace = key.namespace, name = key.name);
+    let span = traced(tracing::info_span!(
+        "reconcile",
+        kind = kind.as_str(),
+        namespace = key.namespace,
+        name = key.name,
+        trace_id = Empty
+    ));
     context.caches.listed().await;
     let began = Instant::now();
     let task = tokio::spawn(visit(context.clone(), object).instrument(span));

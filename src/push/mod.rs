@@ -15,13 +15,14 @@ use http_body_util::Full;
 
 use jiff::Timestamp;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 pub use address::{Address, PREFIX, PushKeys, PushKeysError};
 
 use crate::api::PhoneNumber;
 use crate::ledger::{AppendError, AttemptId, Book, Event, Key, State};
 use crate::server::{Limits, RequestBody, Talk, read_body};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, traced};
 
 /// Bodies above this are not read: a real push has about 150 bytes.
 pub const BODY_LIMIT: usize = 16 * 1024;
@@ -111,8 +112,9 @@ impl Receiver {
             tracing::error!(%key, %attempt, order_id, "a genuine push carries no E.164 number");
             return (Answer::NotFound, "unusable");
         };
-        let span =
-            tracing::info_span!("push", namespace = key.namespace, name = key.name, attempt = %attempt);
+        let span = traced(
+            tracing::info_span!("push", namespace = key.namespace, name = key.name, attempt = %attempt, trace_id = Empty),
+        );
         let stored = self.store(&key, &attempt, &push.order_id, number).instrument(span);
         match tokio::time::timeout(STORE_WITHIN, stored).await {
             Ok(true) => (Answer::Stored, "stored"),

@@ -36,6 +36,9 @@ pub struct JournalEntry {
     pub answer: Option<Answered>,
     /// The faults that it met.
     pub faults: Vec<Action>,
+    /// The header `traceparent`, where it came with one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// An answer.

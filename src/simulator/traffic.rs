@@ -68,6 +68,11 @@ impl Arrival {
             processed: false,
             answer: None,
             faults: Vec::new(),
+            traceparent: request
+                .headers()
+                .get("traceparent")
+                .and_then(|v| v.to_str().ok())
+                .map(str::to_owned),
         };
         let place = shared.state().journal.begin(entry);
         Self { shared, place, open: true }

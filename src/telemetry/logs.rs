@@ -1,6 +1,10 @@
 //! Logs on standard error.
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::Traces;
 
 /// How logs look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -11,11 +15,11 @@ pub enum LogFormat {
     Text,
 }
 
-/// Starts logging with a `tracing` filter.
+/// Starts logging with a `tracing` filter, and tracing what it lets through.
 ///
 /// # Errors
 /// When the filter can't be read.
-pub fn init(format: LogFormat, filter: &str) -> Result<(), String> {
+pub fn init(format: LogFormat, filter: &str, traces: Option<Traces>) -> Result<(), String> {
     let filter = EnvFilter::builder().parse(filter).map_err(|e| e.to_string())?;
     // Bodies and headers carry secrets (promise 21), and some of these crates log them at trace level;
     // kube's own span around each reconcile repeats ours.
@@ -29,9 +33,10 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), String> {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Json => {
-            builder.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
+            let json = builder.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            json.finish().with(traces).init();
         }
-        LogFormat::Text => builder.init(),
+        LogFormat::Text => builder.finish().with(traces).init(),
     }
     Ok(())
 }

@@ -159,6 +159,8 @@ pub struct Tenios {
     http: reqwest::Client,
     base: String,
     timeout: Duration,
+    /// The header `traceparent` of what is sent.
+    trace: Option<String>,
 }
 
 impl Tenios {
@@ -178,7 +180,14 @@ impl Tenios {
             .user_agent(concat!("tenios-operator/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| causes(&error))?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), timeout })
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), timeout, trace: None })
+    }
+
+    /// The same client for a request that is a part of this trace, where there is one: W3C's `traceparent`, which
+    /// holds random ids and nothing else.
+    #[must_use]
+    pub fn within(self, trace: Option<String>) -> Self {
+        Self { trace, ..self }
     }
 
     /// The longest that one call takes, from dialling to the last byte.
@@ -219,16 +228,17 @@ impl Tenios {
             fields.iter().map(|(name, value)| ((*name).to_owned(), Value::String(value.clone()))).collect();
         let json = serde_json::to_vec(&json).map_err(|e| e.to_string())?;
         let body = RequestBody::new(json, request.document(), send_by, departure);
-        let mut response = self
+        let mut post = self
             .http
             .post(format!("{}/{}", self.base, request.endpoint()))
             .header(http::header::CONTENT_TYPE, "application/json")
             .header(http::header::ACCEPT, "application/json")
             .header(http::header::CONNECTION, "close")
-            .body(reqwest::Body::wrap(body))
-            .send()
-            .await
-            .map_err(|e| causes(&e))?;
+            .body(reqwest::Body::wrap(body));
+        if let Some(trace) = &self.trace {
+            post = post.header("traceparent", trace);
+        }
+        let mut response = post.send().await.map_err(|e| causes(&e))?;
         let retry_after = response.headers().get(http::header::RETRY_AFTER);
         let retry_after = retry_after.map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
         let status = response.status().as_u16();

@@ -32,4 +32,5 @@ mod secrecy;
 mod skew;
 mod stale;
 mod tenants;
+mod traces;
 mod world;

@@ -1,0 +1,112 @@
+//! Traces, as a collector gets them.
+
+use std::convert::Infallible;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tenios_operator::api::order::OrderState;
+use tokio::net::TcpListener;
+
+use crate::harness::wait;
+use crate::world::{ORDER, PATIENCE, PDF, World};
+
+/// What arrived at `/v1/traces`, one span each.
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<Vec<Value>>>);
+
+impl Collector {
+    /// Listens; the endpoint.
+    async fn listen(&self) -> String {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let collector = self.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let collector = collector.clone();
+                let service = service_fn(move |request| collector.clone().take(request));
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        endpoint
+    }
+
+    async fn take(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+        assert_eq!(request.uri().path(), "/v1/traces");
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let scope = &body["resourceSpans"][0]["scopeSpans"][0];
+        self.0.lock().unwrap().extend(scope["spans"].as_array().unwrap().clone());
+        Ok(Response::new(Full::default()))
+    }
+
+    fn named(&self, name: &str) -> Vec<Value> {
+        self.0.lock().unwrap().iter().filter(|span| span["name"] == name).cloned().collect()
+    }
+}
+
+fn has(span: &Value, key: &str, value: &str) -> bool {
+    let attribute = json!({"key": key, "value": {"stringValue": value}});
+    span["attributes"].as_array().unwrap().contains(&attribute)
+}
+
+#[tokio::test]
+async fn p21_an_order_is_one_trace_from_the_reconcile_to_the_provider_and_its_log_lines_name_it() {
+    let collector = Collector::default();
+    let endpoint = collector.listen().await;
+    let w = World::with("traces", |o| {
+        o.args([format!("--otlp-endpoint={endpoint}"), "--log-format=json".into()])
+    })
+    .await;
+    w.approved().await;
+    w.order("o", json!({"verificationRef": {"name": "v"}})).await;
+    w.order_at("o", OrderState::Assigned).await;
+    let call = wait::until("the call", PATIENCE, async || {
+        collector.named("provider_call").into_iter().find(|span| has(span, "endpoint", "number/order"))
+    })
+    .await;
+    for (key, value) in [("name", "o"), ("kind", "PhoneNumberOrder"), ("outcome", "accepted")] {
+        assert!(has(&call, key, value), "{key}: {call}");
+    }
+    let push = wait::until("the push", PATIENCE, async || collector.named("push").pop()).await;
+    assert!(has(&push, "name", "o") && push["kind"] == "SPAN_KIND_SERVER", "{push}");
+
+    let (trace, span) = (call["traceId"].as_str().unwrap(), call["spanId"].as_str().unwrap());
+    let sent = w.simulator.journal().into_iter().find(|entry| entry.path == ORDER).unwrap();
+    assert_eq!(sent.traceparent, Some(format!("00-{trace}-{span}-01")));
+    let called = |line: &&str| line.contains("the provider was called") && line.contains(trace);
+    assert_eq!(w.operator.log().lines().filter(called).count(), 1, "{}", w.operator.log());
+
+    w.operator.terminate();
+    w.operator.exit_status(PATIENCE).await;
+    let parent = collector.named("reconcile").into_iter().find(|span| span["spanId"] == call["parentSpanId"]);
+    assert_eq!(parent.unwrap()["traceId"], trace, "the reconcile is the parent of its call");
+    let all = serde_json::to_string(&*collector.0.lock().unwrap()).unwrap();
+    let document = String::from_utf8_lossy(PDF);
+    for secret in ["test-key", "Domkloster", "push-key-for-tests", &document[..8]] {
+        assert!(!all.contains(secret), "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn a_collector_that_is_away_holds_nothing_up_and_without_one_nothing_is_traced() {
+    let away = World::with("no-collector", |o| o.args(["--otlp-endpoint=http://127.0.0.1:9"])).await;
+    let off = World::new("no-traces").await;
+    for w in [&away, &off] {
+        w.plain_order("o").await;
+        w.order_at("o", OrderState::Assigned).await;
+        w.operator.terminate();
+        assert!(w.operator.exit_status(PATIENCE).await.success());
+    }
+    assert!(away.operator.log().contains("traces can't be sent"), "{}", away.operator.log());
+    let sent = off.simulator.journal().into_iter().find(|entry| entry.path == ORDER).unwrap();
+    assert_eq!(sent.traceparent, None);
+    assert!(!off.operator.log().contains("trace_id"), "{}", off.operator.log());
+}
