@@ -30,8 +30,8 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     options.check().map_err(Failure::Configuration)?;
     let (traces, exporter) = options.otlp_endpoint.as_deref().map(telemetry::traces).unzip();
     telemetry::init(options.log_format, &options.log, traces).map_err(|e| flag("--log", e))?;
-    let exported = CancellationToken::new();
-    let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(exported.clone())));
+    let traces_end = CancellationToken::new();
+    let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(traces_end.clone())));
     let tenios = provider(&options)?;
     let keys = match &options.push_key_file {
         // A Secret that is mounted if it is there, and needed only with a base URL.
@@ -82,7 +82,7 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     servers.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(5), futures::future::join_all(serving)).await;
     following.abort();
-    exported.cancel();
+    traces_end.cancel();
     if let Some(exporting) = exporting {
         let _ = exporting.await;
     }
