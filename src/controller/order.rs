@@ -8,12 +8,10 @@ use secrecy::SecretString;
 
 use super::caches::Guarded;
 use super::errand::{self, Errand};
-use super::{Context, Failed, PATIENCE, now, status, unreadable};
+use super::unreadable::{self, Unreadable};
+use super::{Context, Failed, PATIENCE, now, status};
 use crate::api::order::OrderState;
-use crate::api::{
-    NOT_PLACED_ANNOTATION, PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec, PhoneNumberOrderStatus,
-    Reason,
-};
+use crate::api::{NOT_PLACED_ANNOTATION, PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec, Reason};
 use crate::ledger::{AppendError, AttemptId, Claim, Key, Kind, Known, Reservation, State, Terms, terms};
 use crate::lifecycle::order::{Link, Verification, View, decide};
 use crate::lifecycle::{Budget, Decision, Found, Standing, project_order, since};
@@ -233,12 +231,13 @@ async fn report_unreadable(
     key: &Key,
     object: &Guarded<PhoneNumberOrder>,
 ) -> Result<Option<Duration>, Failed> {
-    let Some(why) = unreadable::why(&context.client, object).await? else { return Ok(None) };
+    let Some(Unreadable { why, status: previous }) = unreadable::look(&context.client, object).await? else {
+        return Ok(None);
+    };
     let message = format!("this version of the operator can't read the resource: {why}; nothing is sent");
     let standing = Standing::new(OrderState::Waiting, Reason::InvalidSpec, message);
     let known = context.book.known(key);
     let generation = object.meta().generation.unwrap_or_default();
-    let previous = PhoneNumberOrderStatus::default();
     let next = project_order(&known.state, &standing, generation, &previous, now());
     // Since when it is so stands in no status.
     context.stands(key, "Unreadable".into(), standing.reason, None);

@@ -8,11 +8,10 @@ use secrecy::SecretString;
 
 use super::caches::Guarded;
 use super::errand::{self, Errand};
-use super::{Context, Failed, PATIENCE, now, status, unreadable};
+use super::unreadable::{self, Unreadable};
+use super::{Context, Failed, PATIENCE, now, status};
 use crate::api::verification::VerificationState;
-use crate::api::{
-    NOT_PLACED_ANNOTATION, PhoneVerification, PhoneVerificationSpec, PhoneVerificationStatus, Reason,
-};
+use crate::api::{NOT_PLACED_ANNOTATION, PhoneVerification, PhoneVerificationSpec, Reason};
 use crate::ledger::{AppendError, AttemptId, Key, Kind, Known, State, Terms};
 use crate::lifecycle::verification::{Secrets, View, decide};
 use crate::lifecycle::{Decision, Found, Standing, project_verification, since};
@@ -169,12 +168,13 @@ async fn report_unreadable(
     key: &Key,
     object: &Guarded<PhoneVerification>,
 ) -> Result<Option<Duration>, Failed> {
-    let Some(why) = unreadable::why(&context.client, object).await? else { return Ok(None) };
+    let Some(Unreadable { why, status: previous }) = unreadable::look(&context.client, object).await? else {
+        return Ok(None);
+    };
     let message = format!("this version of the operator can't read the resource: {why}; nothing is sent");
     let standing = Standing::new(VerificationState::Waiting, Reason::InvalidSpec, message);
     let known = context.book.known(key);
     let generation = object.meta().generation.unwrap_or_default();
-    let previous = PhoneVerificationStatus::default();
     let next = project_verification(None, &known.state, &standing, generation, &previous, now());
     // Since when it is so stands in no status.
     context.stands(key, "Unreadable".into(), standing.reason, None);

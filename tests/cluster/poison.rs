@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt;
-use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use tenios_operator::api::Reason;
 use tenios_operator::api::order::OrderState;
+use tenios_operator::api::{LedgerEntry, Reason};
 
 use crate::harness::{ControlPlane, OperatorOptions, Scenario, wait};
 use crate::loose::{self, NUMBER, Poison, TEXT, loosen, resource};
@@ -48,6 +49,37 @@ async fn p21_p23_every_field_of_every_wrong_type_harms_only_its_own_resource() {
     assert_eq!(w.requests(ORDER), 2, "only the two healthy ones order");
     println!("{reported:#?}");
     println!("figure: poisoned objects | each harms only itself | {}", poisons.len());
+}
+
+#[tokio::test]
+async fn p12_p23_what_a_status_knows_outlives_a_lost_ledger_and_a_spec_that_cant_be_read() {
+    let plane = std::sync::Arc::new(ControlPlane::start().await.unwrap());
+    let simulator = crate::world::simulator().await;
+    let scenario = Scenario::on(plane, "unreadable").await;
+    loosen(&scenario.client(), "phonenumberorders").await;
+    let operator = scenario.operator(OperatorOptions::new(simulator.url())).await;
+    let w = World { scenario, simulator, operator };
+    w.plain_order("o").await;
+    let before = w.order_at("o", OrderState::Assigned).await.status.unwrap();
+    w.operator.kill().await;
+    let entries: Api<LedgerEntry> = Api::namespaced(w.scenario.client(), &w.scenario.operator_namespace);
+    entries.delete(&w.ledger().await[0].name_any(), &DeleteParams::default()).await.unwrap();
+    w.patch_order("o", json!({"spec": {"suspend": "perhaps"}})).await.ok();
+    w.operator.restart().await;
+    let orders: Api<DynamicObject> = Api::namespaced_with(
+        w.scenario.client(),
+        &w.scenario.namespace,
+        &resource("PhoneNumberOrder", "phonenumberorders"),
+    );
+    let ready = async || orders.get("o").await.unwrap().data["status"]["conditions"][0]["reason"].clone();
+    wait::until_seen("the report", PATIENCE, ready, |reason| reason == "InvalidSpec").await;
+    orders
+        .patch("o", &PatchParams::default(), &Patch::Merge(json!({"spec": {"suspend": null}})))
+        .await
+        .unwrap();
+    let after = w.order_at("o", OrderState::Assigned).await.status.unwrap();
+    assert_eq!((after.order_id, after.phone_number), (before.order_id, before.phone_number));
+    w.no_more_requests(ORDER, 1).await;
 }
 
 async fn write(scenario: &Scenario, poisons: &[Poison]) {

@@ -81,9 +81,11 @@ fn an_entry_of_the_same_revision_that_is_another_one_is_taken_over() {
     run(async {
         book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
         ledger.put(Some(Entry::empty(key.clone()).with(&[intended("b1")])));
+        let writes = ledger.writes();
         let result = book.append(&book.known(&key).entry, &[accepted("a1")]).await;
         assert!(matches!(result, Err(AppendError::Conflict(_))), "{result:?}");
         assert_eq!(book.known(&key).state.attempt(), Some(&attempt("b1")));
+        assert_eq!(ledger.writes(), writes, "only an older one is a ledger that went back");
         book.insist(&key, &accepted("a1")).await;
     });
     assert!(ledger.get().contains(&[accepted("a1")]), "an outcome is recorded whatever is stored");
@@ -124,7 +126,7 @@ fn p14_a_place_in_the_budget_is_held_by_one_and_given_back() {
 fn p14_what_was_sent_counts_until_the_window_is_over() {
     let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
     let book = book(&ledger);
-    assert_eq!(book.budget_remaining(at(0)), 10);
+    assert_eq!((book.budget_remaining(at(0)), book.budget_limit()), (10, 10));
     let intended =
         |n: i64| Event::Intended { attempt: attempt(&format!("a{n}")), at: at(n), terms: Terms::new() };
     run(async {
@@ -182,5 +184,19 @@ fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached()
             last = changed.recv().await;
         }
         following.abort();
+    });
+}
+
+#[test]
+fn an_order_that_was_taken_proves_its_verification() {
+    let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+    let book = book(&ledger);
+    let terms = Terms::from([(tenios_operator::ledger::terms::VERIFICATION_ID.to_owned(), "v1".to_owned())]);
+    let intended = Event::Intended { attempt: attempt("a1"), at: at(0), terms };
+    run(async {
+        book.append(&book.known(&key).entry, &[intended]).await.unwrap();
+        assert!(!book.is_proven("v1"));
+        book.append(&book.known(&key).entry, &[accepted("a1")]).await.unwrap();
+        assert!(book.is_proven("v1") && !book.is_proven("v2"));
     });
 }

@@ -143,6 +143,22 @@ fn p10_an_order_that_was_adopted_from_beside_is_kept_when_the_adoption_is_correc
 }
 
 #[test]
+fn an_id_that_is_adopted_after_its_number_keeps_the_number() {
+    let state = fold(&[adopted(None, Some(1)), adopted(Some(1), None)]);
+    assert_eq!((state.id(), state.number.is_some()), (Some("300001"), true), "{state:?}");
+}
+
+#[test]
+fn sixteen_orders_beside_the_one_are_kept_and_no_more() {
+    let mut state = fold(&[intended(1), accepted(1)]);
+    for n in 2..60_u8 {
+        let attempt = AttemptId::parse(&format!("other{n}")).unwrap();
+        state = state.then(&Event::Accepted { attempt, at: at(2), id: format!("4000{n}") });
+        assert_eq!(state.strays.len(), usize::from(n - 1).min(16));
+    }
+}
+
+#[test]
 fn p15_a_mistyped_number_is_corrected_and_a_pushed_one_is_not() {
     let placed = fold(&[intended(1), accepted(1), adopted(None, Some(8))]);
     assert_eq!(placed.accepted.as_ref().unwrap().attempt, Some(attempt(1)), "it stays ours");

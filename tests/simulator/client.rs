@@ -69,6 +69,19 @@ async fn order_under(fault: Value) -> Outcome {
 }
 
 #[tokio::test]
+async fn what_was_seen_is_said_with_its_cause_once() {
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let url = format!("http://{closed}");
+    assert_eq!(client(&url).timeout(), Duration::from_millis(700));
+    let Outcome::NotProcessed { why, .. } = send(&url, &order()).await else { panic!("nothing was there") };
+    assert!(
+        why.contains("error sending request") && why.to_lowercase().contains("connection refused"),
+        "{why}"
+    );
+    assert_eq!(why.matches("tcp connect error").count(), 1, "{why}");
+}
+
+#[tokio::test]
 async fn every_field_of_an_order_arrives_as_documented() {
     let simulator = simulator().await;
     let outcome = send(simulator.url(), &order()).await;
