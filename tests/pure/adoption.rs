@@ -52,15 +52,19 @@ fn state(what: &str) -> State {
 }
 
 fn decided(what: &str, adopt: &Value, owner: &dyn Fn(&Claim) -> Option<Key>) -> String {
+    decided_of(&state(what), adopt, owner)
+}
+
+fn decided_of(state: &State, adopt: &Value, owner: &dyn Fn(&Claim) -> Option<Key>) -> String {
     let spec: PhoneNumberOrderSpec =
         serde_json::from_value(json!({"verificationId": "v1", "adopt": adopt})).unwrap();
-    let (state, key) = (state(what), key("shop", "o"));
+    let key = key("shop", "o");
     let view = View {
         key: &key,
         spec: &spec,
         status: None,
         not_placed: None,
-        state: &state,
+        state,
         sender: Sender::Elsewhere { remaining: Duration::from_secs(7) },
         known_for: Duration::ZERO,
         verification: Verification::Given("v1"),
@@ -132,4 +136,22 @@ fn p15_p22_what_another_owns_is_not_adopted_and_strangers_are_not_named(
     );
     assert!(!stranger.contains("secret-name") && !stranger.contains("elsewhere"), "{stranger}");
     assert!(of(key("shop", "o")).starts_with("records"), "it owns it itself");
+}
+
+#[test]
+fn p18_an_order_that_is_known_needs_no_word_about_a_later_attempt() {
+    // The first attempt was said to have placed nothing, and its push came after the second one had left.
+    let second = AttemptId::parse("a2").unwrap();
+    let number = NUMBER.try_into().unwrap();
+    let history = [
+        Event::NotPlaced { attempt: attempt(), at: at(-6) },
+        Event::Intended { attempt: second.clone(), at: at(-5), terms: Terms::new() },
+        Event::Assigned { attempt: attempt(), at: at(-4), order_id: "1".into(), number },
+    ];
+    let open = history.iter().fold(state("unknown"), State::then);
+    let unknown = open.clone().then(&Event::Unknown { attempt: second, at: at(-3), why: "w".into() });
+    for known in [open, unknown] {
+        let decided = decided_of(&known, &json!({"orderId": "1"}), &|_| None);
+        assert_eq!(decided, "NumberAssigned again None", "{:?}", known.phase);
+    }
 }

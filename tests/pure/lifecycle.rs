@@ -1,5 +1,7 @@
 //! Decisions: when a request may leave, and above all when not.
 
+mod references;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -443,21 +445,6 @@ fn p04_what_was_not_processed_is_tried_again_when_it_is_due_and_not_before_what_
     assert_eq!(tried(None, NOW + 3), "sends");
     assert!(tried(Some(60), NOW + 3).starts_with("55s "));
     assert!(tried(Some(9999), NOW).starts_with("298s "), "no longer than --retry-max");
-}
-
-#[test]
-fn p24_an_order_that_links_to_itself_or_in_a_ring_says_so() {
-    let (spec, key, state) = (spec(), key(), State::default());
-    let said = |names: &[&str]| {
-        let mut view = view(&spec, &state, &key);
-        view.link = Link::Ring(names.iter().map(|name| (*name).to_owned()).collect());
-        match decide(&view) {
-            Decision::Rest(standing) => standing.message,
-            other => panic!("{other:?}"),
-        }
-    };
-    assert_eq!(said(&["a", "a"]), "spec.linkTo.orderRef names a, which is this order itself");
-    assert_eq!(said(&["a", "b", "a"]), "spec.linkTo.orderRef makes a ring: a -> b -> a");
 }
 
 proptest! {

@@ -201,3 +201,10 @@ fn only_what_was_submitted_stands_for_its_spec() {
     let key = json!({"accessKeySecretRef": {"name": "a", "key": "b"}});
     assert!(stands(&spec(&key), &submitted));
 }
+
+#[test]
+fn what_was_adopted_needs_no_word_about_the_request_before() {
+    let open = Event::Intended { attempt: AttemptId::parse("a2").unwrap(), at: at(-1), terms: terms() };
+    let said = said(decided(&spec(&json!({})), &state("submitted").then(&open), |_| {}));
+    assert!(said.starts_with("AwaitingApproval: verification v1"), "{said}");
+}

@@ -115,6 +115,18 @@ async fn p18_a_second_push_is_acknowledged_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn p18_a_push_of_another_order_is_kept_beside_and_takes_the_place_of_nothing() {
+    let w = World::start(FIRST, FIRST).await;
+    let (url, mut body) = w.genuine();
+    assert_eq!(w.post(&url, &body).await.0, 200);
+    (body["order_id"], body["phonenumber"]) = (json!("300001"), json!("+4922187654321"));
+    assert_eq!(w.post(&url, &body).await.0, 200);
+    let state = w.ledger.get().state();
+    assert_eq!((w.number().as_deref(), state.id()), (Some(NUMBER), Some("300000")));
+    assert_eq!(state.strays.len(), 1, "{state:?}");
+}
+
+#[tokio::test]
 async fn p17_a_push_is_not_acknowledged_while_it_can_not_be_stored() {
     let w = World::start(FIRST, FIRST).await;
     let (url, body) = w.genuine();
