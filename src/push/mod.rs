@@ -112,14 +112,15 @@ impl Receiver {
             tracing::error!(%key, %attempt, order_id, "a genuine push carries no E.164 number");
             return (Answer::NotFound, "unusable");
         };
-        let span = traced(
-            tracing::info_span!("push", namespace = key.namespace, name = key.name, attempt = %attempt, trace_id = Empty),
-        );
-        let stored = self.store(&key, &attempt, &push.order_id, number).instrument(span);
-        match tokio::time::timeout(STORE_WITHIN, stored).await {
+        let span = traced(tracing::info_span!("push", kind = key.kind.as_str(), namespace = key.namespace,
+            name = key.name, attempt = %attempt, outcome = Empty, trace_id = Empty));
+        let stored = self.store(&key, &attempt, &push.order_id, number).instrument(span.clone());
+        let (answer, outcome) = match tokio::time::timeout(STORE_WITHIN, stored).await {
             Ok(true) => (Answer::Stored, "stored"),
             Ok(false) | Err(_) => (Answer::TryAgain, "not_stored"),
-        }
+        };
+        span.record("outcome", outcome);
+        (answer, outcome)
     }
 
     /// Appends the number unless it is there already. True once it is stored.

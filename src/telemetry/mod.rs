@@ -1,12 +1,14 @@
-//! Logs, metrics, health.
+//! Logs, metrics, traces, health.
 
 pub mod health;
 mod logs;
 mod metrics;
+mod otlp;
 mod resources;
 mod traces;
 
 pub use logs::{LogFormat, init};
 pub use metrics::{Metrics, ProviderLabels};
+pub use otlp::Exporter;
 pub use resources::Stand;
-pub use traces::{Exporter, Traces, traced, traceparent, traces};
+pub use traces::{Traces, traced, traceparent, traces};

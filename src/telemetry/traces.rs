@@ -1,19 +1,18 @@
 //! Traces over OTLP/HTTP, in its JSON form. Off unless an endpoint is given; then no layer is installed, no
 //! task runs and no header is sent.
 //!
-//! Written here instead of taken from the `opentelemetry` crates: those bring some thirty further crates for one
-//! message of the protocol (opentelemetry.io/docs/specs/otlp, 1.x). What is traced are the spans that the
-//! logs have, too: a reconcile, a call to TENIOS, a push. They declare every field that is exported, and none of
-//! them is a secret (promise 21).
+//! Written here instead of taken from the `opentelemetry` crates: those bring thirteen further crates (0.33, with
+//! `http-proto`) for one message of the protocol (opentelemetry.io/docs/specs/otlp, 1.x). What is traced are this
+//! crate's own spans, which the logs have, too: a reconcile, a call to TENIOS, a push. They declare every field that
+//! is exported, and none of them is a secret (promise 21); nobody knows what spans of other crates declare.
 
 use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Span, Subscriber};
@@ -21,16 +20,17 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::otlp::{Exporter, attribute};
+
 /// Spans that wait to be exported, at most; more are dropped and counted.
 const WAITING: usize = 2048;
-/// Spans in one export, at most.
-const BATCH: usize = 512;
-/// How long a span waits for others to come along.
-const LINGER: Duration = Duration::from_secs(1);
-/// How long one export may take.
-const EXPORT: Duration = Duration::from_secs(5);
-/// How long the last export may take when the process ends.
-const FLUSH: Duration = Duration::from_secs(2);
+/// What the targets of this crate's spans begin with.
+const OWN: &str = env!("CARGO_CRATE_NAME");
+
+// `Span.SpanKind`. The JSON form of the protocol takes numbers only, and not the names that protobuf's has.
+const INTERNAL: u8 = 1;
+const SERVER: u8 = 2;
+const CLIENT: u8 = 3;
 
 /// A span's place in its trace, and what is known of it so far.
 struct Place {
@@ -39,6 +39,8 @@ struct Place {
     parent: Option<[u8; 8]>,
     name: &'static str,
     began: SystemTime,
+    /// When it was left last. It closes later, where a span below it goes on: a call to TENIOS outlives its reconcile.
+    left: Option<SystemTime>,
     fields: Fields,
 }
 
@@ -95,7 +97,7 @@ fn place<T>(span: &Span, read: impl Fn(&Place) -> T) -> Option<T> {
     })
 }
 
-/// Hands closed spans to an [`Exporter`].
+/// Hands spans that are over to an [`Exporter`].
 #[derive(Clone)]
 pub struct Traces {
     spans: mpsc::Sender<Value>,
@@ -104,10 +106,13 @@ pub struct Traces {
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traces {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let Some(span) = context.span(id) else { return };
+        let own = attributes.metadata().target().starts_with(OWN);
+        let Some(span) = context.span(id).filter(|_| own) else { return };
+        // Above it there may be one of another crate, such as kube's around each reconcile.
         let parent = span
-            .parent()
-            .and_then(|parent| parent.extensions().get::<Place>().map(|parent| (parent.trace, parent.span)));
+            .scope()
+            .skip(1)
+            .find_map(|above| above.extensions().get::<Place>().map(|parent| (parent.trace, parent.span)));
         let mut fields = Fields::default();
         attributes.record(&mut fields);
         span.extensions_mut().insert(Place {
@@ -116,6 +121,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traces {
             parent: parent.map(|(_, span)| span),
             name: span.name(),
             began: SystemTime::now(),
+            left: None,
             fields,
         });
     }
@@ -125,6 +131,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traces {
             && let Some(trace) = span.extensions_mut().get_mut::<Place>()
         {
             values.record(&mut trace.fields);
+        }
+    }
+
+    fn on_exit(&self, id: &Id, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(trace) = span.extensions_mut().get_mut::<Place>()
+        {
+            trace.left = Some(SystemTime::now());
         }
     }
 
@@ -149,13 +163,13 @@ impl Place {
             .map(|(name, value)| attribute(name, &value))
             .collect();
         let kind = match self.name {
-            "push" => "SPAN_KIND_SERVER",
-            "provider_call" => "SPAN_KIND_CLIENT",
-            _ => "SPAN_KIND_INTERNAL",
+            "push" => SERVER,
+            "provider_call" => CLIENT,
+            _ => INTERNAL,
         };
         let mut span = json!({
             "traceId": hex(&self.trace), "spanId": hex(&self.span), "name": self.name, "kind": kind,
-            "startTimeUnixNano": nanos(self.began), "endTimeUnixNano": nanos(SystemTime::now()),
+            "startTimeUnixNano": nanos(self.began), "endTimeUnixNano": nanos(self.left.unwrap_or(self.began)),
             "attributes": attributes,
         });
         if let Some(parent) = self.parent {
@@ -165,70 +179,10 @@ impl Place {
     }
 }
 
-fn attribute(name: &str, value: &str) -> Value {
-    json!({"key": name, "value": {"stringValue": value}})
-}
-
-/// Sends what [`Traces`] hands over.
-pub struct Exporter {
-    url: String,
-    spans: mpsc::Receiver<Value>,
-    dropped: Arc<AtomicU64>,
-}
-
 /// The two halves, for a collector at this base URL.
 #[must_use]
 pub fn traces(endpoint: &str) -> (Traces, Exporter) {
     let (sender, spans) = mpsc::channel(WAITING);
     let dropped = Arc::new(AtomicU64::new(0));
-    let url = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
-    (Traces { spans: sender, dropped: dropped.clone() }, Exporter { url, spans, dropped })
-}
-
-impl Exporter {
-    /// Exports until `stop`, then what is left, for two seconds at most, after five for an export that is under way.
-    /// A collector that is away costs spans and nothing else.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let Ok(http) = reqwest::Client::builder().build() else {
-            return tracing::error!("traces can't be sent: no TLS roots");
-        };
-        let mut fails = false;
-        while !stop.is_cancelled() {
-            let first = stop.run_until_cancelled(self.spans.recv()).await.flatten();
-            // Whatever waits at the end goes at once.
-            let _ = stop.run_until_cancelled(tokio::time::sleep(LINGER)).await;
-            let limit = if stop.is_cancelled() { FLUSH } else { EXPORT };
-            let sent = tokio::time::timeout(limit, self.send(&http, first.into_iter().collect())).await;
-            let sent = sent.unwrap_or_else(|_| Err(format!("no answer within {} s", limit.as_secs())));
-            if let Err(why) = &sent
-                && !fails
-            {
-                tracing::warn!(why, "traces can't be sent; they are dropped until they can");
-            }
-            fails = sent.is_err();
-        }
-    }
-
-    async fn send(&mut self, http: &reqwest::Client, mut batch: Vec<Value>) -> Result<(), String> {
-        while batch.len() < BATCH
-            && let Ok(span) = self.spans.try_recv()
-        {
-            batch.push(span);
-        }
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        if dropped > 0 {
-            tracing::warn!(dropped, "spans came faster than they could be exported");
-        }
-        let resource = [("service.name", "tenios-operator"), ("service.version", env!("CARGO_PKG_VERSION"))];
-        let body = json!({"resourceSpans": [{
-            "resource": {"attributes": resource.map(|(name, value)| attribute(name, value))},
-            "scopeSpans": [{"scope": {"name": "tenios_operator"}, "spans": batch}],
-        }]});
-        let request = http.post(&self.url).header(http::header::CONTENT_TYPE, "application/json");
-        let answer = request.body(body.to_string()).send().await.map_err(|e| e.to_string())?;
-        if answer.status().is_success() { Ok(()) } else { Err(answer.status().to_string()) }
-    }
+    (Traces { spans: sender, dropped: dropped.clone() }, Exporter::new(endpoint, spans, dropped))
 }

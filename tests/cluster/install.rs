@@ -63,6 +63,7 @@ async fn a_wrong_configuration_ends_with_one_line_that_names_the_flag() {
         (vec!["run", "--push-base-url=https://example.com"], "--push-key-file"),
         (vec!["run", "--order-budget=many"], "--order-budget"),
         (vec!["run", "--retry-min=never"], "--retry-min"),
+        (vec!["run", "--otlp-endpoint=collector:4318"], "--otlp-endpoint"),
         (vec!["run", "--ledger=paper"], "--ledger"),
         (vec!["run", "--no-such-flag"], "--no-such-flag"),
         (vec!["run", "--tenios-ca-file=/no/such/file"], "--tenios-ca-file"),

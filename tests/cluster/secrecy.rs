@@ -23,6 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::harness::{ControlPlane, OperatorOptions, Scenario, http, wait};
 use crate::loose::{loosen, resource};
 use crate::needles::Needles;
+use crate::traces::Collector;
 use crate::world::{ORDER, PATIENCE, World};
 
 const OWN_KEY: &str = "4cc3ss-k3y-0f-the-0perator";
@@ -54,9 +55,11 @@ async fn p21_no_log_event_metric_condition_ledger_entry_or_termination_message_c
     let provider = Provider::start(simulator.url().trim_end_matches('/')).await;
     let scenario = Scenario::on(plane.clone(), "secrecy").await;
     let termination = plane.directory().join("termination-log");
+    let collector = Collector::default();
     let options = OperatorOptions::new(&provider.url)
         .access_key(Some(OWN_KEY))
         .push_key(Some(&format!("{PUSH_KEY}\n{OLD_PUSH_KEY}")))
+        .args([format!("--otlp-endpoint={}", collector.listen().await)])
         .args(["--log-format=json", "--drain-timeout=5s"])
         // What is kept quiet is asked for once more, and more precisely.
         .args(["--log=trace,kube_client::client=trace,hyper::proto=trace,hyper_util::client=trace,reqwest::connect=trace,rustls::client=trace"])
@@ -76,11 +79,13 @@ async fn p21_no_log_event_metric_condition_ledger_entry_or_termination_message_c
 
     let told = std::fs::read_to_string(&termination).unwrap();
     assert!(told.contains("TENIOS gave id"), "the termination message: {told:?}");
+    assert!(collector.text().contains("provider_call"), "{}", collector.text());
     let needles = needles(&provider);
     let [shown, events, ledger] = written(&w).await;
     for (output, text) in [
         ("the log", w.operator.log()),
         ("the metrics", metrics),
+        ("the traces", collector.text()),
         ("the resources' status", shown),
         ("the events", events),
         ("the ledger", ledger),

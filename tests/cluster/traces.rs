@@ -13,18 +13,22 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tenios_operator::api::order::OrderState;
+use tenios_operator::simulator::{Action, Millis};
 use tokio::net::TcpListener;
 
 use crate::harness::wait;
 use crate::world::{ORDER, PATIENCE, PDF, World};
 
+/// Longer than a reconcile waits for the answer.
+const LATE: Millis = Millis(1000);
+
 /// What arrived at `/v1/traces`, one span each.
 #[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<Value>>>);
+pub struct Collector(Arc<Mutex<Vec<Value>>>);
 
 impl Collector {
     /// Listens; the endpoint.
-    async fn listen(&self) -> String {
+    pub async fn listen(&self) -> String {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let collector = self.clone();
@@ -45,6 +49,11 @@ impl Collector {
         let scope = &body["resourceSpans"][0]["scopeSpans"][0];
         self.0.lock().unwrap().extend(scope["spans"].as_array().unwrap().clone());
         Ok(Response::new(Full::default()))
+    }
+
+    /// All of it, as text.
+    pub fn text(&self) -> String {
+        serde_json::to_string(&*self.0.lock().unwrap()).unwrap()
     }
 
     fn named(&self, name: &str) -> Vec<Value> {
@@ -76,7 +85,8 @@ async fn p21_an_order_is_one_trace_from_the_reconcile_to_the_provider_and_its_lo
         assert!(has(&call, key, value), "{key}: {call}");
     }
     let push = wait::until("the push", PATIENCE, async || collector.named("push").pop()).await;
-    assert!(has(&push, "name", "o") && push["kind"] == "SPAN_KIND_SERVER", "{push}");
+    assert!(has(&push, "name", "o") && has(&push, "outcome", "stored"), "{push}");
+    assert!(has(&push, "kind", "PhoneNumberOrder"), "{push}");
 
     let (trace, span) = (call["traceId"].as_str().unwrap(), call["spanId"].as_str().unwrap());
     let sent = w.simulator.journal().into_iter().find(|entry| entry.path == ORDER).unwrap();
@@ -87,12 +97,46 @@ async fn p21_an_order_is_one_trace_from_the_reconcile_to_the_provider_and_its_lo
     w.operator.terminate();
     w.operator.exit_status(PATIENCE).await;
     let parent = collector.named("reconcile").into_iter().find(|span| span["spanId"] == call["parentSpanId"]);
-    assert_eq!(parent.unwrap()["traceId"], trace, "the reconcile is the parent of its call");
-    let all = serde_json::to_string(&*collector.0.lock().unwrap()).unwrap();
+    let parent = parent.expect("the reconcile is the parent of its call");
+    assert_eq!((&parent["traceId"], parent.get("parentSpanId")), (&call["traceId"], None), "{parent}");
+    // The numbers of `Span.SpanKind`: internal, server, client.
+    assert_eq!([&parent["kind"], &push["kind"], &call["kind"]], [1_i64, 2, 3]);
+    let ours = ["reconcile", "provider_call", "push"].map(|name| collector.named(name).len());
+    assert_eq!(ours.iter().sum::<usize>(), collector.0.lock().unwrap().len(), "spans of other crates");
+    let all = collector.text();
     let document = String::from_utf8_lossy(PDF);
     for secret in ["test-key", "Domkloster", "push-key-for-tests", &document[..8]] {
         assert!(!all.contains(secret), "{secret}");
     }
+}
+
+#[tokio::test]
+async fn a_reconcile_does_not_last_as_long_as_the_call_that_it_began() {
+    let collector = Collector::default();
+    let endpoint = collector.listen().await;
+    let w = World::with("traces-late", |o| o.args([format!("--otlp-endpoint={endpoint}")])).await;
+    w.faults(ORDER, Action::Delay { ms: LATE });
+    w.plain_order("o").await;
+    w.order_at("o", OrderState::Assigned).await;
+    w.operator.terminate();
+    w.operator.exit_status(PATIENCE).await;
+    let call = collector.named("provider_call").pop().unwrap();
+    let parent = collector.named("reconcile").into_iter().find(|span| span["spanId"] == call["parentSpanId"]);
+    let end = |span: &Value| span["endTimeUnixNano"].as_str().unwrap().parse::<u128>().unwrap();
+    let parent = parent.unwrap();
+    assert!(end(&parent) < end(&call), "{parent}\n{call}");
+}
+
+#[tokio::test]
+async fn a_collector_that_takes_connections_and_never_answers_does_not_hold_up_the_end() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let w = World::with("mute-collector", |o| o.args([format!("--otlp-endpoint={endpoint}")])).await;
+    w.plain_order("o").await;
+    w.order_at("o", OrderState::Assigned).await;
+    w.operator.terminate();
+    assert!(w.operator.exit_status(PATIENCE).await.success());
+    assert!(w.operator.log().contains("not all traces were sent"), "{}", w.operator.log());
 }
 
 #[tokio::test]
@@ -105,7 +149,9 @@ async fn a_collector_that_is_away_holds_nothing_up_and_without_one_nothing_is_tr
         w.operator.terminate();
         assert!(w.operator.exit_status(PATIENCE).await.success());
     }
-    assert!(away.operator.log().contains("traces can't be sent"), "{}", away.operator.log());
+    let log = away.operator.log();
+    assert_eq!(log.matches("traces can't be sent").count(), 1, "{log}");
+    assert!(log.contains("not all traces were sent"), "{log}");
     let sent = off.simulator.journal().into_iter().find(|entry| entry.path == ORDER).unwrap();
     assert_eq!(sent.traceparent, None);
     assert!(!off.operator.log().contains("trace_id"), "{}", off.operator.log());
