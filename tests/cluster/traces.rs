@@ -143,7 +143,11 @@ async fn a_collector_that_takes_connections_and_never_answers_does_not_hold_up_t
 async fn a_collector_that_is_away_holds_nothing_up_and_without_one_nothing_is_traced() {
     let away = World::with("no-collector", |o| o.args(["--otlp-endpoint=http://127.0.0.1:9"])).await;
     let off = World::new("no-traces").await;
+    away.plain_order("first").await;
+    let told = async || away.operator.log().contains("traces can't be sent").then_some(());
+    wait::until("the word that traces are lost", PATIENCE, told).await;
     for w in [&away, &off] {
+        // For the collector that is away these are further exports, of which nothing more is said.
         w.plain_order("o").await;
         w.order_at("o", OrderState::Assigned).await;
         w.operator.terminate();
