@@ -246,7 +246,8 @@ fn p12_a_status_keeps_what_the_ledger_lost_and_could_not_take_back() {
     ] {
         let previous: PhoneNumberOrderStatus = serde_json::from_value(shown).unwrap();
         let next = project_order(&State::default(), &standing, 1, &previous, at(NOW));
-        assert_eq!(next.state, Some(OrderState::Waiting));
+        assert_eq!((next.state, next.observed_generation), (Some(OrderState::Waiting), 1));
+        assert_eq!(next.conditions[0].reason, Reason::LedgerUnavailable);
         let kept =
             |s: &PhoneNumberOrderStatus| (s.attempt.clone(), s.order_id.clone(), s.phone_number.clone());
         assert_eq!(kept(&next), kept(&previous));

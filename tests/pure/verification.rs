@@ -5,10 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rstest::rstest;
 use serde_json::{Value, json};
-use tenios_operator::api::{PhoneVerificationSpec, PhoneVerificationStatus};
+use tenios_operator::api::verification::VerificationState;
+use tenios_operator::api::{PhoneVerificationSpec, PhoneVerificationStatus, Reason};
 use tenios_operator::ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
 use tenios_operator::lifecycle::verification::{Secrets, View, decide, stands};
-use tenios_operator::lifecycle::{Decision, Found, Pace, Sender};
+use tenios_operator::lifecycle::{Decision, Found, Pace, Sender, Standing, project_verification};
 
 const PACE: Pace = Pace {
     retry_min: Duration::from_secs(5),
@@ -80,7 +81,7 @@ fn decided<'a>(
     spec: &'a PhoneVerificationSpec,
     state: &'a State,
     change: impl FnOnce(&mut View<'a>),
-) -> Decision<tenios_operator::api::verification::VerificationState> {
+) -> Decision<VerificationState> {
     let mut view = View {
         key: &KEY,
         spec,
@@ -98,7 +99,7 @@ fn decided<'a>(
     decide(&view)
 }
 
-fn said(decision: Decision<tenios_operator::api::verification::VerificationState>) -> String {
+fn said(decision: Decision<VerificationState>) -> String {
     match decision {
         Decision::Rest(standing) => {
             let again = standing.again.map(|again| format!(" in {} s", again.as_secs())).unwrap_or_default();
@@ -207,4 +208,15 @@ fn what_was_adopted_needs_no_word_about_the_request_before() {
     let open = Event::Intended { attempt: AttemptId::parse("a2").unwrap(), at: at(-1), terms: terms() };
     let said = said(decided(&spec(&json!({})), &state("submitted").then(&open), |_| {}));
     assert!(said.starts_with("AwaitingApproval: verification v1"), "{said}");
+}
+
+#[test]
+fn p12_a_status_keeps_what_the_ledger_lost_and_could_not_take_back() {
+    let shown = json!({"attempt": "a1", "verificationId": "v1", "requests": 1});
+    let previous: PhoneVerificationStatus = serde_json::from_value(shown).unwrap();
+    let standing = Standing::new(VerificationState::Waiting, Reason::LedgerUnavailable, "");
+    let next = project_verification(None, &State::default(), &standing, 7, &previous, at(0));
+    assert_eq!((next.state, next.observed_generation), (Some(VerificationState::Waiting), 7));
+    assert_eq!(next.conditions[0].reason, Reason::LedgerUnavailable);
+    assert_eq!((next.attempt.as_deref(), next.verification_id.as_deref()), (Some("a1"), Some("v1")));
 }
