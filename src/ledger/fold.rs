@@ -1,17 +1,27 @@
 //! State as a pure fold over events.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::account::Account;
 use super::event::{AttemptId, Event, Refusal, Terms};
+use super::terms;
 use crate::api::PhoneNumber;
 
 /// Orders that nobody expected, at most so many are kept: a provider that sends more has a defect that
 /// the first of them show.
 const STRAYS_KEPT: usize = 16;
 
-/// Requests that the budget counts, at most so many newest are kept for one resource.
+/// Requests that the budgets count, at most so many newest are kept for one resource.
 const SPENT_KEPT: usize = 256;
+
+fn keep_newest(times: &mut Vec<Timestamp>, at: Timestamp) {
+    times.push(at);
+    let excess = times.len().saturating_sub(SPENT_KEPT);
+    times.drain(..excess);
+}
 
 /// Where the newest request stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,8 +137,27 @@ pub struct State {
     pub strays: Vec<Stray>,
     /// The last request of which a person said that it placed nothing.
     pub not_placed: Option<AttemptId>,
-    /// When the requests that count for the budget were intended: all but those provably not processed.
+    /// When the requests that count for the budget were intended: all but those provably not processed
+    /// or refused.
     pub spent: Vec<Timestamp>,
+    /// Whose account paid for those that were not sent with the operator's own key.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub payers: BTreeMap<Timestamp, Account>,
+    /// When the refused requests were intended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Timestamp>,
+    /// Requests that placed nothing: refused or not processed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub void: u64,
+    /// The account of the newest request; where none may have placed anything, that of the adoption.
+    /// None where it was recorded before accounts were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl State {
@@ -159,27 +188,29 @@ impl State {
         self.accepted.as_ref()?.id.as_deref()
     }
 
+    /// Whether a request may have placed something, which has to be remembered then whatever becomes of
+    /// the resource. What was only adopted, refused or not processed cost nothing.
+    #[must_use]
+    pub fn may_have_placed(&self) -> bool {
+        self.attempts > self.void
+            || self.accepted.as_ref().is_some_and(|accepted| accepted.attempt.is_some())
+            || !self.strays.is_empty()
+    }
+
     fn apply(&mut self, event: &Event) {
         match event.clone() {
-            Event::Intended { attempt, at, terms } => {
-                self.attempts += 1;
-                self.spent.push(at);
-                let excess = self.spent.len().saturating_sub(SPENT_KEPT);
-                self.spent.drain(..excess);
-                self.terms = terms;
-                self.phase = Phase::Open { attempt, at };
-            }
+            Event::Intended { attempt, at, terms } => self.intend(attempt, at, terms),
             Event::Accepted { attempt, at, id } => self.accept(attempt, at, id, true),
             Event::Refused { attempt, at, refusal } => {
-                if self.is_pending(&attempt) {
-                    self.failures = self.failures.saturating_add(1);
+                if let Some(intended) = self.pending_since(&attempt) {
+                    self.give_back(intended);
+                    keep_newest(&mut self.refused, intended);
                     self.phase = Phase::Refused { attempt, at, refusal };
                 }
             }
             Event::NotProcessed { attempt, at, why, retry_after } => {
                 if let Some(intended) = self.pending_since(&attempt) {
-                    self.failures = self.failures.saturating_add(1);
-                    self.spent.retain(|t| *t != intended);
+                    self.give_back(intended);
                     self.phase = Phase::NotProcessed { attempt, at, why, retry_after };
                 }
             }
@@ -187,6 +218,7 @@ impl State {
                 let open = matches!(&self.phase, Phase::Open { attempt: open, .. } if *open == attempt);
                 // An outcome without an intent: the entry was lost while the request was on its way.
                 if open || self.phase == Phase::Idle {
+                    self.attempts = self.attempts.max(1);
                     self.phase = Phase::Unknown { attempt, at, why };
                 }
             }
@@ -199,7 +231,7 @@ impl State {
             Event::Adopted { at, id, number } => self.adopt(at, id, number),
             Event::Assigned { attempt, at, order_id, number } => self.assign(&attempt, at, &order_id, number),
             Event::Rebuilt { at, attempt, id, number, terms, requests } => {
-                self.attempts = self.attempts.max(requests);
+                self.attempts = self.attempts.max(requests).max(attempt.is_some().into());
                 if self.accepted.is_none() {
                     self.terms = terms;
                 }
@@ -213,6 +245,38 @@ impl State {
                     self.phase = Phase::Open { attempt, at };
                 }
             }
+        }
+    }
+
+    fn intend(&mut self, attempt: AttemptId, at: Timestamp, terms: Terms) {
+        self.attempts += 1;
+        self.account = terms.get(terms::ACCOUNT).map(|text| Account::recorded(text));
+        if terms.contains_key(terms::ACCESS_KEY)
+            && let Some(account) = &self.account
+        {
+            self.payers.insert(at, account.clone());
+        }
+        keep_newest(&mut self.spent, at);
+        self.payers.retain(|at, _| self.spent.contains(at));
+        self.terms = terms;
+        self.phase = Phase::Open { attempt, at };
+    }
+
+    /// The request that was intended then placed nothing.
+    fn give_back(&mut self, intended: Timestamp) {
+        self.failures = self.failures.saturating_add(1);
+        self.void = self.void.saturating_add(1);
+        self.spent.retain(|at| *at != intended);
+        self.payers.remove(&intended);
+    }
+
+    /// The provider placed what it had refused: it counts after all.
+    fn take_back_refusal(&mut self, attempt: &AttemptId) {
+        if matches!(&self.phase, Phase::Refused { attempt: refused, .. } if refused == attempt)
+            && let Some(intended) = self.refused.pop()
+        {
+            self.void = self.void.saturating_sub(1);
+            self.spent.push(intended);
         }
     }
 
@@ -235,6 +299,7 @@ impl State {
     /// The first id stays; one from another request is kept beside it. What the provider answered wins
     /// over what its push says, so that both orders of arrival end alike.
     fn accept(&mut self, attempt: AttemptId, at: Timestamp, id: String, answered: bool) {
+        self.take_back_refusal(&attempt);
         let since = self.pending_since(&attempt).unwrap_or(at);
         let newest = self.attempt() == Some(&attempt);
         match &mut self.accepted {

@@ -6,6 +6,7 @@
 //! [`Event::Intended`] may send, once; so a stale cache, a second replica or a crash can't order twice,
 //! with or without a lease.
 
+mod account;
 mod book;
 mod event;
 mod fold;
@@ -18,6 +19,7 @@ use std::fmt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
+pub use account::Account;
 pub use book::{Book, Budget, Budgets, Reservation, Spent};
 pub use event::{AttemptId, Event, Refusal, Terms};
 pub use fold::{Accepted, Assigned, Phase, State, Stray};

@@ -15,6 +15,8 @@ pub const DOCUMENT_DIGEST: &str = "documentDigest";
 /// The Secret and key that the access key came from; not recorded where it was the operator's own.
 /// It is no part of what is ordered and may change at any time.
 pub const ACCESS_KEY: &str = "accessKeySecretRef";
+/// The [`super::Account`] of that key, or of the operator's own.
+pub const ACCOUNT: &str = "account";
 /// Before the name of what stands in the spec, as against what it was resolved to.
 pub const SPEC: &str = "spec.";
 

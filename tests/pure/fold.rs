@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use tenios_operator::api::PhoneNumber;
-use tenios_operator::ledger::{AttemptId, Entry, Event, Key, Kind, Phase, Refusal, State, Terms};
+use tenios_operator::ledger::{
+    Account, AttemptId, Entry, Event, Key, Kind, Phase, Refusal, State, Terms, terms,
+};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
@@ -209,14 +211,90 @@ fn p04_failures_in_a_row_are_counted_until_one_is_accepted() {
     assert_eq!(fold(&events).failures, 0);
 }
 
+fn not_processed(n: u8) -> Event {
+    Event::NotProcessed { attempt: attempt(n), at: at(2), why: "refused".into(), retry_after: None }
+}
+
+fn not_placed(n: u8) -> Event {
+    Event::NotPlaced { attempt: attempt(n), at: at(3) }
+}
+
 #[test]
-fn p14_only_what_was_provably_not_processed_gives_its_place_in_the_budget_back() {
-    let not_processed =
-        Event::NotProcessed { attempt: attempt(1), at: at(2), why: "refused".into(), retry_after: None };
-    assert!(fold(&[intended(1), not_processed]).spent.is_empty());
-    for outcome in [refused(1), accepted(1), Event::NotPlaced { attempt: attempt(1), at: at(3) }] {
+fn p14_only_what_placed_nothing_by_the_providers_word_gives_its_place_in_the_budget_back() {
+    for outcome in [refused(1), not_processed(1)] {
+        assert!(fold(&[intended(1), outcome]).spent.is_empty());
+    }
+    for outcome in [accepted(1), unknown(1), not_placed(1)] {
         assert_eq!(fold(&[intended(1), outcome]).spent.len(), 1);
     }
+    let state = fold(&[intended(1), unknown(1), refused(1), intended(2), accepted(2)]);
+    assert_eq!((state.spent, state.refused), (vec![at(2)], vec![at(1)]));
+}
+
+#[test]
+fn p14_a_refusal_that_was_none_counts_after_all() {
+    let state = fold(&[intended(1), refused(1), assigned(1)]);
+    assert_eq!((&state.spent, &state.refused), (&vec![at(1)], &vec![]));
+    assert!(state.may_have_placed());
+}
+
+#[test]
+fn p14_what_a_tenants_own_key_paid_is_told_apart() {
+    let with = |n: u8, reference: Option<&str>| {
+        let mut terms = Terms::from([(terms::ACCOUNT.to_owned(), "acc0".to_owned())]);
+        terms.extend(reference.map(|r| (terms::ACCESS_KEY.to_owned(), r.to_owned())));
+        Event::Intended { attempt: attempt(n), at: at(i64::from(n)), terms }
+    };
+    let own = Some("tenios/access-key");
+    let state = fold(&[with(1, None), unknown(1), with(2, own), refused(2), with(3, own), accepted(3)]);
+    assert_eq!(state.spent, [at(1), at(3)]);
+    assert_eq!(state.payers.into_iter().collect::<Vec<_>>(), [(at(3), Account::recorded("acc0"))]);
+}
+
+#[test]
+fn p26_only_what_may_have_cost_money_has_to_be_remembered() {
+    let rebuilt = |attempt: Option<u8>| Event::Rebuilt {
+        at: at(0),
+        attempt: attempt.map(self::attempt),
+        id: Some("300001".into()),
+        number: None,
+        terms: Terms::new(),
+        requests: 0,
+    };
+    let free: [&[Event]; 6] = [
+        &[],
+        &[adopted(Some(1), Some(1))],
+        &[intended(1), refused(1), intended(2), not_processed(2)],
+        &[intended(1), refused(1), adopted(Some(1), None)],
+        &[rebuilt(None)],
+        &[rebuilt(None), adopted(Some(2), None)],
+    ];
+    for events in free {
+        assert!(!fold(events).may_have_placed(), "{events:?}");
+    }
+    let paid: [&[Event]; 8] = [
+        &[intended(1)],
+        &[intended(1), accepted(1)],
+        &[intended(1), unknown(1), adopted(Some(1), None)],
+        &[intended(1), unknown(1), not_placed(1), intended(2), refused(2)],
+        &[intended(1), refused(1), intended(2), unknown(2)],
+        &[assigned(1)],
+        &[unknown(1), adopted(Some(1), None)],
+        &[rebuilt(Some(1)), adopted(Some(2), None)],
+    ];
+    for events in paid {
+        assert!(fold(events).may_have_placed(), "{events:?}");
+    }
+}
+
+#[test]
+fn a_snapshot_from_before_accounts_and_refusals_is_read_and_forgotten_by_nobody() {
+    let stored = serde_json::json!({"terms": {}, "phase": {"phase": "Refused", "attempt": "a1",
+        "at": "2026-11-01T00:00:00Z", "refusal": {"code": "X"}}, "attempts": 1, "failures": 1,
+        "spent": ["2026-11-01T00:00:00Z"]});
+    let state: State = serde_json::from_value(stored).unwrap();
+    assert_eq!((state.spent.len(), state.refused.len(), state.account.clone()), (1, 0, None));
+    assert!(state.may_have_placed(), "it does not say what was refused");
 }
 
 #[test]
