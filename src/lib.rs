@@ -1,7 +1,7 @@
 //! A Kubernetes operator for the TENIOS Number Order API. An order costs money, the provider has no
 //! idempotency key and nothing can be read back: `docs/promises.md` says what holds all the same.
 //!
-//! Arrows run one way: `controller`, `push` → `lifecycle`, `ledger`, `tenios` → `api`; and `cli` → `ledger`, `api`.
+//! `CONTRIBUTING.md` maps the modules and says which may use which, `DESIGN.md` says why they are as they are.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Flags and environment variables of the contract (`interface.md`): each variable is the flag's name in
+//! Flags and environment variables, as `docs/reference/flags.md` lists them: each variable is the flag's name in
 //! capitals, `TENIOS_` before it where it does not begin so.
 
 use std::net::SocketAddr;

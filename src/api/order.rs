@@ -68,7 +68,7 @@ pub struct PhoneNumberOrderSpec {
     pub suspend: bool,
 }
 
-/// The types of number that TENIOS takes (`tenios-api.md`).
+/// The types of number that TENIOS takes (`docs/provider-api.md`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline, extend("example" = "GEOGRAPHICAL"))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A phone number in E.164 form: `+`, then 2 to 15 digits, the first not 0 (ITU-T E.164).
 ///
 /// Only the syntax is checked: the number in the provider's own example is not assigned by any
-/// numbering plan (`tenios-api.md`).
+/// numbering plan (`docs/provider-api.md`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PhoneNumber(String);

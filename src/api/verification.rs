@@ -102,7 +102,7 @@ pub struct Document {
     pub secret_ref: SecretKeyRef,
 }
 
-/// The kinds of document that TENIOS takes (`tenios-api.md`).
+/// The kinds of document that TENIOS takes (`docs/provider-api.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline, extend("example" = "CERTIFICATE_OF_REGISTRATION"))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

@@ -1,4 +1,4 @@
-//! The URL and the secret that each order request carries (`interface.md`, "The push").
+//! The URL and the secret that each order request carries (`docs/provider-api.md#the-push`).
 
 use std::fmt::Write;
 use std::path::PathBuf;

@@ -41,7 +41,7 @@ pub struct Receiver {
     metrics: Arc<Metrics>,
 }
 
-/// What TENIOS sends (`tenios-api.md`).
+/// What TENIOS sends (`docs/provider-api.md#the-push`).
 #[derive(serde::Deserialize)]
 struct Push {
     phonenumber: String,

@@ -1,5 +1,5 @@
 //! A faithful stand-in for the provider, which has no sandbox: the documented methods with their
-//! documented answers (`tenios-api.md`), a journal of every request that arrived, and faults on command.
+//! documented answers (`docs/provider-api.md`), a journal of every request that arrived, and faults on command.
 //! Whatever the contract leaves unknown is a switch ([`Settings`]).
 //!
 //! It is driven by its handle ([`Simulator`]) or, from outside, over HTTP below `/_simulator/`.

@@ -1,4 +1,4 @@
-//! The provider's three methods, after `tenios-api.md`.
+//! The provider's three methods, after `docs/provider-api.md`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! The switches: whatever the contract (`tenios-api.md`) leaves unknown.
+//! The switches: whatever `docs/provider-api.md` calls unknown.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

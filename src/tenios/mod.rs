@@ -1,4 +1,4 @@
-//! The provider's client. It knows the wire (`tenios-api.md`) and sorts whatever happens into one
+//! The provider's client. It knows the wire (`docs/provider-api.md`) and sorts whatever happens into one
 //! [`Outcome`]; it never tries again.
 //!
 //! One call is at most one arrival (promise 5): HTTP/1.1 only, a new connection for each request, no

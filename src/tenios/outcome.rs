@@ -55,7 +55,7 @@ pub(super) enum Body {
     Broken(String),
 }
 
-/// Sorts an answer by the rules of `tenios-api.md` and promise 3. `id_field` is the field that an
+/// Sorts an answer by the table of `docs/provider-api.md#what-each-answer-proves` (promise 3). `id_field` is the field that an
 /// accepted request is answered with.
 pub(super) fn classify(answer: &Answer, id_field: &str, now: Timestamp) -> Outcome {
     let status = answer.status;
@@ -92,7 +92,7 @@ fn accepted(answer: &Answer, id_field: &str) -> Outcome {
     let Ok(json) = serde_json::from_slice::<serde_json::Value>(body) else {
         return unknown(format!("HTTP {status} with an unreadable answer"));
     };
-    // The documents show text; the provider's own client reads a number (`tenios-api.md`).
+    // The documents show text; the provider's own client reads a number (`docs/provider-api.md`).
     let id = match &json[id_field] {
         serde_json::Value::String(text) => text.clone(),
         serde_json::Value::Number(number) if number.is_u64() => number.to_string(),

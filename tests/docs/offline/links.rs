@@ -62,7 +62,8 @@ fn every_link_within_the_repository_leads_to_a_file_and_a_heading() {
     assert!(followed > 50, "{followed} links were found");
 }
 
-fn follow(from: &Path, page: &str, target: &str) -> Result<(), &'static str> {
+/// Whether a link on this page leads to a file and, with an anchor, to a heading.
+pub fn follow(from: &Path, page: &str, target: &str) -> Result<(), &'static str> {
     let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
     let path = if file.is_empty() { from.to_owned() } else { from.parent().unwrap().join(file) };
     if !path.exists() {

@@ -5,6 +5,7 @@ mod markdown;
 
 mod examples;
 mod links;
+mod named;
 mod reasons;
 mod reference;
 mod states;
