@@ -19,7 +19,7 @@ demo: control-plane ## From kubectl apply to a phone number, on this machine; KE
 
 .PHONY: test
 test: control-plane deploy-tools ## Run every test, from the pure ones to those on a real control plane
-	$(CARGO) test --locked
+	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: picture
 picture: control-plane prometheus ## Draw docs/images/dashboard.svg from a run

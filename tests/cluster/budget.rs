@@ -38,7 +38,8 @@ async fn p14_of_five_orders_a_budget_of_three_lets_three_through() {
 
 #[tokio::test]
 async fn p14_a_spent_budget_goes_on_by_itself_and_survives_a_restart() {
-    let w = World::with("budget-window", |o| o.args(["--order-budget=1/12s"])).await;
+    let w =
+        World::with("budget-window", |o| o.args(["--order-budget=1/15s", "--leader-election=false"])).await;
     let id = w.approved_document();
     w.order("a", json!({"verificationId": id})).await;
     w.order_at("a", OrderState::Assigned).await;
@@ -53,7 +54,7 @@ async fn p14_a_spent_budget_goes_on_by_itself_and_survives_a_restart() {
 
 #[tokio::test]
 async fn requests_that_hang_do_not_hold_up_what_needs_none() {
-    let w = World::with("full", |o| o.args(["--provider-concurrency=1", "--concurrency=1"])).await;
+    let w = World::with("full", |o| o.hurried().args(["--provider-concurrency=1", "--concurrency=1"])).await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.simulator.fault(Fault::once(ORDER, Action::Hang));
     w.plain_order("hangs").await;

@@ -1,14 +1,12 @@
 //! What it costs the apiserver, counted in its audit log under the operator's own user.
 
-use std::time::Duration;
-
 use serde_json::json;
 use tenios_operator::api::order::OrderState;
 use tenios_operator::api::verification::VerificationState;
 use tenios_operator::simulator::PushTime;
 
 use crate::harness::wait;
-use crate::world::{PATIENCE, SILENCE, World};
+use crate::world::{PATIENCE, World};
 
 const WRITES: [&str; 3] = ["create", "update", "patch"];
 
@@ -19,17 +17,19 @@ async fn an_order_takes_five_writes_and_a_verification_three() {
     let plane = w.scenario.control_plane.clone();
     let lease_and_events = |r: &crate::harness::Request| r.resource == "leases" || r.resource == "events";
 
-    let mark = plane.audit().mark();
+    let mark = w.scenario.quiet().await;
     w.verification("v", json!({"approval": "Approved"})).await;
     w.verification_at("v", VerificationState::Approved).await;
+    w.scenario.quiet().await;
     let made = plane.requests_since(mark).await.by(&user);
     let writes = made.with_verb(&WRITES).only(|r| !lease_and_events(r));
     println!("a verification costs {} writes:\n{writes}", writes.len());
     assert!(writes.len() <= 3, "{writes}");
 
-    let mark = plane.audit().mark();
+    let mark = w.scenario.quiet().await;
     w.order("o", json!({"verificationRef": {"name": "v"}})).await;
     w.order_at("o", OrderState::Assigned).await;
+    w.scenario.quiet().await;
     let made = plane.requests_since(mark).await.by(&user);
     println!("an order costs:\n{made}");
     let events = made.clone().of("events").len();
@@ -50,6 +50,7 @@ async fn a_resource_that_is_done_costs_nothing_more() {
     for n in 0..5 {
         w.order_at(&format!("o{n}"), OrderState::Assigned).await;
     }
+    w.scenario.quiet().await;
     // The published schemas are read at each start, whatever there is.
     let others = |r: &crate::harness::Request| {
         r.resource != "leases"
@@ -57,16 +58,17 @@ async fn a_resource_that_is_done_costs_nothing_more() {
             && !r.uri.starts_with("/openapi/")
     };
     w.operator.terminate();
-    w.operator.exit_status(Duration::from_secs(20)).await;
+    w.operator.exit_status(PATIENCE).await;
     let mark = plane.audit().mark();
     w.operator.restart().await;
     wait::until("the restarted operator to lead", PATIENCE, async || {
         w.operator.metrics().await.contains("\ntenios_leader 1\n").then_some(())
     })
     .await;
-    let beyond = async || plane.requests_since(mark).await.by(&user).only(others);
-    wait::holds_for("no request beyond the list", SILENCE, beyond, crate::harness::Requests::is_empty).await;
+    w.scenario.quiet().await;
     let made = plane.requests_since(mark).await.by(&user);
+    let beyond = made.clone().only(others);
+    assert!(beyond.is_empty(), "beyond the lists: {beyond}");
     println!("a restart with 6 resources that are done costs:\n{made}");
     println!("resident memory idle, with 6 resources: {} KiB", w.operator.resident_kib().unwrap_or(0));
 }

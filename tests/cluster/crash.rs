@@ -1,7 +1,5 @@
 //! Ends of the process, and two of them.
 
-use std::time::Duration;
-
 use rstest::rstest;
 use serde_json::json;
 use tenios_operator::api::Reason;
@@ -17,7 +15,7 @@ fn delay(ms: u64) -> Action {
 
 #[tokio::test]
 async fn p01_p02_killed_while_the_request_is_in_flight_it_never_sends_another() {
-    let w = World::new("killed").await;
+    let w = World::hurried("killed").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.faults(ORDER, delay(1500));
     w.plain_order("o").await;
@@ -78,8 +76,8 @@ async fn a_resource_deleted_while_its_request_is_in_flight_shows_the_id_when_it_
 
 #[tokio::test]
 async fn p06_two_replicas_without_an_election_place_each_order_once() {
-    let w = World::with("two", |o| o.args(["--leader-election=false"])).await;
-    let options = OperatorOptions::new(w.simulator.url()).args(["--leader-election=false"]);
+    let w = World::with("two", |o| o.hurried().args(["--leader-election=false"])).await;
+    let options = OperatorOptions::new(w.simulator.url()).hurried().args(["--leader-election=false"]);
     let second = w.scenario.operator(options).await;
     let id = w.approved_document();
     for n in 0..15 {
@@ -92,9 +90,10 @@ async fn p06_two_replicas_without_an_election_place_each_order_once() {
 
     let (plane, user) = (w.scenario.control_plane.clone(), w.scenario.operator_identity().user());
     w.faults(ORDER, delay(1500));
-    let mark = plane.audit().mark();
+    let mark = w.scenario.quiet().await;
     w.order("slow", json!({"verificationId": id})).await;
     w.order_at("slow", OrderState::Assigned).await;
+    w.scenario.quiet().await;
     let statuses = plane.requests_since(mark).await.by(&user).of("phonenumberorders/status");
     assert!(statuses.len() <= 8, "they correct each other: {} times\n{statuses}", statuses.len());
     drop(second);
@@ -119,8 +118,8 @@ async fn p06_the_replica_that_does_not_lead_takes_pushes() {
 #[case::without_a_word(false)]
 #[tokio::test]
 async fn p06_the_lease_moves_when_its_holder_ends(#[case] told: bool) {
-    let w = World::new("lease").await;
-    let standby = w.scenario.operator(OperatorOptions::new(w.simulator.url())).await;
+    let w = World::hurried("lease").await;
+    let standby = w.scenario.operator(OperatorOptions::new(w.simulator.url()).hurried()).await;
     assert!(!standby.metrics().await.contains("\ntenios_leader 1\n"));
     if told {
         w.operator.terminate();
@@ -147,7 +146,8 @@ async fn p09_p10_an_order_id_survives_an_apiserver_outage_or_is_left_where_peopl
     let scenario = Scenario::on(plane.clone(), "outage").await;
     let termination_log = plane.directory().join("termination-log");
     let options = OperatorOptions::new(simulator.url())
-        .args(["--drain-timeout=4s".to_owned(), format!("--termination-log={}", termination_log.display())]);
+        .hurried()
+        .args(["--drain-timeout=6s".to_owned(), format!("--termination-log={}", termination_log.display())]);
     let operator = scenario.operator(options).await;
     let w = World { scenario, simulator, operator };
     w.simulator.fault(Fault::once(ORDER, delay(700)).times(0));
@@ -172,7 +172,7 @@ async fn p09_p10_an_order_id_survives_an_apiserver_outage_or_is_left_where_peopl
     wait::until("the request", PATIENCE, async || (w.requests(ORDER) == 2).then_some(())).await;
     plane.apiserver.kill().await;
     w.operator.terminate();
-    w.operator.exit_status(Duration::from_secs(30)).await;
+    w.operator.exit_status(PATIENCE).await;
     let left = std::fs::read_to_string(&termination_log).unwrap();
     assert!(left.contains("300001") && left.contains(&format!("{}/lost", w.scenario.namespace)), "{left}");
     assert!(w.operator.log().contains("300001"));

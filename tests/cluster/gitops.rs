@@ -150,7 +150,7 @@ async fn tools_that_apply_conflict_over_the_spec_and_never_over_the_status() {
     });
     let settled = settled.await;
     let plane = w.scenario.control_plane.clone();
-    let (user, mark) = (w.scenario.operator_identity().user(), plane.audit().mark());
+    let (user, mark) = (w.scenario.operator_identity().user(), w.scenario.quiet().await);
     for _ in 0..3 {
         kubectl(&w, FLUX, &git).await.expect_success();
         kubectl(&w, ARGO_CD, &order("o", &json!({"verificationId": id}))).await.expect_success();
@@ -263,7 +263,7 @@ async fn p12_p13_restored_it_shows_what_it_had(
 
 #[tokio::test]
 async fn p03_p13_what_nobody_knew_is_still_unknown_after_a_restore_without_the_ledger() {
-    let w = World::new("restored-unknown").await;
+    let w = World::hurried("restored-unknown").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.faults(ORDER, Action::DropAfter);
     w.plain_order("o").await;

@@ -62,7 +62,7 @@ async fn an_unapproved_verification_holds_its_orders_back_without_a_request() {
 
 #[tokio::test]
 async fn p04_a_probing_order_tries_slowly_until_the_provider_takes_it_and_that_proves_the_approval() {
-    let w = World::new("probe").await;
+    let w = World::hurried("probe").await;
     w.simulator.set(|s| s.approve_after_ms = None);
     w.verification("v", json!({"approval": "Probe"})).await;
     w.order("o", json!({"verificationRef": {"name": "v"}})).await;

@@ -37,7 +37,7 @@ async fn p24_a_missing_or_invalid_document_is_named_and_goes_on_once_mended(
 
 #[tokio::test]
 async fn p24_a_missing_access_key_is_named_and_goes_on_once_it_is_there() {
-    let w = World::with("access-key", |o| o.access_key(None)).await;
+    let w = World::with("access-key", |o| o.hurried().access_key(None)).await;
     let id = w.approved_document();
     w.order(
         "o",

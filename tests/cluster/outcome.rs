@@ -39,7 +39,7 @@ fn attempt(order: &PhoneNumberOrder) -> String {
 #[case::silence(json!("hang"))]
 #[tokio::test]
 async fn p03_p05_a_lost_answer_is_not_a_failure(#[case] fault: Value) {
-    let w = World::new("lost").await;
+    let w = World::hurried("lost").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.faults(ORDER, action(fault));
     w.plain_order("o").await;
@@ -135,7 +135,7 @@ async fn p04_a_refusal_names_code_message_and_field_and_makes_no_hot_loop(
     #[case] named: &str,
     #[case] tried_again: bool,
 ) {
-    let w = World::with("refusal", |o| o.args(["--refusal-retry-min=1500ms"])).await;
+    let w = World::with("refusal", |o| o.args(["--refusal-retry-min=4s"])).await;
     let body = json!({"error_code": code, "error_message": "Only this is acceptable.", "fields": [field]});
     w.faults(ORDER, action(json!({"status_before": {"code": 400, "body": body}})));
     w.plain_order("o").await;
@@ -158,7 +158,7 @@ async fn p04_a_refusal_names_code_message_and_field_and_makes_no_hot_loop(
 #[case::unknown_method(404, "HTTP_404")]
 #[tokio::test]
 async fn p04_a_wrong_key_or_url_is_tried_again_at_the_slow_pace(#[case] code: u16, #[case] named: &str) {
-    let w = World::with("wrong-key", |o| o.args(["--refusal-retry-min=1500ms"])).await;
+    let w = World::with("wrong-key", |o| o.args(["--refusal-retry-min=4s"])).await;
     w.faults(ORDER, action(json!({"status_before": {"code": code, "body": "<html>"}})));
     w.plain_order("o").await;
     let text = message(&w.order_at("o", OrderState::Refused).await);

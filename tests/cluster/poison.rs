@@ -11,7 +11,7 @@ use tenios_operator::api::{LedgerEntry, Reason};
 
 use crate::harness::{ControlPlane, OperatorOptions, Scenario, wait};
 use crate::loose::{self, NUMBER, Poison, TEXT, loosen, resource};
-use crate::world::{ORDER, PATIENCE, SILENCE, World, merge, message};
+use crate::world::{ORDER, PATIENCE, World, merge, message};
 
 /// How many objects are written at a time.
 const AT_ONCE: usize = 24;
@@ -39,7 +39,7 @@ async fn p21_p23_every_field_of_every_wrong_type_harms_only_its_own_resource() {
     ledger_is_reported(&w, &spoilt).await;
 
     // What was reported once is left alone: no request beyond the lease.
-    wait::until_seen("quiet", PATIENCE, async || requests_within_silence(&w).await, Vec::is_empty).await;
+    w.scenario.quiet().await;
     w.plain_order("later").await;
     w.order_at("later", OrderState::Assigned).await;
     assert!(w.operator.try_exit_status().is_none(), "the operator ended");
@@ -163,14 +163,4 @@ async fn ledger_is_reported(w: &World, names: &[&str]) {
         assert!(text.contains(&format!("LedgerEntry pno.{}.{name}", w.scenario.namespace)), "{text}");
         assert!(!text.contains("Domkloster") && !text.contains("77777"), "p21: {text}");
     }
-}
-
-/// What the operator asked of the apiserver within a while, the lease aside.
-async fn requests_within_silence(w: &World) -> Vec<String> {
-    let mark = w.scenario.control_plane.audit().mark();
-    tokio::time::sleep(SILENCE).await;
-    let user = w.scenario.operator_identity().user();
-    let requests = w.scenario.control_plane.requests_since(mark).await.by(&user);
-    let beyond = requests.0.into_iter().filter(|r| r.resource != "leases");
-    beyond.map(|r| format!("{} {} {}", r.verb, r.uri, r.code)).collect()
 }

@@ -108,8 +108,10 @@ async fn p13_the_same_manifests_without_ledger_and_status_order_nothing_when_the
 
 #[tokio::test]
 async fn p04_a_mended_document_or_access_key_is_tried_sooner_than_the_unedited_spec() {
-    let w =
-        World::with("mended-secret", |o| o.args(["--refusal-retry-min=1h", "--refusal-retry-max=1h"])).await;
+    let w = World::with("mended-secret", |o| {
+        o.hurried().args(["--refusal-retry-min=1h", "--refusal-retry-max=1h"])
+    })
+    .await;
     w.simulator.fault(Fault::once(VERIFICATION, refusal("VERIFICATION_BAD_DOCUMENT")));
     w.verification("v", json!({"approval": "Approved"})).await;
     w.verification_at("v", VerificationState::Refused).await;
@@ -138,7 +140,9 @@ fn refusal(code: &str) -> Action {
 
 #[tokio::test]
 async fn p04_a_mended_spec_is_tried_again_after_a_refusal() {
-    let w = World::with("mended", |o| o.args(["--refusal-retry-min=10m", "--refusal-retry-max=20m"])).await;
+    let w =
+        World::with("mended", |o| o.hurried().args(["--refusal-retry-min=10m", "--refusal-retry-max=20m"]))
+            .await;
     let id = w.approved_document();
     w.order("o", json!({"verificationId": id, "linkTo": {"phoneNumber": "+49888888"}})).await;
     let text = message(&w.order_because("o", Reason::Refused).await);

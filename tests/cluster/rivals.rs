@@ -14,7 +14,8 @@ async fn rival(w: &World) -> (Scenario, Operator) {
     let other = Scenario::on(w.scenario.control_plane.clone(), "rival").await;
     other.let_operator_watch(&w.scenario.namespace).await;
     let options = OperatorOptions::new(w.simulator.url())
-        .args([format!("--watch-namespace={}", w.scenario.namespace), "--retry-max=1s".into()]);
+        .hurried()
+        .args([format!("--watch-namespace={}", w.scenario.namespace)]);
     let operator = other.operator(options).await;
     (other, operator)
 }
@@ -26,7 +27,7 @@ async fn claim(w: &World) -> Option<String> {
 
 #[tokio::test]
 async fn p01_p14_two_installations_in_one_namespace_send_each_request_once() {
-    let w = World::with("rivals", |o| o.args(["--retry-max=1s"])).await;
+    let w = World::hurried("rivals").await;
     let (other, operator) = rival(&w).await;
     w.verification("v", json!({"approval": "Approved"})).await;
     let orders = ["o1", "o2", "o3", "o4"];
@@ -51,7 +52,8 @@ async fn p01_p14_two_installations_in_one_namespace_send_each_request_once() {
     let told = w.events().await.into_iter().any(|event| event.reason.as_deref() == Some("ServedByAnother"));
     assert!(told, "no event names the other installation");
     // They don't correct each other's words.
-    let mark = w.scenario.control_plane.audit().mark();
+    other.quiet().await;
+    let mark = w.scenario.quiet().await;
     let writes = async || {
         let made = w.scenario.control_plane.requests_since(mark).await;
         made.only(|r| r.namespace == w.scenario.namespace && r.resource.ends_with("/status"))

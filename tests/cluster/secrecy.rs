@@ -57,6 +57,7 @@ async fn p21_no_log_event_metric_condition_ledger_entry_or_termination_message_c
     let termination = plane.directory().join("termination-log");
     let collector = Collector::default();
     let options = OperatorOptions::new(&provider.url)
+        .hurried()
         .access_key(Some(OWN_KEY))
         .push_key(Some(&format!("{PUSH_KEY}\n{OLD_PUSH_KEY}")))
         .args([format!("--otlp-endpoint={}", collector.listen().await)])

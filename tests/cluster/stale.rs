@@ -20,7 +20,7 @@ async fn world(name: &str) -> (Arc<ControlPlane>, World) {
     let simulator = crate::world::simulator().await;
     simulator.set(|s| s.push.when = PushTime::Never);
     let scenario = Scenario::on(plane.clone(), name).await;
-    let operator = scenario.operator(OperatorOptions::new(simulator.url())).await;
+    let operator = scenario.operator(OperatorOptions::new(simulator.url()).hurried()).await;
     let slow: Action = serde_json::from_value(json!({"delay": {"ms": 1500}})).unwrap();
     simulator.fault(Fault::once(ORDER, slow));
     (plane, World { scenario, simulator, operator })

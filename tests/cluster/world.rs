@@ -22,7 +22,7 @@ use crate::harness::{Operator, OperatorOptions, Scenario, wait};
 pub const KEY: &str = "test-key";
 pub const ORDER: &str = "/number/order";
 pub const VERIFICATION: &str = "/verification/create";
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How long nothing may happen for it to count as nothing: several times the tests' longest retry.
 pub const SILENCE: Duration = Duration::from_millis(2500);
 /// A PDF as small as they come.
@@ -38,6 +38,11 @@ pub struct World {
 impl World {
     pub async fn new(name: &str) -> Self {
         Self::with(name, |options| options).await
+    }
+
+    /// With short times instead of the shipped ones: see [`OperatorOptions::hurried`].
+    pub async fn hurried(name: &str) -> Self {
+        Self::with(name, OperatorOptions::hurried).await
     }
 
     /// With other options for the operator.

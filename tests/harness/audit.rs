@@ -73,17 +73,22 @@ impl Audit {
 
     /// What was answered since then.
     pub fn since(&self, mark: Mark) -> Requests {
+        self.read(mark).0
+    }
+
+    /// What was answered since then, and where to go on reading.
+    pub fn read(&self, mark: Mark) -> (Requests, Mark) {
         let mut text = Vec::new();
         if let Ok(mut file) = std::fs::File::open(&self.path) {
             file.seek(SeekFrom::Start(mark.0)).expect("the audit log can be read");
             file.read_to_end(&mut text).expect("the audit log can be read");
         }
-        let text = String::from_utf8_lossy(&text);
         // The last line may still be half written.
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        Requests(
-            whole.lines().filter_map(|line| serde_json::from_str(line).ok()).map(|e| parse(&e)).collect(),
-        )
+        text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+        let next = Mark(mark.0 + text.len() as u64);
+        let text = String::from_utf8_lossy(&text);
+        let events = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+        (Requests(events.map(|event| parse(&event)).collect()), next)
     }
 }
 

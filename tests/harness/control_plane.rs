@@ -204,7 +204,7 @@ impl ControlPlane {
         let probe = format!("/version?{}", uuid::Uuid::new_v4().simple());
         let request = http::Request::get(&probe).body(Vec::new()).expect("a request");
         self.client().await.request_text(request).await.expect("the apiserver answers");
-        wait::until("the audit log", Duration::from_secs(5), async || {
+        wait::until("the audit log", Duration::from_secs(60), async || {
             let requests = self.audit.since(mark);
             let complete = requests.0.iter().any(|request| request.uri == probe);
             complete.then(|| requests.only(|request| !request.uri.starts_with("/version?")))

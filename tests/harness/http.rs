@@ -39,7 +39,7 @@ async fn request(port: u16, method: &str, path: &str, body: &str) -> Result<Answ
         stream.read_to_end(&mut answer).await?;
         parse(&answer).ok_or_else(|| Error::other("not an HTTP answer"))
     };
-    tokio::time::timeout(Duration::from_secs(5), exchange).await?
+    tokio::time::timeout(Duration::from_secs(30), exchange).await?
 }
 
 fn parse(answer: &[u8]) -> Option<Answer> {

@@ -14,8 +14,19 @@ fn binary() -> PathBuf {
     std::env::var_os("TENIOS_OPERATOR").map_or_else(|| BINARY.into(), PathBuf::from)
 }
 
+/// Times that a test can wait for; see [`OperatorOptions::hurried`].
+const HURRIED: [(&str, &str); 7] = [
+    ("--retry-min", "100ms"),
+    ("--retry-max", "1s"),
+    ("--refusal-retry-min", "300ms"),
+    ("--refusal-retry-max", "3s"),
+    ("--lease-duration", "5s"),
+    ("--provider-timeout", "3s"),
+    ("--send-within", "2s"),
+];
+
 /// How it is to run. [`OperatorOptions::new`] gives: plain HTTP to the provider, an access key,
-/// pushes with a key, a pace of retries that tests can wait for, a text log at debug level.
+/// pushes with a key, a text log at debug level, and otherwise the shipped defaults.
 #[derive(Clone, Debug)]
 pub struct OperatorOptions {
     tenios_url: String,
@@ -23,6 +34,7 @@ pub struct OperatorOptions {
     push_key: Option<String>,
     push_base_url: Option<String>,
     watch_everything: bool,
+    hurried: bool,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
 }
@@ -36,6 +48,7 @@ impl OperatorOptions {
             push_key: Some("push-key-for-tests".to_owned()),
             push_base_url: None,
             watch_everything: false,
+            hurried: false,
             arguments: Vec::new(),
             environment: Vec::new(),
         }
@@ -63,6 +76,13 @@ impl OperatorOptions {
     #[must_use]
     pub fn watch_everything(self) -> Self {
         Self { watch_everything: true, ..self }
+    }
+
+    /// For a test that waits for a retry, a time-out or a lease of its own accord. All others run at the
+    /// shipped pace: a wake that is lost must not be hidden by the next retry.
+    #[must_use]
+    pub fn hurried(self) -> Self {
+        Self { hurried: true, ..self }
     }
 
     /// Further arguments. The harness gives no flag that stands here already.
@@ -147,13 +167,11 @@ impl Operator {
         options.set_unless_given("--push-listen", format_args!("127.0.0.1:{push_port}"));
         options.set_unless_given("--health-listen", format_args!("127.0.0.1:{health_port}"));
         options.set_unless_given("--metrics-listen", format_args!("127.0.0.1:{metrics_port}"));
-        options.set_unless_given("--retry-min", "100ms");
-        options.set_unless_given("--retry-max", "1s");
-        options.set_unless_given("--refusal-retry-min", "300ms");
-        options.set_unless_given("--refusal-retry-max", "3s");
-        options.set_unless_given("--lease-duration", "3s");
-        options.set_unless_given("--provider-timeout", "3s");
-        options.set_unless_given("--send-within", "1s");
+        if options.hurried {
+            for (flag, time) in HURRIED {
+                options.set_unless_given(flag, time);
+            }
+        }
         options.set_unless_given("--log-format", "text");
         options.set_unless_given("--log", "info,tenios_operator=debug");
         if !options.has("--allow-http") {
@@ -169,7 +187,7 @@ impl Operator {
 
     /// Waits until `/readyz` says 200; fails the test with the log if the process ends before.
     pub async fn wait_ready(&self) {
-        let ready = wait::poll(Duration::from_secs(30), async || {
+        let ready = wait::poll(Duration::from_secs(90), async || {
             if let Some(status) = self.process.try_exit_status() {
                 panic!("the operator ended ({status}):\n{}", self.process.log_tail());
             }

@@ -75,7 +75,7 @@ impl Process {
         if let Some(started) = lock(&self.started).as_mut() {
             let _ = started.child.kill();
         }
-        self.exit_status(Duration::from_secs(10)).await;
+        self.exit_status(Duration::from_secs(60)).await;
     }
 
     /// SIGTERM; the process may take its time ([`Process::exit_status`] waits for it).

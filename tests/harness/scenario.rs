@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, Role, RoleBinding};
@@ -13,7 +13,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::shipped::OPERATOR;
-use super::{ControlPlane, Identity, Kubectl, Operator, OperatorOptions, wait};
+use super::{ControlPlane, Identity, Kubectl, Mark, Operator, OperatorOptions, Request, Requests, wait};
+
+/// How long the operator has to ask for nothing until it counts as quiet: several times the tests' longest
+/// retry.
+const QUIET: Duration = Duration::from_millis(2500);
+/// The longest that anything takes until it is quiet, on a machine that is busy otherwise.
+const UNTIL_QUIET: Duration = Duration::from_secs(60);
 
 /// A namespace for the tenant and one for the operator, which has the shipped rules there and
 /// nothing else.
@@ -114,7 +120,7 @@ impl Scenario {
         let object = serde_json::from_value(object).expect("an object");
         // A namespace that was just re-created under its name is refused as terminating for a moment.
         let mut refused = String::new();
-        let created = wait::poll(Duration::from_secs(10), async || {
+        let created = wait::poll(Duration::from_secs(60), async || {
             let result = api.create(&PostParams::default(), &object).await;
             result.map_err(|error| refused = error.to_string()).ok()
         });
@@ -143,6 +149,28 @@ impl Scenario {
     /// Who the operator is.
     pub fn operator_identity(&self) -> Identity {
         Identity::service_account(&self.operator_namespace, OPERATOR)
+    }
+
+    /// Waits until the operator has asked the apiserver for nothing for a while, its leases aside. Whoever
+    /// counts requests awaits this before and after: a status may be written once more after the state that
+    /// was awaited, and an event follows it.
+    pub async fn quiet(&self) -> Mark {
+        let (user, audit) = (self.operator_identity().user(), self.control_plane.audit());
+        // A watch counts when it ends.
+        let disturbs = |r: &Request| r.resource != "leases" && r.verb != "watch";
+        let (mut mark, mut last, mut since) = (audit.mark(), Requests::default(), Instant::now());
+        let deadline = since + UNTIL_QUIET;
+        while since.elapsed() < QUIET {
+            let (made, next) = audit.read(mark);
+            mark = next;
+            let made = made.by(&user).only(disturbs);
+            if !made.is_empty() {
+                (last, since) = (made, Instant::now());
+            }
+            assert!(Instant::now() < deadline, "the operator is never quiet; it asked last for\n{last}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        mark
     }
 
     /// Starts an operator and waits until it is ready.
