@@ -115,7 +115,7 @@ async fn connect() -> Result<Client, Failure> {
     config.connect_timeout = Some(Duration::from_secs(5));
     // Above the 290 s that a watch lasts, so that a dead connection ends at all.
     config.read_timeout = Some(Duration::from_secs(295));
-    Client::try_from(config).map_err(|e| failed(&e))
+    controller::trim::client(config).map_err(|e| failed(&e))
 }
 
 fn config(options: &RunOptions) -> controller::Config {

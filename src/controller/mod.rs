@@ -11,6 +11,7 @@ mod run;
 mod secrets;
 pub mod skew;
 mod status;
+pub mod trim;
 mod unreadable;
 mod verification;
 mod wake;

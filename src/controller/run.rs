@@ -26,6 +26,10 @@ use super::{Context, Failed, order, verification};
 use crate::ledger::{Key, Kind};
 use crate::telemetry::traced;
 
+/// Objects of a list that are asked for at a time. Each may have more than a megabyte on its way to [`super::trim`],
+/// and a list that takes the apiserver more than a minute ends without an answer.
+const PAGE: u32 = 100;
+
 /// Runs the controllers until `stop`; then the visits under way are finished.
 pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     context.book.listed().await;
@@ -137,10 +141,7 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let kind = scope.kind;
-    let events = watcher(api, watcher::Config::default()).default_backoff().modify(|object| {
-        // Half the size of an object, and never looked at.
-        object.managed_fields_mut().clear();
-    });
+    let events = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     let told = context.clone();
     let store = writer.as_reader();
     reflector(writer, events)

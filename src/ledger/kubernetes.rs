@@ -19,6 +19,9 @@ use crate::api::reading::read;
 /// One call to the apiserver. Its own limit is 60 s; a reconcile must not hang that long.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Entries of a list that are read at a time; one has up to some ten kilobytes.
+const PAGE: u32 = 100;
+
 /// See the module documentation.
 #[derive(Clone)]
 pub struct KubernetesLedger {
@@ -132,7 +135,7 @@ impl Ledger for KubernetesLedger {
     }
 
     fn changes(&self) -> BoxStream<'static, Change> {
-        watcher(self.guarded.clone(), watcher::Config::default())
+        watcher(self.guarded.clone(), watcher::Config::default().page_size(PAGE))
             .default_backoff()
             .filter_map(|event| std::future::ready(to_change(event)))
             .boxed()

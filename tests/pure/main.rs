@@ -26,4 +26,5 @@ mod recorded;
 mod retry;
 mod secrecy;
 mod shown;
+mod trim;
 mod verification;
