@@ -20,6 +20,7 @@ mod https;
 mod input;
 mod install;
 mod loose;
+mod memory;
 mod metrics;
 mod needles;
 mod outcome;

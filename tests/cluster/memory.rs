@@ -1,0 +1,59 @@
+//! Promise 26: what a tenant makes for free takes no memory from others.
+
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use kube::api::{Api, PostParams};
+use serde_json::{Map, Value, json};
+use tenios_operator::api::PhoneNumberOrder;
+use tenios_operator::api::order::OrderState;
+
+use crate::harness::wait;
+use crate::world::World;
+
+/// Half of what the chart gives a pod.
+const ENOUGH_KIB: u64 = 64 * 1024;
+
+async fn suspended(w: &World, name: &str, metadata: Value) {
+    let mut object = json!({
+        "apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder",
+        "metadata": metadata,
+        "spec": {"verificationId": "6a1f6c1e-0000-4000-8000-000000000000", "suspend": true},
+    });
+    object["metadata"]["name"] = json!(name);
+    let api: Api<PhoneNumberOrder> = w.scenario.api();
+    api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+}
+
+/// As many as etcd takes in one object.
+fn labels() -> Value {
+    Value::Object((0..16_000).map(|n| (format!("l{n}"), json!("x".repeat(63)))).collect::<Map<_, _>>())
+}
+
+#[tokio::test]
+async fn p26_labels_and_annotations_of_one_tenant_take_no_memory_from_others() {
+    let w = World::new("fat").await;
+    let labels = labels();
+    let annotations = json!({"note": "x".repeat(250_000)});
+    // The apiserver takes seconds for each patch of these.
+    let orders = (0..12).map(|n| (format!("labels-{n}"), json!({"labels": labels})));
+    let orders = orders.chain((0..60).map(|n| (format!("notes-{n}"), json!({"annotations": annotations}))));
+    w.operator.kill().await;
+    let w = &w;
+    let written = stream::iter(orders).map(|(name, metadata)| async move { suspended(w, &name, metadata).await });
+    written.buffer_unordered(4).collect::<()>().await;
+    w.operator.restart().await;
+    w.plain_order("o").await;
+    // The apiserver is busy with the others' labels for a while.
+    let orders: Api<PhoneNumberOrder> = w.scenario.api();
+    for (name, state) in [("o", OrderState::Assigned), ("notes-59", OrderState::Suspended)] {
+        wait::until("its state", Duration::from_secs(90), async || {
+            let order = orders.get(name).await.ok()?;
+            (order.status?.state == Some(state)).then_some(())
+        })
+        .await;
+    }
+    let peak = w.operator.peak_kib().unwrap();
+    println!("figure: peak with 30 MB of labels and annotations | {peak} KiB");
+    assert!(peak < ENOUGH_KIB, "{peak} KiB");
+}
