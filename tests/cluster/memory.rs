@@ -40,7 +40,8 @@ async fn p26_labels_and_annotations_of_one_tenant_take_no_memory_from_others() {
     let orders = orders.chain((0..60).map(|n| (format!("notes-{n}"), json!({"annotations": annotations}))));
     w.operator.kill().await;
     let w = &w;
-    let written = stream::iter(orders).map(|(name, metadata)| async move { suspended(w, &name, metadata).await });
+    let written =
+        stream::iter(orders).map(|(name, metadata)| async move { suspended(w, &name, metadata).await });
     written.buffer_unordered(4).collect::<()>().await;
     w.operator.restart().await;
     w.plain_order("o").await;

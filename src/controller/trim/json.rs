@@ -61,12 +61,19 @@ enum At {
     /// Before a key, or the end of an object.
     Member,
     /// In a key.
-    Key { text: Vec<u8>, escaped: bool },
+    Key {
+        text: Vec<u8>,
+        escaped: bool,
+    },
     Colon(Role),
     /// Before an element, or the end of a list.
     Element,
     /// In a value that is kept or dropped as a whole.
-    Within { limit: Option<usize>, held: Vec<u8>, extent: Extent },
+    Within {
+        limit: Option<usize>,
+        held: Vec<u8>,
+        extent: Extent,
+    },
 }
 
 /// A filter over the bytes of a response: those that are kept come out. Bounded by the longest member that
@@ -104,7 +111,12 @@ impl Trim {
                 if end != End::Before
                     && let Some(most) = *limit
                 {
-                    if held.len() < most { held.push(byte) } else { *limit = None; *held = TOO_LONG.to_vec() }
+                    if held.len() < most {
+                        held.push(byte)
+                    } else {
+                        *limit = None;
+                        *held = TOO_LONG.to_vec()
+                    }
                 }
                 if end != End::NotYet {
                     out.append(held);

@@ -86,7 +86,10 @@ where
 
 fn trimmed<B>(response: Response<B>, limit: Option<usize>) -> Response<Trimmed<B>> {
     let (mut parts, inner) = response.into_parts();
-    let json = parts.headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
+    let json = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
     let trim = limit.filter(|_| json).map(Trim::new);
     if trim.is_some() {
         parts.headers.remove(header::CONTENT_LENGTH);
@@ -108,7 +111,10 @@ where
     type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         loop {
             let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
             let (Some(trim), Some(Ok(frame))) = (&mut self.trim, &frame) else { return Poll::Ready(frame) };
