@@ -112,10 +112,10 @@ impl Trim {
                     && let Some(most) = *limit
                 {
                     if held.len() < most {
-                        held.push(byte)
+                        held.push(byte);
                     } else {
                         *limit = None;
-                        *held = TOO_LONG.to_vec()
+                        *held = TOO_LONG.to_vec();
                     }
                 }
                 if end != End::NotYet {
@@ -151,7 +151,7 @@ impl Trim {
     fn token(&mut self, byte: u8, out: &mut Vec<u8>) -> bool {
         match (&self.at, byte) {
             (At::Colon(role), _) => self.at = At::Value(*role),
-            (At::Member | At::Element, b',') => {}
+            (At::Member | At::Element, b',') | (At::Key { .. } | At::Within { .. }, _) => {}
             (At::Member, b'"') => self.at = At::Key { text: Vec::new(), escaped: false },
             (At::Member, _) | (At::Element, b']') => {
                 out.push(byte);
@@ -180,7 +180,6 @@ impl Trim {
                 self.at = At::Within { limit, held: Vec::new(), extent: Extent::default() };
                 return false;
             }
-            (At::Key { .. } | At::Within { .. }, _) => {}
         }
         true
     }
