@@ -10,6 +10,8 @@ pub mod cli;
 pub mod controller;
 pub mod ledger;
 pub mod lifecycle;
+pub mod net;
+pub mod options;
 pub mod push;
 pub mod server;
 pub mod simulator;

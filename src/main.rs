@@ -3,13 +3,11 @@
 #![forbid(unsafe_code)]
 
 mod operate;
-mod options;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
-use options::{Approval, Command, Options, SimulateOptions};
+use tenios_operator::options::{self, Approval, Command, Options, SimulateOptions};
 use tenios_operator::server::Tls;
 use tenios_operator::simulator::{self, Simulator};
 
@@ -17,7 +15,7 @@ use tenios_operator::simulator::{self, Simulator};
 const WRONG_CONFIGURATION: u8 = 2;
 
 fn main() -> ExitCode {
-    let options = match Options::try_parse() {
+    let options = match Options::read() {
         Ok(options) => options,
         Err(error) => return explain(&error),
     };
@@ -55,10 +53,7 @@ fn explain(error: &clap::Error) -> ExitCode {
         print!("{error}");
         return ExitCode::SUCCESS;
     }
-    let text = error.to_string();
-    let end = text.find("\n\nUsage").or_else(|| text.find("\n\nFor more")).unwrap_or(text.len());
-    let line: Vec<&str> = text[..end].split_whitespace().collect();
-    eprintln!("{}", line.join(" "));
+    eprintln!("{}", options::explain(error));
     ExitCode::from(WRONG_CONFIGURATION)
 }
 

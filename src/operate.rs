@@ -12,6 +12,8 @@ use tenios_operator::controller::{self, Context, skew};
 use tenios_operator::ledger::kubernetes::KubernetesLedger;
 use tenios_operator::ledger::{Book, Budgets, Event, Key};
 use tenios_operator::lifecycle::Pace;
+use tenios_operator::net::{Listen, Roots};
+use tenios_operator::options::RunOptions;
 use tenios_operator::push::{Address, PushKeys, Receiver};
 use tenios_operator::server::{Limits, Server, Talk, Tls};
 use tenios_operator::telemetry::{self, Metrics, health};
@@ -20,7 +22,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::Failure;
-use crate::options::RunOptions;
 
 /// Runs the operator until it is told to stop.
 ///
@@ -28,8 +29,8 @@ use crate::options::RunOptions;
 /// A wrong configuration, or a part that can't be started.
 pub async fn run(options: RunOptions) -> Result<(), Failure> {
     options.check().map_err(Failure::Configuration)?;
-    let (traces, exporter) = options.otlp_endpoint.as_deref().map(telemetry::traces).unzip();
-    telemetry::init(options.log_format, &options.log, traces).map_err(|e| flag("--log", e))?;
+    let (traces, exporter) = options.otlp_endpoint.as_ref().map(telemetry::traces).unzip();
+    telemetry::init(options.log_format, options.log.clone(), traces);
     let traces_end = CancellationToken::new();
     let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(traces_end.clone())));
     let tenios = provider(&options)?;
@@ -46,11 +47,10 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     }
     let client = connect().await?;
     let metrics = Arc::new(Metrics::default());
-    let ledger = Arc::new(KubernetesLedger::new(&client, &options.namespace));
+    let ledger = Arc::new(KubernetesLedger::new(&client, options.namespace.as_ref()));
     let budgets = Budgets { operator: options.order_budget, namespace: options.order_budget_per_namespace };
     let (book, mut changes) = Book::new(ledger, budgets, metrics.clone());
-    let push =
-        options.push_base_url.as_deref().zip(keys.clone()).map(|(base, keys)| Address::new(base, keys));
+    let push = options.push_base_url.clone().zip(keys.clone()).map(|(base, keys)| Address::new(base, keys));
     let draining = CancellationToken::new();
     let context =
         Context::new(client.clone(), book.clone(), tenios, push, config(&options), metrics.clone(), draining);
@@ -94,17 +94,10 @@ fn flag(name: &str, error: impl std::fmt::Display) -> Failure {
 }
 
 fn provider(options: &RunOptions) -> Result<Tenios, Failure> {
-    let roots = match &options.tenios_ca_file {
-        None => Vec::new(),
-        Some(path) => {
-            let wrong = |error: &dyn std::fmt::Display| {
-                flag("--tenios-ca-file", format!("{}: {error}", path.display()))
-            };
-            let pem = std::fs::read(path).map_err(|e| wrong(&e))?;
-            reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| wrong(&e))?
-        }
-    };
-    Tenios::new(&options.tenios_url, roots, options.provider_timeout).map_err(|e| flag("--tenios-url", e))
+    let roots = options.tenios_ca_file.as_deref().map(Roots::from_file).transpose();
+    let roots = roots.map_err(|e| flag("--tenios-ca-file", e))?;
+    Tenios::new(options.tenios_url.clone(), roots, options.provider_timeout)
+        .map_err(|e| flag("--tenios-url", e))
 }
 
 async fn connect() -> Result<Client, Failure> {
@@ -130,8 +123,8 @@ fn config(options: &RunOptions) -> controller::Config {
         provider_concurrency: usize::from(options.provider_concurrency),
         concurrency: options.concurrency,
         access_key_file: options.access_key_file.clone(),
-        namespace: options.namespace.clone(),
-        namespaces: options.watch_namespace.clone(),
+        namespace: options.namespace.to_string(),
+        namespaces: options.namespaces(),
     }
 }
 
@@ -157,8 +150,8 @@ impl AwaitedFile {
 
 type Serving = tokio::task::JoinHandle<()>;
 
-async fn bind(name: &str, at: std::net::SocketAddr) -> Result<Server, Failure> {
-    Server::bind(at).await.map_err(|e| Failure::Runtime(format!("{name}: {at}: {e}")))
+fn bind(name: &str, at: Listen) -> Result<Server, Failure> {
+    at.bind().and_then(Server::on).map_err(|e| Failure::Runtime(format!("{name}: {at}: {e}")))
 }
 
 async fn serve_metrics(
@@ -167,7 +160,7 @@ async fn serve_metrics(
     metrics: &Arc<Metrics>,
     stop: &CancellationToken,
 ) -> Result<Serving, Failure> {
-    let server = bind("--metrics-listen", options.metrics_listen).await?;
+    let server = bind("--metrics-listen", options.metrics_listen)?;
     let (metrics, book) = (metrics.clone(), book.clone());
     let answer = move |request: http::Request<tenios_operator::server::RequestBody>| {
         metrics.budget(book.budget_remaining(jiff::Timestamp::now()), book.budget_limit());
@@ -186,7 +179,7 @@ async fn serve_health(
     awaits_key: Arc<AwaitedFile>,
     stop: &CancellationToken,
 ) -> Result<Serving, Failure> {
-    let server = bind("--health-listen", options.health_listen).await?;
+    let server = bind("--health-listen", options.health_listen)?;
     let (book, context) = (book.clone(), context.clone());
     let answer = move |request: http::Request<tenios_operator::server::RequestBody>| {
         let watches = (!context.is_standby_or_watching()).then_some("the watches are not established yet");
@@ -204,7 +197,7 @@ async fn serve_push(
     receiver: Receiver,
     stop: &CancellationToken,
 ) -> Result<Serving, Failure> {
-    let mut server = bind("--push-listen", options.push_listen).await?;
+    let mut server = bind("--push-listen", options.push_listen)?;
     if let (Some(cert), Some(key)) = (&options.push_tls_cert_file, &options.push_tls_key_file) {
         let tls =
             Tls::from_files(cert, key).map_err(|e| flag("--push-tls-cert-file, --push-tls-key-file", e))?;
@@ -224,7 +217,7 @@ async fn lead(options: RunOptions, client: Client, context: Arc<Context>, stop: 
         context.lead(true);
         return controller::run(context, stop).await;
     }
-    let mut leader = Leader::new(client, &options.namespace, options.lease_duration);
+    let mut leader = Leader::new(client, options.namespace.as_ref(), options.lease_duration);
     while !stop.is_cancelled() && leader.acquire(&stop).await {
         tracing::info!("this replica leads");
         context.lead(true);

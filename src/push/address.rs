@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use sha2::Sha256;
 
 use crate::ledger::{AttemptId, Key, Kind};
+use crate::net::{BaseUrl, trimmed};
 use crate::tenios::PushTarget;
 
 /// Where paths of the receiver begin, behind whatever prefix the base URL has.
@@ -36,7 +37,7 @@ impl PushKeys {
     /// When the file can't be read or has no key.
     pub fn from_file(path: &std::path::Path) -> Result<Self, PushKeysError> {
         let text = std::fs::read_to_string(path).map_err(|e| PushKeysError::Unreadable(path.into(), e))?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let lines = text.lines().map(trimmed).filter(|line| !line.is_empty());
         let keys: Option<Vec<_>> = lines.map(keyed).collect();
         match keys {
             Some(keys) if !keys.is_empty() => Ok(Self(Arc::new(keys))),
@@ -93,22 +94,22 @@ fn decode_hex(text: &[u8], out: &mut [u8; 32]) -> bool {
 /// Makes the push target of each attempt.
 #[derive(Clone)]
 pub struct Address {
-    base: String,
+    base: BaseUrl,
     keys: PushKeys,
 }
 
 impl Address {
     /// `base` is the public URL of the receiver, perhaps with a path prefix.
     #[must_use]
-    pub fn new(base: &str, keys: PushKeys) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned(), keys }
+    pub fn new(base: BaseUrl, keys: PushKeys) -> Self {
+        Self { base, keys }
     }
 
     /// The URL and secret of one attempt.
     #[must_use]
     pub fn target(&self, namespace: &str, name: &str, attempt: &AttemptId) -> PushTarget {
         let path = format!("{PREFIX}{namespace}/{name}/{attempt}");
-        PushTarget { url: format!("{}{path}", self.base), secret: self.keys.sign(&path) }
+        PushTarget { url: self.base.join(&path), secret: self.keys.sign(&path) }
     }
 }
 

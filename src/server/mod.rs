@@ -104,7 +104,14 @@ impl Server {
     /// # Errors
     /// The address is taken, not this machine's, or not allowed.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+        Self::on(TcpListener::bind(address).await?)
+    }
+
+    /// On a socket that listens already.
+    ///
+    /// # Errors
+    /// The socket has no address.
+    pub fn on(listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         Ok(Self { listener, address, limits: Limits::default(), tls: None })
     }

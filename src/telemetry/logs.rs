@@ -1,6 +1,8 @@
 //! Logs on standard error.
 
-use tracing_subscriber::EnvFilter;
+use std::str::FromStr;
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -15,30 +17,96 @@ pub enum LogFormat {
     Text,
 }
 
-/// Starts logging with a `tracing` filter, and tracing what it lets through.
-///
-/// # Errors
-/// When the filter can't be read.
-pub fn init(format: LogFormat, filter: &str, traces: Option<Traces>) -> Result<(), String> {
-    let filter = EnvFilter::builder().parse(filter).map_err(|e| e.to_string())?;
-    // Bodies and headers carry secrets (promise 21), and some of these crates log them at trace level;
-    // kube's own span around each reconcile repeats ours.
-    let quiet = QUIET.map(|target| format!("{target}=warn"));
-    // It logs whole answers that it can't parse as warnings.
-    let quiet = quiet.into_iter().chain(["kube_client=error".to_owned()]);
-    let filter = quiet.fold(filter, |filter, directive| match directive.parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
-    });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Json => {
-            let json = builder.json().flatten_event(true).with_current_span(true).with_span_list(false);
-            json.finish().with(traces).init();
-        }
-        LogFormat::Text => builder.finish().with(traces).init(),
-    }
-    Ok(())
+/// What is logged: a level, `TARGET=LEVEL` for modules, or several of both. Errors are logged wherever nothing
+/// says `off`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogFilter(Targets);
+
+/// Why a text is no [`LogFilter`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogFilterError {
+    /// Nothing there.
+    #[error("is empty: expected error, warn, info, debug, trace or off")]
+    Empty,
+    /// Neither a level nor a target.
+    #[error("{0:?} is no level: expected error, warn, info, debug, trace or off, or TARGET=LEVEL")]
+    Level(String),
+    /// What stands before the `=` is no path of a module.
+    #[error("{0:?} is no target: expected the path of a module such as tenios_operator::push")]
+    Target(String),
 }
 
+impl FromStr for LogFilter {
+    type Err = LogFilterError;
+
+    fn from_str(text: &str) -> Result<Self, LogFilterError> {
+        let directives: Vec<&str> =
+            text.split(',').map(crate::net::trimmed).filter(|d| !d.is_empty()).collect();
+        if directives.is_empty() {
+            return Err(LogFilterError::Empty);
+        }
+        let mut targets = Targets::new().with_default(LevelFilter::ERROR);
+        for directive in directives {
+            match directive.split_once('=') {
+                Some((target, level)) => {
+                    let target = target.trim_end();
+                    let is_path = |text: &str| {
+                        text.split("::").all(|name| {
+                            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                        })
+                    };
+                    if !is_path(target) {
+                        return Err(LogFilterError::Target(target.to_owned()));
+                    }
+                    let level = level_of(level.trim_start())?;
+                    if !is_quiet(target) {
+                        targets = targets.with_target(target, level);
+                    }
+                }
+                // Alone, a target is logged whole, as `tracing` has it; others look like a misspelled level.
+                None if directive.starts_with(OWN) => {
+                    targets = targets.with_target(directive, LevelFilter::TRACE)
+                }
+                None => targets = targets.with_default(level_of(directive)?),
+            }
+        }
+        Ok(Self(targets))
+    }
+}
+
+const OWN: &str = "tenios_operator";
+
+fn level_of(text: &str) -> Result<LevelFilter, LogFilterError> {
+    match text.to_ascii_lowercase().as_str() {
+        "warning" => Ok(LevelFilter::WARN),
+        "" => Err(LogFilterError::Level(String::new())),
+        level => level.parse().map_err(|_| LogFilterError::Level(text.to_owned())),
+    }
+}
+
+/// Bodies and headers carry secrets (promise 21), and some of these crates log them at trace level; kube's own
+/// span around each reconcile repeats ours.
 const QUIET: [&str; 7] = ["hyper", "hyper_util", "h2", "reqwest", "rustls", "tower", "tower_http"];
+
+/// It logs whole answers that it can't parse as warnings.
+const QUIETEST: &str = "kube_client";
+
+fn is_quiet(target: &str) -> bool {
+    let name = target.split("::").next().unwrap_or(target);
+    QUIET.contains(&name) || name == QUIETEST
+}
+
+/// Starts logging, and tracing what the filter lets through.
+pub fn init(format: LogFormat, filter: LogFilter, traces: Option<Traces>) {
+    let most = filter.0.default_level().unwrap_or(LevelFilter::ERROR);
+    let quiet = QUIET.map(|target| (target, most.min(LevelFilter::WARN)));
+    let filter = filter.0.with_targets(quiet).with_target(QUIETEST, most.min(LevelFilter::ERROR));
+    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => {
+            let json = logs.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            tracing_subscriber::registry().with(filter).with(json).with(traces).init();
+        }
+        LogFormat::Text => tracing_subscriber::registry().with(filter).with(logs).with(traces).init(),
+    }
+}

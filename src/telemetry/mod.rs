@@ -7,7 +7,7 @@ mod otlp;
 mod resources;
 mod traces;
 
-pub use logs::{LogFormat, init};
+pub use logs::{LogFilter, LogFormat, init};
 pub use metrics::{Metrics, ProviderLabels};
 pub use otlp::Exporter;
 pub use resources::Stand;

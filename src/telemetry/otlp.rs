@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::net::BaseUrl;
+
 /// Spans in one export, at most.
 const BATCH: usize = 512;
 /// How long a span waits for others to come along.
@@ -29,14 +31,8 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    pub(super) fn new(endpoint: &str, spans: mpsc::Receiver<Value>, dropped: Arc<AtomicU64>) -> Self {
-        Self {
-            url: format!("{}/v1/traces", endpoint.trim_end_matches('/')),
-            spans,
-            dropped,
-            lost: 0,
-            under_way: 0,
-        }
+    pub(super) fn new(endpoint: &BaseUrl, spans: mpsc::Receiver<Value>, dropped: Arc<AtomicU64>) -> Self {
+        Self { url: endpoint.join("/v1/traces"), spans, dropped, lost: 0, under_way: 0 }
     }
 
     /// Exports until `stop`, then what is left, for two seconds at most. A collector that is away costs spans and

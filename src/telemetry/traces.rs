@@ -21,6 +21,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::otlp::{Exporter, attribute};
+use crate::net::BaseUrl;
 
 /// Spans that wait to be exported, at most; more are dropped and counted.
 const WAITING: usize = 2048;
@@ -181,7 +182,7 @@ impl Place {
 
 /// The two halves, for a collector at this base URL.
 #[must_use]
-pub fn traces(endpoint: &str) -> (Traces, Exporter) {
+pub fn traces(endpoint: &BaseUrl) -> (Traces, Exporter) {
     let (sender, spans) = mpsc::channel(WAITING);
     let dropped = Arc::new(AtomicU64::new(0));
     (Traces { spans: sender, dropped: dropped.clone() }, Exporter::new(endpoint, spans, dropped))

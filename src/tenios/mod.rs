@@ -8,11 +8,14 @@
 mod body;
 mod hide;
 mod outcome;
+mod transport;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
@@ -21,9 +24,11 @@ use body::{Departure, RequestBody};
 use hide::without_secrets;
 pub use outcome::Outcome;
 use outcome::{Answer, Body, classify, presentable};
+use transport::Transport;
 
 use crate::api::PhoneNumber;
 use crate::api::verification::{Address, DocumentType};
+use crate::net::{BaseUrl, Roots};
 
 /// Answers above this many bytes are not read further: a real one has about 60.
 const ANSWER_LIMIT: usize = 64 * 1024;
@@ -156,31 +161,25 @@ impl Request {
 /// The provider's client.
 #[derive(Clone, Debug)]
 pub struct Tenios {
-    http: reqwest::Client,
-    base: String,
+    transport: Arc<Transport>,
+    base: BaseUrl,
     timeout: Duration,
     /// The header `traceparent` of what is sent.
     trace: Option<String>,
 }
 
 impl Tenios {
-    /// A client for this base URL.
+    /// A client for this base URL, which trusts these certificates, too.
     ///
     /// # Errors
     /// When no TLS roots can be loaded.
-    pub fn new(base: &str, roots: Vec<reqwest::Certificate>, timeout: Duration) -> Result<Self, String> {
-        let http = reqwest::Client::builder()
-            .http1_only()
-            .pool_max_idle_per_host(0)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .connect_timeout(timeout)
-            .tls_certs_merge(roots)
-            .user_agent(concat!("tenios-operator/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| causes(&error))?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), timeout, trace: None })
+    pub fn new(
+        base: BaseUrl,
+        roots: Option<(Roots, Vec<CertificateDer<'static>>)>,
+        timeout: Duration,
+    ) -> Result<Self, String> {
+        let transport = Transport::new(roots, timeout).map_err(|error| causes(&error))?;
+        Ok(Self { transport: Arc::new(transport), base, timeout, trace: None })
     }
 
     /// The same client for a request that is a part of this trace, where there is one: W3C's `traceparent`, which
@@ -229,8 +228,9 @@ impl Tenios {
         let json = serde_json::to_vec(&json).map_err(|e| e.to_string())?;
         let body = RequestBody::new(json, request.document(), send_by, departure);
         let mut post = self
-            .http
-            .post(format!("{}/{}", self.base, request.endpoint()))
+            .transport
+            .client()
+            .post(self.base.join(&format!("/{}", request.endpoint())))
             .header(http::header::CONTENT_TYPE, "application/json")
             .header(http::header::ACCEPT, "application/json")
             .header(http::header::CONNECTION, "close")

@@ -22,6 +22,7 @@ mod kstatus;
 mod lifecycle;
 mod memory;
 mod metrics;
+mod options;
 mod recorded;
 mod retry;
 mod secrecy;

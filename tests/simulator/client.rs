@@ -21,10 +21,10 @@ const SOON: Duration = Duration::from_secs(5);
 
 fn client(url: &str) -> Tenios {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Tenios::new(url, Vec::new(), Duration::from_millis(700)).unwrap()
+    Tenios::new(url.parse().unwrap(), None, Duration::from_millis(700)).unwrap()
 }
 
-fn order() -> Request {
+pub fn order() -> Request {
     Request::Order {
         number_type: "GEOGRAPHICAL",
         verification_id: DOCUMENT.into(),

@@ -8,6 +8,7 @@ mod faults;
 #[path = "../pure/memory.rs"]
 mod memory;
 mod mutator;
+mod net;
 mod pushes;
 mod receiver;
 mod server;

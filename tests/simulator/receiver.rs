@@ -60,7 +60,7 @@ impl World {
                 .with_limits(Receiver::limits())
                 .run(move |request| receiver.clone().answer(request), stop.clone()),
         );
-        let address = Address::new(&base, keys(signing));
+        let address = Address::new(base.parse().unwrap(), keys(signing));
         Self { ledger, metrics, address, server: bound, base, _stop: stop.drop_guard() }
     }
 
@@ -332,7 +332,7 @@ fn a_push_key_that_can_be_guessed_is_none(#[case] lines: &str) {
 
 #[test]
 fn a_push_target_is_what_the_contract_says() {
-    let address = Address::new("https://push.example.com/tenios/", keys("sixteen-letters!"));
+    let address = Address::new("https://push.example.com/tenios/".parse().unwrap(), keys("sixteen-letters!"));
     let target = address.target("shop", "main-line", &attempt());
     assert_eq!(target.url, "https://push.example.com/tenios/push/v1/shop/main-line/a1");
     // printf /push/v1/shop/main-line/a1 | openssl dgst -sha256 -hmac 'sixteen-letters!'

@@ -8,15 +8,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tenios_operator::api::{Reason, crd};
 use tenios_operator::ledger::{Key, Kind};
+use tenios_operator::options::Options;
 use tenios_operator::telemetry::{Metrics, ProviderLabels, Stand};
-
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "a module of the binary, of which only the definitions are read"
-)]
-#[path = "../../../src/options.rs"]
-mod options;
 
 #[test]
 fn the_reference_of_the_resources_is_what_the_crds_say() {
@@ -33,7 +26,7 @@ fn the_reference_of_the_flags_is_what_the_command_line_takes() {
     text.push_str(
         "Each flag has an environment variable. Times are written as `500ms`, `60s`, `5m`, `24h`.\n",
     );
-    let mut program = options::Options::command();
+    let mut program = Options::command();
     program.build();
     for name in ["run", "simulate"] {
         let command = program.find_subcommand(name).unwrap();

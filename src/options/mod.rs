@@ -1,15 +1,29 @@
 //! Flags and environment variables, as `docs/reference/flags.md` lists them: each variable is the flag's name in
-//! capitals, `TENIOS_` before it where it does not begin so.
+//! capitals, `TENIOS_` before it where it does not begin so. What makes no sense is refused here, in one line that
+//! names the flag.
 
+mod namespace;
+mod value;
+
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args, Parser, Subcommand};
-use jiff::SignedDuration;
-use tenios_operator::ledger::Budget;
-use tenios_operator::telemetry::LogFormat;
+use clap::builder::{EnumValueParser, PathBufValueParser, PossibleValuesParser, RangedU64ValueParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use namespace::{Namespace, Namespaces};
+use value::{Trimmed, budget, duration, duration_or_zero, push_base_url, seconds, switch, tenios_url};
+
+use crate::ledger::Budget;
+use crate::net::{BaseUrl, Listen, trimmed};
+use crate::telemetry::{LogFilter, LogFormat};
+
+/// Where an empty variable is refused. Elsewhere it counts as not set; here that would mean another provider,
+/// another ledger or more namespaces than somebody meant to name.
+const NEVER_EMPTY: [&str; 4] = ["TENIOS_URL", "TENIOS_LEDGER", "TENIOS_NAMESPACE", "TENIOS_WATCH_NAMESPACE"];
 
 /// A Kubernetes operator for the TENIOS Number Order API.
 #[derive(Debug, Parser)]
@@ -35,16 +49,16 @@ pub enum Command {
 #[derive(Clone, Debug, Args)]
 pub struct RunOptions {
     /// Base URL of the TENIOS API.
-    #[arg(long, env = "TENIOS_URL", default_value = "https://api.tenios.com/", value_parser = url)]
-    pub tenios_url: String,
+    #[arg(long, env = "TENIOS_URL", default_value = "https://api.tenios.com/", value_parser = tenios_url)]
+    pub tenios_url: BaseUrl,
     /// Allow http:// for --tenios-url and --push-base-url.
-    #[arg(long, env = "TENIOS_ALLOW_HTTP", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "TENIOS_ALLOW_HTTP", default_value = "false", default_missing_value = "true", num_args = 0..=1, action = ArgAction::Set, value_parser = switch)]
     pub allow_http: bool,
-    /// Extra trust roots for the TENIOS API, as PEM.
-    #[arg(long, env = "TENIOS_CA_FILE")]
+    /// Extra trust roots for the TENIOS API, as PEM; read again when they change.
+    #[arg(long, env = "TENIOS_CA_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
     pub tenios_ca_file: Option<PathBuf>,
     /// The operator's own access key; read again when it changes.
-    #[arg(long, env = "TENIOS_ACCESS_KEY_FILE")]
+    #[arg(long, env = "TENIOS_ACCESS_KEY_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
     pub access_key_file: Option<PathBuf>,
     /// Time for one request to TENIOS, from dialling to the last byte.
     #[arg(long, env = "TENIOS_PROVIDER_TIMEOUT", default_value = "60s", value_parser = duration)]
@@ -53,35 +67,35 @@ pub struct RunOptions {
     #[arg(long, env = "TENIOS_SEND_WITHIN", default_value = "10s", value_parser = duration)]
     pub send_within: Duration,
     /// Requests to TENIOS in flight at most.
-    #[arg(long, env = "TENIOS_PROVIDER_CONCURRENCY", default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, env = "TENIOS_PROVIDER_CONCURRENCY", default_value = "16", value_parser = Trimmed(RangedU64ValueParser::<u16>::new().range(1..=1024)))]
     pub provider_concurrency: u16,
     /// Resources of a kind reconciled at a time at most.
-    #[arg(long, env = "TENIOS_CONCURRENCY", default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, env = "TENIOS_CONCURRENCY", default_value = "16", value_parser = Trimmed(RangedU64ValueParser::<u16>::new().range(1..=1024)))]
     pub concurrency: u16,
     /// Public https:// URL of the push receiver; without it orders go out without push.
-    #[arg(long, env = "TENIOS_PUSH_BASE_URL", value_parser = url)]
-    pub push_base_url: Option<String>,
+    #[arg(long, env = "TENIOS_PUSH_BASE_URL", value_parser = push_base_url)]
+    pub push_base_url: Option<BaseUrl>,
     /// Where the push receiver listens.
-    #[arg(long, env = "TENIOS_PUSH_LISTEN", default_value = "0.0.0.0:8082")]
-    pub push_listen: SocketAddr,
+    #[arg(long, env = "TENIOS_PUSH_LISTEN", default_value = ":8082")]
+    pub push_listen: Listen,
     /// Certificate chain of the push receiver, as PEM; without it plain HTTP, behind an Ingress.
-    #[arg(long, env = "TENIOS_PUSH_TLS_CERT_FILE", requires = "push_tls_key_file")]
+    #[arg(long, env = "TENIOS_PUSH_TLS_CERT_FILE", requires = "push_tls_key_file", value_parser = Trimmed(PathBufValueParser::new()))]
     pub push_tls_cert_file: Option<PathBuf>,
     /// Private key of the push receiver, as PEM.
-    #[arg(long, env = "TENIOS_PUSH_TLS_KEY_FILE", requires = "push_tls_cert_file")]
+    #[arg(long, env = "TENIOS_PUSH_TLS_KEY_FILE", requires = "push_tls_cert_file", value_parser = Trimmed(PathBufValueParser::new()))]
     pub push_tls_key_file: Option<PathBuf>,
     /// Push keys, one a line: the first signs, all verify.
-    #[arg(long, env = "TENIOS_PUSH_KEY_FILE")]
+    #[arg(long, env = "TENIOS_PUSH_KEY_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
     pub push_key_file: Option<PathBuf>,
     /// Where the ledger is kept: kubernetes.
-    #[arg(long, env = "TENIOS_LEDGER", default_value = "kubernetes", value_parser = ["kubernetes"])]
+    #[arg(long, env = "TENIOS_LEDGER", default_value = "kubernetes", value_parser = Trimmed(PossibleValuesParser::new(["kubernetes"])))]
     pub ledger: String,
     /// The operator's own namespace, which holds ledger and lease.
     #[arg(long, env = "TENIOS_NAMESPACE", default_value = "tenios-system")]
-    pub namespace: String,
-    /// A namespace to watch, once for each; without it all.
-    #[arg(long, env = "TENIOS_WATCH_NAMESPACE", value_delimiter = ',')]
-    pub watch_namespace: Vec<String>,
+    pub namespace: Namespace,
+    /// A namespace to watch, once for each or separated by commas; without it all.
+    #[arg(long, env = "TENIOS_WATCH_NAMESPACE")]
+    pub watch_namespace: Vec<Namespaces>,
     /// Order requests in a rolling window, as COUNT/TIME.
     #[arg(long, env = "TENIOS_ORDER_BUDGET", default_value = "100/24h", value_parser = budget)]
     pub order_budget: Budget,
@@ -89,23 +103,23 @@ pub struct RunOptions {
     #[arg(long, env = "TENIOS_ORDER_BUDGET_PER_NAMESPACE", default_value = "20/24h", value_parser = budget)]
     pub order_budget_per_namespace: Budget,
     /// Whether one of several replicas is elected to do the work.
-    #[arg(long, env = "TENIOS_LEADER_ELECTION", default_value_t = true, action = ArgAction::Set)]
+    #[arg(long, env = "TENIOS_LEADER_ELECTION", default_value = "true", default_missing_value = "true", num_args = 0..=1, action = ArgAction::Set, value_parser = switch)]
     pub leader_election: bool,
     /// How long the lease of a replica that ended without a word keeps the others waiting.
-    #[arg(long, env = "TENIOS_LEASE_DURATION", default_value = "15s", value_parser = duration)]
+    #[arg(long, env = "TENIOS_LEASE_DURATION", default_value = "15s", value_parser = seconds)]
     pub lease_duration: Duration,
     /// Where /livez and /readyz are served.
-    #[arg(long, env = "TENIOS_HEALTH_LISTEN", default_value = "0.0.0.0:8081")]
-    pub health_listen: SocketAddr,
+    #[arg(long, env = "TENIOS_HEALTH_LISTEN", default_value = ":8081")]
+    pub health_listen: Listen,
     /// Where /metrics is served.
-    #[arg(long, env = "TENIOS_METRICS_LISTEN", default_value = "0.0.0.0:8080")]
-    pub metrics_listen: SocketAddr,
+    #[arg(long, env = "TENIOS_METRICS_LISTEN", default_value = ":8080")]
+    pub metrics_listen: Listen,
     /// How logs look.
-    #[arg(long, env = "TENIOS_LOG_FORMAT", default_value = "json")]
+    #[arg(long, env = "TENIOS_LOG_FORMAT", default_value = "json", value_parser = Trimmed(EnumValueParser::<LogFormat>::new()))]
     pub log_format: LogFormat,
-    /// What is logged, as a `tracing` filter.
+    /// What is logged: error, warn, info, debug, trace or off, and TARGET=LEVEL for a part of it, separated by commas.
     #[arg(long, env = "TENIOS_LOG", default_value = "info")]
-    pub log: String,
+    pub log: LogFilter,
     /// First wait before what is awaited, or was provably not processed, is tried again.
     #[arg(long, env = "TENIOS_RETRY_MIN", default_value = "5s", value_parser = duration)]
     pub retry_min: Duration,
@@ -119,13 +133,13 @@ pub struct RunOptions {
     #[arg(long, env = "TENIOS_REFUSAL_RETRY_MAX", default_value = "6h", value_parser = duration)]
     pub refusal_retry_max: Duration,
     /// Where traces are sent, as OTLP/HTTP in JSON: the base URL of a collector. Without it nothing is traced.
-    #[arg(long, env = "TENIOS_OTLP_ENDPOINT", value_parser = url)]
-    pub otlp_endpoint: Option<String>,
+    #[arg(long, env = "TENIOS_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<BaseUrl>,
     /// How long SIGTERM waits for requests in flight to end and be recorded.
     #[arg(long, env = "TENIOS_DRAIN_TIMEOUT", default_value = "80s", value_parser = duration)]
     pub drain_timeout: Duration,
     /// Where ids go that could not be stored before the process must end.
-    #[arg(long, env = "TENIOS_TERMINATION_LOG", default_value = "/dev/termination-log")]
+    #[arg(long, env = "TENIOS_TERMINATION_LOG", default_value = "/dev/termination-log", value_parser = Trimmed(PathBufValueParser::new()))]
     pub termination_log: PathBuf,
 }
 
@@ -167,17 +181,57 @@ pub enum Approval {
     Never,
 }
 
+impl Options {
+    /// Reads the command line and the environment.
+    ///
+    /// # Errors
+    /// What [`explain`] makes one line of, or what was asked for, such as the help.
+    pub fn read() -> Result<Self, clap::Error> {
+        let blank = |name: &str| {
+            std::env::var(name).is_ok_and(|value| trimmed(&value).is_empty()) && !NEVER_EMPTY.contains(&name)
+        };
+        let command = Self::command().mut_subcommands(|command| {
+            command.mut_args(|flag| match flag.get_env().and_then(|name| name.to_str()) {
+                Some(name) if blank(name) => flag.env(None::<&'static str>),
+                _ => flag,
+            })
+        });
+        Self::from_arg_matches(&command.try_get_matches()?)
+    }
+}
+
+/// One line that names the flag. It does not repeat a value that was not understood: a password may stand in it.
+#[must_use]
+pub fn explain(error: &clap::Error) -> String {
+    if let (ErrorKind::ValueValidation, Some(ContextValue::String(flag)), Some(why)) =
+        (error.kind(), error.get(ContextKind::InvalidArg), std::error::Error::source(error))
+    {
+        let name = flag.split_once(' ').map_or(flag.as_str(), |(name, _)| name);
+        return format!("error: {name}: {why}");
+    }
+    let text = error.to_string();
+    let end = text.find("\n\nUsage").or_else(|| text.find("\n\nFor more")).unwrap_or(text.len());
+    text[..end].split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 impl RunOptions {
+    /// The namespaces to watch, each once; none stands for all.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<String> {
+        let names: BTreeSet<_> = self.watch_namespace.iter().flat_map(Namespaces::iter).collect();
+        names.into_iter().map(ToString::to_string).collect()
+    }
+
     /// What one flag alone can't tell.
     ///
     /// # Errors
     /// One line that names the flag.
     pub fn check(&self) -> Result<(), String> {
-        let plain = |url: &str| url.starts_with("http://") && !self.allow_http;
+        let plain = |url: &BaseUrl| url.is_plain() && !self.allow_http;
         if plain(&self.tenios_url) {
             return Err("--tenios-url: http:// needs --allow-http".into());
         }
-        if self.push_base_url.as_deref().is_some_and(plain) {
+        if self.push_base_url.as_ref().is_some_and(plain) {
             return Err("--push-base-url: http:// needs --allow-http".into());
         }
         if self.push_base_url.is_some() && self.push_key_file.is_none() {
@@ -192,41 +246,24 @@ impl RunOptions {
         if self.refusal_retry_min > self.refusal_retry_max {
             return Err("--refusal-retry-min: is above --refusal-retry-max".into());
         }
+        self.check_listeners()
+    }
+
+    fn check_listeners(&self) -> Result<(), String> {
+        let listeners = [
+            ("--push-listen", self.push_listen),
+            ("--health-listen", self.health_listen),
+            ("--metrics-listen", self.metrics_listen),
+        ];
+        for (n, (name, listen)) in listeners.iter().enumerate() {
+            if let Some((other, _)) = listeners[..n].iter().find(|(_, other)| listen.collides(*other)) {
+                return Err(format!("{name}: {listen} is taken by {other}"));
+            }
+        }
         Ok(())
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    match duration_or_zero(text)? {
-        Duration::ZERO => Err("must be above zero".into()),
-        duration => Ok(duration),
-    }
-}
-
-fn duration_or_zero(text: &str) -> Result<Duration, String> {
-    let signed: SignedDuration =
-        text.parse().map_err(|_| "expected a time such as 500ms, 60s, 5m or 24h".to_owned())?;
-    Duration::try_from(signed).map_err(|_| "must not be negative".into())
-}
-
 fn approval(text: &str) -> Result<Approval, String> {
-    if text == "never" { Ok(Approval::Never) } else { duration_or_zero(text).map(Approval::After) }
-}
-
-fn budget(text: &str) -> Result<Budget, String> {
-    let wrong = || "expected COUNT/TIME such as 100/24h".to_owned();
-    let (requests, window) = text.split_once('/').ok_or_else(wrong)?;
-    let requests = requests.parse().map_err(|_| wrong())?;
-    let window = SignedDuration::try_from(duration(window).map_err(|_| wrong())?).map_err(|_| wrong())?;
-    Ok(Budget { requests, window })
-}
-
-fn url(text: &str) -> Result<String, String> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    match (rest, text.parse::<http::Uri>()) {
-        (Some(rest), Ok(uri)) if !rest.is_empty() && uri.host().is_some() && uri.query().is_none() => {
-            Ok(text.to_owned())
-        }
-        _ => Err("expected an https:// URL without a query".into()),
-    }
+    if trimmed(text) == "never" { Ok(Approval::Never) } else { duration_or_zero(text).map(Approval::After) }
 }

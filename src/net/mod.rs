@@ -1,0 +1,15 @@
+//! Where others are reached, by which roots they are trusted, and where this program listens.
+
+mod base_url;
+mod listen;
+mod roots;
+
+pub use base_url::{BaseUrl, BaseUrlError};
+pub use listen::Listen;
+pub use roots::{Roots, RootsError};
+
+/// Without the white space around it, or the mark that some editors begin a file with.
+#[must_use]
+pub fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+}
