@@ -56,11 +56,10 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
         Context::new(client.clone(), book.clone(), tenios, push, config(&options), metrics.clone(), draining);
 
     let servers = CancellationToken::new();
-    let mut serving = vec![serve_metrics(&options, &book, &metrics, &servers).await?];
-    serving.push(serve_health(&options, &book, &context, awaits_key, &servers).await?);
+    let mut serving = vec![serve_metrics(&options, &book, &metrics, &servers)?];
+    serving.push(serve_health(&options, &book, &context, awaits_key, &servers)?);
     if let Some(keys) = keys {
-        serving
-            .push(serve_push(&options, Receiver::new(book.clone(), keys, metrics.clone()), &servers).await?);
+        serving.push(serve_push(&options, Receiver::new(book.clone(), keys, metrics.clone()), &servers)?);
     }
     let following = tokio::spawn(async move { book.follow().await });
     let told = context.clone();
@@ -154,7 +153,7 @@ fn bind(name: &str, at: Listen) -> Result<Server, Failure> {
     at.bind().and_then(Server::on).map_err(|e| Failure::Runtime(format!("{name}: {at}: {e}")))
 }
 
-async fn serve_metrics(
+fn serve_metrics(
     options: &RunOptions,
     book: &Arc<Book>,
     metrics: &Arc<Metrics>,
@@ -172,7 +171,7 @@ async fn serve_metrics(
     ))
 }
 
-async fn serve_health(
+fn serve_health(
     options: &RunOptions,
     book: &Arc<Book>,
     context: &Arc<Context>,
@@ -192,7 +191,7 @@ async fn serve_health(
     ))
 }
 
-async fn serve_push(
+fn serve_push(
     options: &RunOptions,
     receiver: Receiver,
     stop: &CancellationToken,

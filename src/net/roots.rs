@@ -105,7 +105,7 @@ fn certificates(contents: &[u8]) -> Result<Vec<CertificateDer<'static>>, Flaw> {
         match section.map_err(|_| Flaw::Damaged)? {
             (SectionKind::Certificate, der) => certificates.push(CertificateDer::from(der)),
             (SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey, _) => {
-                key = true
+                key = true;
             }
             _ => {}
         }

@@ -13,7 +13,7 @@ use crate::net::{BaseUrl, trimmed};
 use crate::push::PREFIX;
 
 /// Beyond any purpose, and far below what makes a point in time overflow.
-const LONGEST: Duration = Duration::from_hours(2 * 365 * 24);
+const LONGEST: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
 
 /// Another parser, for the text without the white space around it.
 #[derive(Clone)]

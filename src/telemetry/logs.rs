@@ -45,33 +45,31 @@ impl FromStr for LogFilter {
         if directives.is_empty() {
             return Err(LogFilterError::Empty);
         }
-        let mut targets = Targets::new().with_default(LevelFilter::ERROR);
-        for directive in directives {
-            match directive.split_once('=') {
-                Some((target, level)) => {
-                    let target = target.trim_end();
-                    let is_path = |text: &str| {
-                        text.split("::").all(|name| {
-                            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-                        })
-                    };
-                    if !is_path(target) {
-                        return Err(LogFilterError::Target(target.to_owned()));
-                    }
-                    let level = level_of(level.trim_start())?;
-                    if !is_quiet(target) {
-                        targets = targets.with_target(target, level);
-                    }
-                }
-                // Alone, a target is logged whole, as `tracing` has it; others look like a misspelled level.
-                None if directive.starts_with(OWN) => {
-                    targets = targets.with_target(directive, LevelFilter::TRACE)
-                }
-                None => targets = targets.with_default(level_of(directive)?),
-            }
-        }
-        Ok(Self(targets))
+        let all = Targets::new().with_default(LevelFilter::ERROR);
+        directives.into_iter().try_fold(all, with_directive).map(Self)
     }
+}
+
+fn with_directive(targets: Targets, directive: &str) -> Result<Targets, LogFilterError> {
+    match directive.split_once('=') {
+        Some((target, level)) => {
+            let (target, level) = (target.trim_end(), level_of(level.trim_start())?);
+            if !is_path(target) {
+                return Err(LogFilterError::Target(target.to_owned()));
+            }
+            Ok(if is_quiet(target) { targets } else { targets.with_target(target, level) })
+        }
+        // Alone, a target is logged whole, as `tracing` has it; others look like a misspelled level.
+        None if directive.starts_with(OWN) => Ok(targets.with_target(directive, LevelFilter::TRACE)),
+        None => Ok(targets.with_default(level_of(directive)?)),
+    }
+}
+
+/// Of a module.
+fn is_path(text: &str) -> bool {
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    text.split("::").all(is_name)
 }
 
 const OWN: &str = "tenios_operator";

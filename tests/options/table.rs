@@ -2,7 +2,7 @@
 //! against the same table.
 
 /// One flag.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Row {
     /// With its dashes.
     pub flag: &'static str,
@@ -139,7 +139,14 @@ const URL: Row = Row {
 
 /// Every flag.
 pub fn rows() -> Vec<Row> {
-    let named = |flag, kind: Row| Row { flag, ..kind };
+    [provider_and_push(), others()].into_iter().flatten().collect()
+}
+
+fn named(flag: &'static str, kind: Row) -> Row {
+    Row { flag, ..kind }
+}
+
+fn provider_and_push() -> Vec<Row> {
     vec![
         Row {
             bad: &["https://tenios.example/number/order", "https://tenios.example/verification/create/"],
@@ -170,6 +177,11 @@ pub fn rows() -> Vec<Row> {
         Row { with: &["--push-tls-key-file=key"], ..named("--push-tls-cert-file", FILE) },
         Row { with: &["--push-tls-cert-file=cert"], ..named("--push-tls-key-file", FILE) },
         named("--push-key-file", FILE),
+    ]
+}
+
+fn others() -> Vec<Row> {
+    vec![
         Row { flag: "--ledger", good: &["kubernetes"], bad: &["paper", "Kubernetes"], ..Row::default() },
         Row {
             flag: "--namespace",
