@@ -8,6 +8,7 @@ pub mod flaw;
 pub mod ledger_entry;
 pub mod order;
 pub mod phone_number;
+pub mod printable;
 pub mod reading;
 pub mod reference;
 pub mod skew;

@@ -6,10 +6,13 @@
 //! so that is what is tracked, rather than which kind of error came back.
 
 mod body;
-mod hide;
+pub(crate) mod decode;
 mod outcome;
+mod redact;
+mod refusal;
 mod transport;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +21,13 @@ use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout_at};
 
 pub use body::SendBy;
 use body::{Departure, RequestBody};
-use hide::without_secrets;
 pub use outcome::Outcome;
-use outcome::{Answer, Body, classify, presentable};
+use outcome::{Answer, Body, End, classify};
+use redact::redact;
 use transport::Transport;
 
 use crate::api::PhoneNumber;
@@ -199,20 +203,12 @@ impl Tenios {
     pub async fn send(&self, request: &Request, access_key: &SecretString, send_by: SendBy) -> Outcome {
         let departure = Departure::default();
         let fields = request.fields(access_key);
-        let answered = self.exchange(request, &fields, send_by, departure.clone());
-        let result = tokio::time::timeout(self.timeout, answered)
-            .await
-            .unwrap_or_else(|_| Err(format!("no answer within {} s", self.timeout.as_secs_f32())));
-        let outcome = match result {
-            Ok(answer) => classify(&answer, request.id_field(), Timestamp::now()),
+        match self.exchange(request, &fields, send_by, departure.clone()).await {
+            Ok(answer) => {
+                classify(&answer, request.id_field(), Timestamp::now(), |text| redact(text, request, &fields))
+            }
             Err(why) if departure.revoke() => Outcome::NotProcessed { why, retry_after: None },
             Err(why) => Outcome::Unknown { why },
-        };
-        match outcome {
-            Outcome::Refused(refusal) => {
-                Outcome::Refused(presentable(&refusal, |text| without_secrets(text, request, &fields)))
-            }
-            outcome => outcome,
         }
     }
 
@@ -226,7 +222,7 @@ impl Tenios {
         let json: Map<String, Value> =
             fields.iter().map(|(name, value)| ((*name).to_owned(), Value::String(value.clone()))).collect();
         let json = serde_json::to_vec(&json).map_err(|e| e.to_string())?;
-        let body = RequestBody::new(json, request.document(), send_by, departure);
+        let body = RequestBody::new(json, request.document(), send_by, departure.clone());
         let mut post = self
             .transport
             .client()
@@ -238,23 +234,66 @@ impl Tenios {
         if let Some(trace) = &self.trace {
             post = post.header("traceparent", trace);
         }
-        let mut response = post.send().await.map_err(|e| causes(&e))?;
+        let mut patience = Patience::new(self.timeout);
+        // Nothing may leave any more, but what left may be answered already.
+        let sent = patience.wait(post.send(), || !departure.revoke()).await;
+        let sent = sent.ok_or_else(|| format!("no answer within {} s", self.timeout.as_secs_f32()))?;
+        let mut response = sent.map_err(|e| causes(&e))?;
         let retry_after = response.headers().get(http::header::RETRY_AFTER);
         let retry_after = retry_after.map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
         let status = response.status().as_u16();
-        Ok(Answer { status, retry_after, body: read(&mut response).await })
+        Ok(Answer { status, retry_after, body: read(&mut response, &mut patience).await })
     }
 }
 
-async fn read(response: &mut reqwest::Response) -> Body {
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(None) => return Body::Whole(body),
-            Ok(Some(chunk)) if body.len() + chunk.len() > ANSWER_LIMIT => return Body::TooLarge,
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Err(error) => return Body::Broken(causes(&error)),
+async fn read(response: &mut reqwest::Response, patience: &mut Patience) -> Body {
+    let declared = response.content_length();
+    let mut bytes = Vec::new();
+    let end = loop {
+        match patience.wait(response.chunk(), || true).await {
+            Some(Ok(None)) => break End::Whole,
+            Some(Ok(Some(chunk))) => {
+                let left = ANSWER_LIMIT - bytes.len();
+                bytes.extend_from_slice(&chunk[..left.min(chunk.len())]);
+                if chunk.len() > left {
+                    break End::TooLarge;
+                }
+            }
+            Some(Err(error)) => break End::Broken(causes(&error)),
+            None if declared.is_none() => break End::LeftOpen,
+            None => break End::Broken("the time for it was over".into()),
         }
+    };
+    Body { bytes, end }
+}
+
+/// How long an answer may take. When that is over, whoever waits looks once more: while this process stood still,
+/// an answer may have come that nobody has read yet.
+struct Patience {
+    until: Instant,
+    looked: bool,
+}
+
+/// Long enough for what is in the socket to get through TLS and HTTP, on a machine that has much else to do.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
+impl Patience {
+    fn new(limit: Duration) -> Self {
+        Self { until: Instant::now() + limit, looked: false }
+    }
+
+    /// What comes of this; none where nothing does in time. The last look is asked for first.
+    async fn wait<F: Future>(&mut self, future: F, look: impl FnOnce() -> bool) -> Option<F::Output> {
+        let mut future = pin!(future);
+        if let Ok(output) = timeout_at(self.until, &mut future).await {
+            return Some(output);
+        }
+        if self.looked || !look() {
+            return None;
+        }
+        self.looked = true;
+        self.until = Instant::now() + LAST_LOOK;
+        timeout_at(self.until, future).await.ok()
     }
 }
 

@@ -1,8 +1,14 @@
 //! What became of one request: exactly one of four.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
+use super::refusal::{arrived, presentable, refusal};
+use super::{ANSWER_LIMIT, decode};
 use crate::ledger::Refusal;
+
+/// Characters of an answer that are shown where nothing can be read from it.
+const SAID: usize = 256;
 
 /// What became of one request to the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,115 +54,90 @@ pub(super) struct Answer {
     pub(super) body: Body,
 }
 
-/// The body of an answer.
-pub(super) enum Body {
-    Whole(Vec<u8>),
-    TooLarge,
-    Broken(String),
+/// The body of an answer: what arrived, and how it ended.
+pub(super) struct Body {
+    pub(super) bytes: Vec<u8>,
+    pub(super) end: End,
 }
 
-/// Sorts an answer by the table of `docs/provider-api.md#what-each-answer-proves` (promise 3). `id_field` is the field that an
-/// accepted request is answered with.
-pub(super) fn classify(answer: &Answer, id_field: &str, now: Timestamp) -> Outcome {
-    let status = answer.status;
-    let retry_after = answer.retry_after.as_deref().and_then(|text| parse_retry_after(text, now));
-    match status {
-        200..=299 => accepted(answer, id_field),
-        429 => not_processed(status, retry_after),
-        503 if answer.retry_after.is_some() => not_processed(status, retry_after),
-        // Time-outs and conflicts of whatever stands in between, which say nothing about the provider.
-        408 | 409 | 425 | 499 => {
-            unknown(format!("HTTP {status}, which does not tell whether the request was processed"))
+pub(super) enum End {
+    Whole,
+    TooLarge,
+    Broken(String),
+    /// Nobody said how long it would be, and the connection was still open when the time was over.
+    LeftOpen,
+}
+
+impl Answer {
+    /// What it says, where all of it arrived. One that was left open may be whole: JSON tells.
+    pub(super) fn text(&self) -> Option<String> {
+        match self.body.end {
+            End::Whole | End::LeftOpen => decode::text(&self.body.bytes, ANSWER_LIMIT),
+            End::TooLarge | End::Broken(_) => None,
         }
-        400..=499 => Outcome::Refused(refusal(status, &answer.body)),
-        300..=399 => unknown(format!("HTTP {status}: a redirect, which is not followed")),
-        _ => unknown(format!("HTTP {status}, which does not tell whether the request was processed")),
+    }
+
+    /// What arrived, for a person.
+    pub(super) fn arrived(&self) -> Option<String> {
+        arrived(&self.body)
     }
 }
 
-fn unknown(why: String) -> Outcome {
-    Outcome::Unknown { why }
+/// Sorts an answer by the table of `docs/provider-api.md#what-each-answer-proves` (promise 3). `id_field` is the field that an
+/// accepted request is answered with, and `redact` takes out of a text what it quotes of the request.
+pub(super) fn classify(
+    answer: &Answer,
+    id_field: &str,
+    now: Timestamp,
+    redact: impl Fn(&str) -> String,
+) -> Outcome {
+    let status = answer.status;
+    let retry_after = answer.retry_after.as_deref().and_then(|text| parse_retry_after(text, now));
+    let seen = match status {
+        200..=299 => match accepted(answer, id_field) {
+            Ok(id) => return Outcome::Accepted { id },
+            Err(why) => format!("HTTP {status} {why}"),
+        },
+        429 => return not_processed(status, retry_after),
+        503 if answer.retry_after.is_some() => return not_processed(status, retry_after),
+        300..=399 => format!("HTTP {status}: a redirect, which is not followed"),
+        // Time-outs and conflicts of whatever stands in between say nothing about the provider.
+        400..=499 if !matches!(status, 408 | 409 | 425 | 499) => {
+            return Outcome::Refused(presentable(&refusal(answer), redact));
+        }
+        _ => format!("HTTP {status}, which does not tell whether the request was processed"),
+    };
+    // A person has to find out what became of it, and this may be all there is to go by.
+    let said = answer.arrived().map(|text| redact(&text).chars().take(SAID).collect::<String>());
+    let said = said.map(|text| format!("; the answer says: {text}")).unwrap_or_default();
+    Outcome::Unknown { why: format!("{seen}{said}") }
 }
 
 fn not_processed(status: u16, retry_after: Option<u32>) -> Outcome {
     Outcome::NotProcessed { why: format!("HTTP {status}: the provider asks to try again later"), retry_after }
 }
 
-fn accepted(answer: &Answer, id_field: &str) -> Outcome {
-    let status = answer.status;
-    let body = match &answer.body {
-        Body::Whole(body) => body,
-        Body::TooLarge => return unknown(format!("HTTP {status} with an answer too large to be one")),
-        Body::Broken(why) => return unknown(format!("HTTP {status}, but its answer broke off: {why}")),
-    };
-    let Ok(json) = serde_json::from_slice::<serde_json::Value>(body) else {
-        return unknown(format!("HTTP {status} with an unreadable answer"));
-    };
+/// The id, or why there is none.
+fn accepted(answer: &Answer, id_field: &str) -> Result<String, String> {
+    match &answer.body.end {
+        End::Whole | End::LeftOpen => {}
+        End::TooLarge => return Err("with an answer too large to be one".into()),
+        End::Broken(why) => return Err(format!("but its answer broke off: {why}")),
+    }
+    let json = answer.text().and_then(|text| serde_json::from_str::<Value>(&text).ok());
     // The documents show text; the provider's own client reads a number (`docs/provider-api.md`).
-    let id = match &json[id_field] {
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Number(number) if number.is_u64() => number.to_string(),
-        _ => return unknown(format!("HTTP {status} without a readable {id_field}")),
+    let id = match json.as_ref().map(|json| &json[id_field]) {
+        Some(Value::String(text)) => {
+            text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').to_owned()
+        }
+        Some(Value::Number(number)) if number.is_u64() => number.to_string(),
+        Some(_) => return Err(format!("without a readable {id_field}")),
+        None => return Err("with an unreadable answer".into()),
     };
     if id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_graphic()) {
-        return unknown(format!("HTTP {status} with a {id_field} that can't be one"));
+        return Err(format!("with a {id_field} that can't be one"));
     }
-    Outcome::Accepted { id }
-}
-
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
-struct ErrorBody {
-    error_code: Option<String>,
-    error_message: Option<String>,
-    fields: Vec<String>,
-}
-
-fn refusal(status: u16, body: &Body) -> Refusal {
-    let body: ErrorBody = match body {
-        Body::Whole(bytes) => serde_json::from_slice(bytes).unwrap_or_default(),
-        Body::TooLarge | Body::Broken(_) => ErrorBody::default(),
-    };
-    let code = body.error_code.filter(|code| is_code(code)).unwrap_or_else(|| format!("HTTP_{status}"));
-    Refusal {
-        can_pass: can_pass(status, &code),
-        code,
-        message: body.error_message.unwrap_or_default(),
-        fields: body.fields,
-    }
-}
-
-/// A refusal as it may be recorded and shown. `hide` takes what the provider quoted of the request out of
-/// a text. It comes after what can't be shown was left out and before the bounds: either could keep a secret
-/// from being recognised.
-pub(super) fn presentable(refusal: &Refusal, hide: impl Fn(&str) -> String) -> Refusal {
-    let shown = |text: &str, limit| hide(&printable(text)).chars().take(limit).collect();
-    Refusal {
-        code: shown(&refusal.code, 128),
-        message: shown(&refusal.message, 512),
-        fields: refusal.fields.iter().take(16).map(|field| shown(field, 64)).collect(),
-        can_pass: refusal.can_pass,
-    }
-}
-
-fn is_code(code: &str) -> bool {
-    (1..=128).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_graphic())
-}
-
-/// The documented refusals whose cause lies outside the request: the document gets approved, the link
-/// target becomes suitable, the key or the URL gets mended. Of an undocumented one nobody knows.
-fn can_pass(status: u16, code: &str) -> bool {
-    match code {
-        "NUMBER_ORDER_VERIFICATION_ID_NOT_VALID" | "NUMBER_ORDER_WRONG_LINK_NUMBER" | "BAD_CREDENTIALS" => {
-            true
-        }
-        _ => matches!(status, 403 | 404),
-    }
-}
-
-/// What can be shown: it ends up in conditions and logs.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
+    Ok(id)
 }
 
 /// Seconds from now: RFC 9110 section 10.2.3 has both a number of seconds and a date.

@@ -1,0 +1,118 @@
+//! Takes out of a text what it quotes of a request: a provider may do so in a refusal, which ends up in
+//! conditions and logs (promise 21).
+//!
+//! A quote may be encoded, written in other letters, or cut. So what is compared is not the text but several
+//! readings of it ([`reading`]), each of which knows where in the text its characters stand. In doubt, more is
+//! taken out than was quoted.
+
+mod encoding;
+mod reading;
+mod secret;
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Request;
+use encoding::Piece;
+use secret::Secret;
+
+/// Fewer characters than this are in a document and in another word by chance.
+const PIECE: usize = 12;
+
+/// What a provider calls the fields of a request. They say which one is wrong, and nothing of what was in it.
+const NAMES: [&str; 15] = [
+    "access_key",
+    "push_secret",
+    "push_url",
+    "street",
+    "city",
+    "zip",
+    "house_number",
+    "country",
+    "area_code",
+    "document_type",
+    "document_data",
+    "number_type",
+    "verification_id",
+    "link_to_number",
+    "order_id",
+];
+
+/// And the documented codes.
+const CODES: [&str; 5] = [
+    "NUMBER_ORDER_ILLEGAL_NUMBER_TYPE",
+    "NUMBER_ORDER_VERIFICATION_ID_NOT_VALID",
+    "NUMBER_ORDER_WRONG_LINK_NUMBER",
+    "NUMBER_ORDER_INVALID_PUSH_SECRET",
+    "BAD_CREDENTIALS",
+];
+
+/// The text with the name of a field wherever something of its value stood.
+pub(super) fn redact(text: &str, request: &Request, fields: &[(&'static str, String)]) -> String {
+    if NAMES.contains(&text) || CODES.contains(&text) {
+        return text.to_owned();
+    }
+    let plain = encoding::plain(text);
+    let secrets: Vec<Secret> = fields.iter().filter_map(|(name, value)| Secret::new(name, value)).collect();
+    let mut found = quotes(&plain, &secrets);
+    if let Request::Verification { document, .. } = request {
+        found.extend(pieces(&plain, &document.0).into_iter().map(|at| (at, "document_data")));
+    }
+    replaced(text, found)
+}
+
+/// Where something of a secret stands, and whose it is.
+fn quotes(plain: &[Piece], secrets: &[Secret]) -> Vec<(Range<usize>, &'static str)> {
+    let mut found = Vec::new();
+    for reading in reading::of(plain) {
+        for secret in secrets {
+            found.extend(secret.find_in(&reading).into_iter().map(|at| (at, secret.name())));
+        }
+    }
+    // A slash of base64 is escaped in JSON, and its other signs in a URL.
+    let undone = encoding::undone(plain, '%');
+    let words = [plain, &undone].into_iter().flat_map(encoding::base64_words);
+    for (reading, at) in words {
+        if let Some(secret) = secrets.iter().find(|secret| secret.is_in(&reading)) {
+            found.push((at, secret.name()));
+        }
+    }
+    found
+}
+
+/// The words that hold a piece of the document, in base64 of either alphabet as it was sent.
+fn pieces(plain: &[Piece], document: &[u8]) -> Vec<Range<usize>> {
+    let undone = encoding::undone(plain, '%');
+    let words = [plain, &undone].into_iter().flat_map(|pieces| encoding::words(pieces, PIECE));
+    let words: Vec<(String, Range<usize>)> = words.map(encoding::base64_word).collect();
+    // Of all words at once: a document has a million pieces, and a text may have tens of thousands.
+    let asked: HashSet<&[u8]> = words.iter().flat_map(|(word, _)| word.as_bytes().windows(PIECE)).collect();
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    let whole = STANDARD.encode(document);
+    let quoted: HashSet<&[u8]> = whole.as_bytes().windows(PIECE).filter(|p| asked.contains(p)).collect();
+    let quoting = words.iter().filter(|(word, _)| word.as_bytes().windows(PIECE).any(|p| quoted.contains(p)));
+    quoting.map(|(_, at)| at.clone()).collect()
+}
+
+/// What overlaps is one quote.
+fn replaced(text: &str, mut found: Vec<(Range<usize>, &'static str)>) -> String {
+    found.sort_by_key(|(at, _)| (at.start, std::cmp::Reverse(at.end)));
+    let (mut kept, mut end) = (String::new(), 0);
+    for (at, name) in found {
+        if at.start >= end {
+            kept.push_str(&text[end..at.start]);
+            kept.extend(["<", name, ">"]);
+        }
+        end = end.max(at.end);
+    }
+    kept.push_str(&text[end..]);
+    kept
+}
+
+#[cfg(test)]
+mod tests;
