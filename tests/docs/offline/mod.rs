@@ -6,6 +6,7 @@ mod markdown;
 mod examples;
 mod links;
 mod named;
+mod promises;
 mod reasons;
 mod reference;
 mod states;

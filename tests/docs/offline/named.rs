@@ -36,7 +36,8 @@ fn every_page_that_a_comment_or_a_message_names_is_there() {
     assert!(cited > 80, "{cited} citations were found");
 }
 
-fn files(path: &Path) -> Vec<PathBuf> {
+/// The files below a path, or the path itself.
+pub fn files(path: &Path) -> Vec<PathBuf> {
     if path.is_file() {
         return vec![path.to_owned()];
     }
