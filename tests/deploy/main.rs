@@ -18,6 +18,8 @@ mod kstatus;
 mod kubelet;
 mod monitoring;
 mod namespaced;
+mod options;
+mod places;
 #[path = "../pure/recorded.rs"]
 mod recorded;
 mod release;

@@ -80,6 +80,13 @@ fn helm_lint_has_nothing_to_say() {
 )]
 #[case("env.TENIOS_NAMESPACE=other", "at '/env': additional properties 'TENIOS_NAMESPACE' not allowed")]
 #[case("env.TENIOS_LEADER_ELECTION=false,replicas=2", "at '/replicas': maximum: got 2, want 1")]
+#[case("proxy.https=proxy.example:3128", "at '/proxy/https': 'proxy.example:3128' does not match pattern")]
+#[case("proxy.https=http://user:password@proxy.example", "at '/proxy/https'")]
+#[case("listenOn=localhost", "at '/listenOn': value must be one of '', '0.0.0.0', '[::]'")]
+#[case("ipFamilyPolicy=Dual", "at '/ipFamilyPolicy': value must be one of")]
+#[case("openshift=yes please", "at '/openshift': got string, want boolean")]
+#[case("extraEnv[0].name=TENIOS_LEDGER,extraEnv[0].value=a", "at '/extraEnv/0/name': 'not' failed")]
+#[case("extraEnv[0].value=a", "at '/extraEnv/0': missing property 'name'")]
 #[case("podLabels.app\\.kubernetes\\.io/name=other", "invalid propertyName 'app.kubernetes.io/name'")]
 #[case(
     "monitoring.podMonitor.enabled=true,monitoring.serviceMonitor.enabled=true",

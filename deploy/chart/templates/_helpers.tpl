@@ -26,3 +26,19 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   resources: [leases]
   verbs: [get, create]
 {{- end }}
+
+{{- /* The port of each proxy, as a NetworkPolicy has it. */ -}}
+{{- define "tenios.proxyPorts" -}}
+{{- $ports := list }}
+{{- with .Values.proxy }}
+{{- range $url := compact (list .https .http) }}
+{{- $proxy := urlParse $url }}
+{{- $default := get (dict "http" "80" "https" "443" "socks5" "1080") $proxy.scheme }}
+{{- $ports = append $ports (regexFind ":[0-9]+$" $proxy.host | trimPrefix ":" | default $default) }}
+{{- end }}
+{{- end }}
+{{- range uniq $ports }}
+- protocol: TCP
+  port: {{ . }}
+{{- end }}
+{{- end }}
