@@ -52,7 +52,7 @@ lint: $(DENY) ## Check formatting, clippy's warnings, and the dependencies' lice
 .PHONY: crds
 crds: ## Generate crds/ from src/api
 	@mkdir -p crds
-	$(CARGO) run --quiet --locked -- crds > crds/tenios.dev.yaml.new
+	$(CARGO) run --quiet --locked --bin tenios-operator -- crds > crds/tenios.dev.yaml.new
 	mv crds/tenios.dev.yaml.new crds/tenios.dev.yaml
 	cp crds/tenios.dev.yaml deploy/chart/files/crds.yaml
 

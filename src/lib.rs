@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod causes;
 pub mod cli;
 pub mod controller;
+pub mod kubeconfig;
 pub mod ledger;
 pub mod lifecycle;
 pub mod net;

@@ -5,8 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::cluster::Cluster;
 use super::target::Target;
-use super::{Failure, git, out};
-use crate::api::PhoneNumber;
+use super::{Failure, git, out, phone_number};
 use crate::ledger::Kind;
 
 #[derive(Debug, Args)]
@@ -20,7 +19,7 @@ pub(super) struct AdoptOptions {
     #[arg(long, value_parser = id)]
     order_id: Option<String>,
     /// The number that was assigned; alone it records a number that arrived otherwise.
-    #[arg(long, value_parser = number)]
+    #[arg(long, value_parser = phone_number)]
     phone_number: Option<String>,
 }
 
@@ -33,17 +32,12 @@ fn id(text: &str) -> Result<String, String> {
     }
 }
 
-fn number(text: &str) -> Result<String, String> {
-    PhoneNumber::try_from(text).map(String::from).map_err(|e| format!("{text:?} {e}"))
-}
-
 pub(super) async fn run(options: &AdoptOptions, cluster: &Cluster) -> Result<(), Failure> {
     let adopt = adopted(options)?;
     let target = &options.target;
-    target.read(cluster).await?;
+    let before = target.read(cluster).await?;
     let after = target.patch(cluster, json!({"spec": {"adopt": adopt}})).await?;
-    // All of it: an id that stood there before belongs into Git, too.
-    let git = git::change(target, &after, &json!({"spec": {"adopt": after.data["spec"]["adopt"]}}));
+    let git = git::advice(target, git::Field::Adopt, &before, &after)?;
     out::print(&format!("{target}: adopted; nothing is sent for it\n\n{git}"))
 }
 

@@ -11,7 +11,16 @@ use crate::ledger::Kind;
 #[derive(Debug, Args)]
 pub(super) struct ApprovalOptions {
     /// Name of the `PhoneVerification`.
+    #[arg(value_parser = name)]
     name: String,
+}
+
+fn name(text: &str) -> Result<String, String> {
+    match text.parse::<Target>() {
+        Ok(Target { kind: Kind::Verification, name }) => Ok(name),
+        Ok(other) => Err(format!("{other} is no PhoneVerification")),
+        Err(_) => target::resource_name(text),
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -34,15 +43,13 @@ pub(super) async fn run(
     verdict: Verdict,
     cluster: &Cluster,
 ) -> Result<(), Failure> {
-    let name = options.name.strip_prefix("pver/").unwrap_or(&options.name);
-    let target = Target { kind: Kind::Verification, name: name.into() };
+    let target = Target { kind: Kind::Verification, name: options.name.clone() };
     let before = target.read(cluster).await?;
     let said = verdict.as_str();
     if target::text(&before, "/spec/approval") == Some(said) {
         return out::print(&format!("{target}: spec.approval is {said} already\n"));
     }
-    let change = json!({"spec": {"approval": said}});
-    let after = target.patch(cluster, change.clone()).await?;
-    let git = git::change(&target, &after, &change);
+    let after = target.patch(cluster, json!({"spec": {"approval": said}})).await?;
+    let git = git::advice(&target, git::Field::Approval, &before, &after)?;
     out::print(&format!("{target}: spec.approval is {said} now\n\n{git}"))
 }

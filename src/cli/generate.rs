@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 use super::branches::{self, BadCell, Branch};
 use super::out;
 use super::schema::Finding;
-use super::{Failure, validate};
-use crate::api::PhoneNumber;
+use super::{Failure, phone_number, validate};
 
 /// What TENIOS takes, and what fits into a Secret.
 pub(super) const DOCUMENT_LIMIT: usize = 1_000_000;
@@ -37,9 +36,7 @@ enum Link {
 
 fn link(text: &str) -> Result<Link, String> {
     if text.starts_with('+') {
-        return PhoneNumber::try_from(text)
-            .map(|number| Link::Number(number.into()))
-            .map_err(|e| format!("{text:?} {e}"));
+        return phone_number(text).map(Link::Number);
     }
     if validate::is_name(text, 253, true) {
         Ok(Link::Order(text.into()))

@@ -1,30 +1,84 @@
-//! The same change for Git: a tool that applies from there reverts what it does not find.
+//! What a change here means for the manifest in Git.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::target::{self, Target};
-use super::yaml;
+use super::target::{self, FIELD_MANAGER, Target};
+use super::{Failure, out};
 
-/// The manifest's changed part, with who would revert it, where that can be seen.
-pub(super) fn change(target: &Target, object: &DynamicObject, changed: &Value) -> String {
+/// A field of the spec that a person sets with this command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    Approval,
+    Adopt,
+}
+
+impl Field {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Approval => "approval",
+            Self::Adopt => "adopt",
+        }
+    }
+}
+
+/// What to do in Git about this field. Who applies a manifest that has the field sets it back; who applies one
+/// without it leaves it alone. `before` is what was there before the change, which takes the field over.
+pub(super) fn advice(
+    target: &Target,
+    field: Field,
+    before: &DynamicObject,
+    after: &DynamicObject,
+) -> Result<String, Failure> {
+    let name = field.name();
+    let part = out::yaml(&manifest(target, field, after))?;
+    Ok(match (appliers(before, name).first(), field) {
+        (Some(manager), _) => {
+            let who = owner(before).unwrap_or_else(|| out::harmless(manager));
+            format!(
+                "{who} applies a manifest that sets spec.{name}, and may set it back. Take spec.{name} out of the manifest in Git, and this stays; or, unless the tool is told to ignore the field, commit the same there:\n\n{part}"
+            )
+        }
+        (None, Field::Approval) => {
+            "No manifest that was applied sets spec.approval, so it stays. Leave it out in Git, too.\n".into()
+        }
+        (None, Field::Adopt) => format!(
+            "No manifest that was applied sets spec.adopt, so it stays. If the manifest is kept in Git, add it there, so that it orders nothing in another cluster either:\n\n{part}"
+        ),
+    })
+}
+
+fn manifest(target: &Target, field: Field, object: &DynamicObject) -> Value {
     let types = target::types(target.kind);
-    let mut manifest = json!({
+    json!({
         "apiVersion": types.api_version,
         "kind": types.kind,
         "metadata": {"name": target.name, "namespace": object.namespace()},
-    });
-    for (section, fields) in changed.as_object().into_iter().flatten() {
-        for (name, value) in fields.as_object().into_iter().flatten() {
-            manifest[section][name] = value.clone();
-        }
-    }
-    let heading = match owner(object) {
-        Some(owner) => format!("{owner} reverts this unless Git says the same:"),
-        None => "If the manifest is kept in Git, say the same there:".into(),
+        "spec": {field.name(): object.data["spec"][field.name()]},
+    })
+}
+
+/// Field managers that set the field by applying a manifest, and will again.
+fn appliers(object: &DynamicObject, field: &str) -> Vec<String> {
+    let sets = |entry: &&ManagedFieldsEntry| {
+        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0["f:spec"]);
+        fields.is_some_and(|spec| spec.get(format!("f:{field}")).is_some())
     };
-    format!("{heading}\n\n{}", yaml::document(&manifest))
+    let entries = object.metadata.managed_fields.iter().flatten().filter(|entry| applies(entry)).filter(sets);
+    entries.filter_map(|entry| entry.manager.clone()).filter(|manager| manager != FIELD_MANAGER).collect()
+}
+
+/// A server-side apply says so; what applies on the client's side is known by its name. Others, such as
+/// `kubectl edit`, wrote once.
+fn applies(entry: &ManagedFieldsEntry) -> bool {
+    const ON_THE_CLIENT: [&str; 3] = ["argocd", "helm", "kubectl-client-side-apply"];
+    entry.operation.as_deref() == Some("Apply")
+        || entry
+            .manager
+            .as_ref()
+            .is_some_and(|manager| ON_THE_CLIENT.iter().any(|name| manager.starts_with(name)))
 }
 
 fn owner(object: &DynamicObject) -> Option<String> {
@@ -33,7 +87,7 @@ fn owner(object: &DynamicObject) -> Option<String> {
     // `<application>:<group>/<kind>:<namespace>/<name>`
     let argo = annotation("argocd.argoproj.io/tracking-id").and_then(|id| id.split(':').next());
     let argo = argo.or_else(|| label("argocd.argoproj.io/instance").map(String::as_str));
-    let named = |what: &str, name: &str| super::out::harmless(&format!("{what} {name}"));
+    let named = |what: &str, name: &str| out::harmless(&format!("{what} {name}"));
     argo.map(|name| named("Argo CD application", name))
         .or_else(|| label("kustomize.toolkit.fluxcd.io/name").map(|name| named("Flux Kustomization", name)))
         .or_else(|| label("helm.toolkit.fluxcd.io/name").map(|name| named("Flux HelmRelease", name)))

@@ -9,21 +9,22 @@ pub mod area_codes;
 mod ask;
 pub mod branches;
 mod cluster;
+pub mod encoding;
 mod export;
 mod generate;
 mod git;
 mod ledger;
-mod locate;
+mod manifest;
+mod metadata;
 mod out;
+mod resolve;
 mod retry;
 pub mod rules;
-mod scalar;
 mod schema;
 mod status;
 mod table;
 mod target;
 pub mod validate;
-mod yaml;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use cluster::ClusterOptions;
+
+use crate::api::PhoneNumber;
+use crate::causes::causes;
 
 /// Phone numbers from TENIOS: what waits for a person, and how to say it.
 #[derive(Debug, Parser)]
@@ -75,6 +79,8 @@ enum Command {
 pub enum Failure {
     /// It was tried, and this is what came of it.
     Failed(String),
+    /// The apiserver could not be asked.
+    Connection(String),
     /// It makes no sense as it was asked.
     Usage(String),
     /// Everything was said already.
@@ -95,9 +101,21 @@ impl From<kube::Error> for Failure {
     fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::failed(&status.message),
-            error => Self::failed(error),
+            error => Self::Connection(causes(&error)),
         }
     }
+}
+
+/// No number with its country code is shorter; E.164 itself names no least length.
+const SHORTEST_NUMBER: usize = "+1234567".len();
+
+/// A number as a person types it. What is as short as a country code was cut by a shell or an editor.
+fn phone_number(text: &str) -> Result<String, String> {
+    let number = PhoneNumber::try_from(text).map_err(|error| format!("{text:?} {error}"))?;
+    if text.len() < SHORTEST_NUMBER {
+        return Err(format!("{text:?} is too short: give all of the number, such as +4922112345678"));
+    }
+    Ok(number.into())
 }
 
 /// Runs what the command line says.
@@ -107,13 +125,13 @@ pub fn main() -> ExitCode {
     let result = match options.command {
         Command::Completion { shell } => completion(shell),
         Command::Validate(validate) => validate::run(&validate),
-        Command::Generate(generate) => generate::run(&generate, options.cluster.namespace.as_deref()),
+        Command::Generate(generate) => generate::run(&generate, options.cluster.namespace().as_deref()),
         command => in_cluster(command, &options.cluster),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Told) => ExitCode::from(1),
-        Err(Failure::Failed(line)) => {
+        Err(Failure::Failed(line) | Failure::Connection(line)) => {
             eprintln!("error: {line}");
             ExitCode::from(1)
         }
@@ -130,7 +148,7 @@ fn in_cluster(command: Command, options: &ClusterOptions) -> Result<(), Failure>
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(Failure::failed)?.block_on(async {
         let cluster = options.connect().await?;
-        match command {
+        let said = match command {
             Command::Status(options) => status::run(&options, &cluster).await,
             Command::Approve(options) => approve::run(&options, approve::Verdict::Approved, &cluster).await,
             Command::Reject(options) => approve::run(&options, approve::Verdict::Rejected, &cluster).await,
@@ -139,7 +157,13 @@ fn in_cluster(command: Command, options: &ClusterOptions) -> Result<(), Failure>
             Command::Export(options) => export::run(&options, &cluster).await,
             Command::Ledger(options) => ledger::run(&options, &cluster).await,
             Command::Validate(_) | Command::Generate(_) | Command::Completion { .. } => Ok(()),
-        }
+        };
+        said.map_err(|failure| match failure {
+            Failure::Connection(why) => {
+                Failure::Failed(format!("the API server at {} could not be asked: {why}", cluster.address))
+            }
+            other => other,
+        })
     })
 }
 

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{Failure, yaml};
+use super::Failure;
 
 /// What a program can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -28,8 +28,15 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 pub(super) fn print_as(format: Format, value: &impl Serialize) -> Result<(), Failure> {
     print(&match format {
         Format::Json => serde_json::to_string_pretty(value).map_err(Failure::failed)? + "\n",
-        Format::Yaml => yaml::document(&serde_json::to_value(value).map_err(Failure::failed)?),
+        Format::Yaml => yaml(value)?,
     })
+}
+
+/// One document that every reader takes for the same: what YAML 1.1 or Go's parser would read as something else
+/// than text is quoted.
+pub(super) fn yaml(value: &impl Serialize) -> Result<String, Failure> {
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    serde_saphyr::to_string_with_options(value, options).map_err(Failure::failed)
 }
 
 /// Whether a person looks at it.

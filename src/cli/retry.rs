@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::cluster::Cluster;
 use super::target::{self, Target};
-use super::{Failure, ask, git, out};
+use super::{Failure, ask, out};
 use crate::api::NOT_PLACED_ANNOTATION;
 
 #[derive(Debug, Args)]
@@ -45,7 +45,8 @@ pub(super) async fn run(options: &RetryOptions, cluster: &Cluster) -> Result<(),
     let annotations = json!({NOT_PLACED_ANNOTATION: attempt});
     // Of the resource as it was looked at: a push may have told the outcome meanwhile.
     let patch = json!({"metadata": {"resourceVersion": before.metadata.resource_version, "annotations": annotations}});
-    let after = target.patch(cluster, patch).await?;
-    let git = git::change(target, &after, &json!({"metadata": {"annotations": annotations}}));
-    out::print(&format!("{target}: attempt {attempt} counts as not placed; a new request is sent\n\n{git}"))
+    target.patch(cluster, patch).await?;
+    out::print(&format!(
+        "{target}: attempt {attempt} counts as not placed; a new request is sent\n\nThis belongs in the cluster and not in Git: it names one attempt and works once.\n"
+    ))
 }

@@ -8,7 +8,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
-use super::locate::Step;
+use super::manifest::Step;
 use super::rules;
 
 /// What is wrong, and where.

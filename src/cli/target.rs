@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use super::Failure;
 use super::cluster::Cluster;
+use super::validate::is_name;
 use crate::api::{PhoneNumberOrder, PhoneVerification};
 use crate::ledger::Kind;
 
 /// The field manager of what a person says through this command.
-const FIELD_MANAGER: &str = "kubectl-tenios";
+pub(super) const FIELD_MANAGER: &str = "kubectl-tenios";
 
 /// `pno/NAME` or `pver/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,10 +32,19 @@ impl FromStr for Target {
             "pver" | "phoneverification" | "phoneverifications" => Kind::Verification,
             _ => return Err("expected pno/NAME or pver/NAME".into()),
         };
-        if name.is_empty() || name.contains('/') {
+        if name.is_empty() {
             return Err("expected pno/NAME or pver/NAME".into());
         }
-        Ok(Self { kind, name: name.into() })
+        Ok(Self { kind, name: resource_name(name)? })
+    }
+}
+
+/// A name as a resource may have one: what else is in a path would ask for something else.
+pub(super) fn resource_name(text: &str) -> Result<String, String> {
+    if is_name(text, 253, true) {
+        Ok(text.into())
+    } else {
+        Err(format!("{text:?} is no name of a resource: lower-case letters, digits, - and ., at most 253"))
     }
 }
 

@@ -10,12 +10,13 @@ use clap::Args;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps,
 };
-use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use super::locate::{self, Chunk, Part, Step};
+use super::encoding::{self, NoText};
+use super::manifest::{self, Node, Step};
+use super::metadata::metadata;
 use super::schema::{Check, Finding};
-use super::{Failure, area_codes, out, scalar};
+use super::{Failure, area_codes, out};
 use crate::api::{GROUP, crd};
 
 #[derive(Debug, Args)]
@@ -68,14 +69,17 @@ pub(super) fn run(options: &ValidateOptions) -> Result<(), Failure> {
     let mut skipped = BTreeSet::new();
     for file in files(&options.filenames, options.recursive)? {
         let name = if file == Path::new("-") { "standard input".into() } else { file.display().to_string() };
-        let text = read(&file).map_err(|e| Failure::Failed(format!("{name}: {e}")))?;
-        let report = text_of(&text);
+        let bytes = read(&file).map_err(|e| Failure::Failed(format!("{name}: {e}")))?;
+        let report = encoding::text(&bytes).map_or_else(|error| Report::of_no_text(&error), |t| text_of(&t));
         for finding in &report.findings {
             out::print(&format!("{name}:{finding}\n"))?;
         }
         checked += report.checked;
         wrong += report.findings.len();
         skipped.extend(report.skipped);
+    }
+    if checked + wrong == 0 && skipped.is_empty() {
+        return Err(Failure::failed("there is no object in what was named; kubectl apply would fail, too"));
     }
     let skipped: Vec<String> = skipped.into_iter().collect();
     let others =
@@ -105,145 +109,98 @@ fn files(named: &[PathBuf], recursive: bool) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
+/// Links to directories are not followed, as kubectl does not: they may lead in circles.
 fn below(directory: &Path, recursive: bool, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        let extension = path.extension().and_then(|e| e.to_str());
-        if path.is_dir() {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
             if recursive {
                 below(&path, true, files)?;
             }
-        } else if matches!(extension, Some("yaml" | "yml" | "json")) {
+        } else if matches!(path.extension().and_then(|e| e.to_str()), Some("yaml" | "yml" | "json"))
+            && !path.is_dir()
+        {
             files.push(path);
         }
     }
     Ok(())
 }
 
-fn read(file: &Path) -> std::io::Result<String> {
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     if file != Path::new("-") {
-        return std::fs::read_to_string(file);
+        return std::fs::read(file);
     }
-    let mut text = String::new();
-    std::io::stdin().lock().read_to_string(&mut text)?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl Report {
+    fn of_no_text(error: &NoText) -> Self {
+        let line = if let NoText::Unknown(line) = error { *line } else { 1 };
+        Self { findings: vec![Located::of_text(line, error)], ..Self::default() }
+    }
+}
+
+impl Located {
+    fn of_text(line: usize, why: impl fmt::Display) -> Self {
+        Self { line, resource: String::new(), field: String::new(), message: why.to_string() }
+    }
 }
 
 /// Checks every document of a YAML or JSON text.
 #[must_use]
 pub fn text_of(text: &str) -> Report {
     let mut report = Report::default();
-    for chunk in locate::chunks(text) {
-        let is_json = serde_json::from_str::<IgnoredAny>(chunk.text).is_ok();
-        for (index, document) in locate::documents(chunk.text).into_iter().enumerate() {
-            match document {
-                Ok(Value::Null) => {}
-                Ok(value) => {
-                    let source = Source { chunk, document: index, is_json };
-                    source.check(&value, &mut Vec::new(), &mut report);
+    for document in manifest::documents(text) {
+        match document {
+            Ok(node) => {
+                let value = node.value();
+                if !value.is_null() {
+                    check(&node, &value, &mut Vec::new(), &mut report);
                 }
-                Err(error) => report.findings.push(unreadable(chunk, &error)),
             }
+            Err(broken) => report.findings.push(Located::of_text(broken.line, &broken)),
         }
     }
     report
 }
 
-fn unreadable(chunk: Chunk<'_>, error: &serde_norway::Error) -> Located {
-    let why = error.to_string();
-    // Its line is counted from the part's begin.
-    let why = why.split(" at line ").next().unwrap_or_default();
-    Located {
-        line: chunk.lines_before + error.location().map_or(1, |location| location.line()),
-        resource: String::new(),
-        field: String::new(),
-        message: format!("can't be read as YAML: {why}"),
-    }
-}
-
-struct Source<'a> {
-    chunk: Chunk<'a>,
-    document: usize,
-    /// In JSON all text is quoted.
-    is_json: bool,
-}
-
-impl Source<'_> {
-    fn check(&self, value: &Value, path: &mut Vec<Step>, report: &mut Report) {
-        if value["kind"] == "List" {
-            for (index, item) in value["items"].as_array().into_iter().flatten().enumerate() {
-                path.extend([Step::Field("items".into()), Step::Element(index)]);
-                self.check(item, path, report);
-                path.truncate(path.len() - 2);
-            }
-            return;
+/// Checks what is at this path of a document.
+fn check(document: &Node, value: &Value, path: &mut Vec<Step>, report: &mut Report) {
+    let kind = value["kind"].as_str();
+    if let Some(items) = value["items"].as_array().filter(|_| kind.is_some_and(|kind| kind.ends_with("List")))
+    {
+        for (index, item) in items.iter().enumerate() {
+            path.extend([Step::Field("items".into()), Step::Element(index)]);
+            check(document, item, path, report);
+            path.truncate(path.len() - 2);
         }
-        let mut read = value.clone();
-        let mut reread = Vec::new();
-        if is_ours(value) && !self.is_json {
-            self.read_as_kubectl_does(&mut read, &mut path.clone(), &mut reread);
-        }
-        let Some(findings) = object(&read) else {
-            report.skipped.insert(value["kind"].as_str().unwrap_or("what has no kind").to_owned());
-            return;
-        };
-        report.checked += 1;
-        let name = value["metadata"]["name"].as_str().unwrap_or("?");
-        let resource = format!("{}/{name}", value["kind"].as_str().unwrap_or_default());
-        for finding in findings {
-            let whole: Vec<Step> = path.iter().cloned().chain(finding.path.iter().cloned()).collect();
-            let message = reread.iter().find(|(path, _)| *path == whole).map(|(_, message)| message.clone());
-            report.findings.push(Located {
-                line: self.line(&whole),
-                resource: resource.clone(),
-                field: finding.field(),
-                message: message.unwrap_or(finding.message),
-            });
-        }
+        return;
     }
-
-    /// Replaces unquoted text that kubectl takes for something else, and keeps what to say where that
-    /// is wrong.
-    fn read_as_kubectl_does(
-        &self,
-        value: &mut Value,
-        path: &mut Vec<Step>,
-        reread: &mut Vec<(Vec<Step>, String)>,
-    ) {
-        let mut go = |step: Step, value: &mut Value| {
-            path.push(step);
-            self.read_as_kubectl_does(value, path, reread);
-            path.pop();
-        };
-        match value {
-            Value::Object(fields) => {
-                fields.iter_mut().for_each(|(name, value)| go(Step::Field(name.clone()), value));
-            }
-            Value::Array(elements) => {
-                elements.iter_mut().enumerate().for_each(|(index, value)| go(Step::Element(index), value));
-            }
-            Value::String(text) => {
-                let Some(other) = scalar::otherwise(text).filter(|_| self.is_plain(path)) else { return };
-                let what = if other.is_boolean() { other.to_string() } else { "a number".into() };
-                reread.push((path.clone(), format!("kubectl reads {text} as {what}: quote it")));
-                *value = other;
-            }
-            _ => {}
-        }
-    }
-
-    fn line(&self, path: &[Step]) -> usize {
-        let place = locate::nearest(self.chunk.text, self.document, path);
-        self.chunk.lines_before + place.map_or(1, |place| place.line)
-    }
-
-    fn is_plain(&self, path: &[Step]) -> bool {
-        let place = locate::place(self.chunk.text, self.document, path, Part::Value);
-        let first = place.and_then(|place| {
-            let line = self.chunk.text.lines().nth(place.line - 1)?;
-            line.chars().nth(place.column - 1)
+    let Some(findings) = object(value) else {
+        report.skipped.insert(kind.unwrap_or("what has no kind").to_owned());
+        return;
+    };
+    report.checked += 1;
+    let name = value["metadata"]["name"].as_str().unwrap_or("?");
+    let resource = format!("{}/{name}", kind.unwrap_or_default());
+    let inside = |finding: &Finding| -> Vec<Step> { path.iter().chain(&finding.path).cloned().collect() };
+    let repeated = document.at(path).map(Node::repeated).unwrap_or_default();
+    let repeated = repeated.into_iter().map(|(path, line)| {
+        let message = "is there twice, and kubectl takes the last without a word".into();
+        (line, Finding { path, message })
+    });
+    let wrong = findings.into_iter().map(|finding| (document.line(&inside(&finding)), finding));
+    for (line, finding) in wrong.chain(repeated) {
+        let reread = document.at(&inside(&finding)).and_then(Node::reread);
+        report.findings.push(Located {
+            line,
+            resource: resource.clone(),
+            field: finding.field(),
+            message: reread.unwrap_or(finding.message),
         });
-        first.is_some_and(|first| !matches!(first, '"' | '\'' | '|' | '>' | '!' | '&' | '*'))
     }
 }
 
@@ -287,58 +244,6 @@ fn is_ours(value: &Value) -> bool {
 fn schema(kind: &str) -> Option<&'static JSONSchemaProps> {
     let crd = CRDS.iter().find(|crd| crd.spec.names.kind == kind)?;
     crd.spec.versions.first()?.schema.as_ref()?.open_api_v3_schema.as_ref()
-}
-
-/// The fields of `ObjectMeta`.
-const METADATA: [&str; 15] = [
-    "annotations",
-    "creationTimestamp",
-    "deletionGracePeriodSeconds",
-    "deletionTimestamp",
-    "finalizers",
-    "generateName",
-    "generation",
-    "labels",
-    "managedFields",
-    "name",
-    "namespace",
-    "ownerReferences",
-    "resourceVersion",
-    "selfLink",
-    "uid",
-];
-
-fn metadata(check: &mut Check, metadata: &Value) {
-    check.field("metadata", |check| {
-        let Some(fields) = metadata.as_object() else { return check.report("is missing") };
-        for name in fields.keys().filter(|name| !METADATA.contains(&name.as_str())) {
-            check.field(name, |check| check.report("there is no such field"));
-        }
-        match fields.get("name") {
-            Some(Value::String(name)) if is_name(name, 253, true) => {}
-            None if fields.contains_key("generateName") => {}
-            None => check.field("name", |check| check.report("is missing")),
-            Some(name) => check.field("name", |check| {
-                check.report(format!("{name} is no name: lower-case letters, digits, - and ., at most 253"));
-            }),
-        }
-        if let Some(namespace) = fields.get("namespace")
-            && !namespace.as_str().is_some_and(|name| is_name(name, 63, false))
-        {
-            check.field("namespace", |check| check.report(format!("{namespace} is no namespace")));
-        }
-        for field in ["labels", "annotations"] {
-            check.field(field, |check| texts(check, &metadata[field]));
-        }
-    });
-}
-
-fn texts(check: &mut Check, marks: &Value) {
-    for (name, value) in marks.as_object().into_iter().flatten() {
-        if !value.is_string() {
-            check.field(name, |check| check.report(format!("{value} must be text: quote it")));
-        }
-    }
 }
 
 /// RFC 1123, with or without dots.

@@ -32,6 +32,7 @@ use transport::Transport;
 
 use crate::api::PhoneNumber;
 use crate::api::verification::{Address, DocumentType};
+use crate::causes::causes;
 use crate::net::{BaseUrl, Roots};
 
 /// Answers above this many bytes are not read further: a real one has about 60.
@@ -295,18 +296,4 @@ impl Patience {
         self.until = Instant::now() + LAST_LOOK;
         timeout_at(self.until, future).await.ok()
     }
-}
-
-/// An error with its causes: reqwest's own text says only that sending failed.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

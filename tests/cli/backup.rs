@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use kube::Api;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tenios_operator::api::order::OrderState;
 use tenios_operator::api::verification::VerificationState;
@@ -15,7 +14,7 @@ use crate::harness::{ControlPlane, OperatorOptions, Scenario, wait};
 use crate::world::{ORDER, PATIENCE, SILENCE, VERIFICATION, World};
 
 fn manifests(text: &str) -> Vec<Value> {
-    serde_norway::Deserializer::from_str(text).map(|d| Value::deserialize(d).unwrap()).collect()
+    serde_saphyr::from_multiple(text).unwrap()
 }
 
 #[tokio::test]

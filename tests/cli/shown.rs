@@ -44,7 +44,7 @@ async fn status_shows_both_kinds_and_what_needs_a_person() {
         (&json["items"][0]["kind"], &json["items"][2]["status"]["phoneNumber"]),
         (&json!("PhoneVerification"), &json!(number))
     );
-    let yaml: Value = serde_norway::from_str(&plugin.run(&["status", "-o", "yaml"]).await.done()).unwrap();
+    let yaml: Value = serde_saphyr::from_str(&plugin.run(&["status", "-o", "yaml"]).await.done()).unwrap();
     assert_eq!(yaml["kind"], "List");
 }
 

@@ -81,7 +81,7 @@ fn the_chart_takes_the_values_of_both_tools() {
     let application = one("Application", "tenios-operator");
     let (source, release) = (&application["spec"]["source"], one("HelmRelease", "tenios-operator"));
     let text = std::fs::read_to_string(checkout("deploy/chart/Chart.yaml")).unwrap();
-    let own: Value = serde_norway::from_str(&text).unwrap();
+    let own: Value = serde_saphyr::from_str(&text).unwrap();
     assert_eq!(source["chart"], own["name"]);
     assert_eq!(source["targetRevision"], own["version"]);
     let repository = one("OCIRepository", "tenios-operator");

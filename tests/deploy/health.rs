@@ -129,7 +129,7 @@ fn a_state_that_the_check_does_not_know_is_told_by_the_conditions() {
 fn the_patch_installs_the_checks_that_are_beside_it() {
     let home = checkout("deploy/gitops/argocd");
     let patch = std::fs::read_to_string(home.join("argocd-cm-patch.yaml")).unwrap();
-    let patch: Value = serde_norway::from_str(&patch).unwrap();
+    let patch: Value = serde_saphyr::from_str(&patch).unwrap();
     let data = patch["data"].as_object().unwrap();
     assert_eq!(data.len(), 2, "a patch of other settings");
     for kind in ["PhoneNumberOrder", "PhoneVerification"] {

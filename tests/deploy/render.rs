@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::harness::{checkout, control_plane};
@@ -60,9 +59,8 @@ pub fn every_chart() -> &'static [(String, String)] {
 
 /// The documents of a YAML stream.
 pub fn documents(yaml: &str) -> Vec<Value> {
-    let documents =
-        serde_norway::Deserializer::from_str(yaml).map(|document| Value::deserialize(document).unwrap());
-    documents.filter(|document| !document.is_null()).collect()
+    let documents: Vec<Value> = serde_saphyr::from_multiple(yaml).unwrap();
+    documents.into_iter().filter(|document| !document.is_null()).collect()
 }
 
 /// The same, by kind, namespace and name.

@@ -175,7 +175,7 @@ fn every_value_is_described_alike_in_values_and_schema() {
 #[test]
 fn the_charts_version_is_the_operators() {
     let text = std::fs::read_to_string(checkout("deploy/chart/Chart.yaml")).unwrap();
-    let chart: Value = serde_norway::from_str(&text).unwrap();
+    let chart: Value = serde_saphyr::from_str(&text).unwrap();
     assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
     let base = std::fs::read_to_string(checkout("deploy/base/kustomization.yaml")).unwrap();
@@ -206,7 +206,7 @@ fn schema() -> Value {
 /// The table of what can be set: a value that is itself a list or a map is one row.
 fn table() -> String {
     let text = std::fs::read_to_string(checkout("deploy/chart/values.yaml")).unwrap();
-    let values: Value = serde_norway::from_str(&text).unwrap();
+    let values: Value = serde_saphyr::from_str(&text).unwrap();
     let mut described = BTreeMap::new();
     describe("", &schema(), &mut described);
     let mut table = String::from("| value | default | |\n|---|---|---|\n");

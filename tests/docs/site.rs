@@ -136,7 +136,7 @@ impl Site {
             other => return Err(format!("{other} is no kind")),
         };
         let config = std::fs::read_to_string(self.directory.join("kubeconfig")).unwrap();
-        let config: Value = serde_norway::from_str(&config).unwrap();
+        let config: Value = serde_saphyr::from_str(&config).unwrap();
         let current = &config["current-context"];
         let contexts = config["contexts"].as_array().unwrap();
         let context = contexts.iter().find(|context| context["name"] == *current).unwrap();

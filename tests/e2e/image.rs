@@ -26,7 +26,7 @@ const APISERVER: &str = "kubernetes.default.svc";
 /// What the Deployment says about its pod.
 fn pod() -> Value {
     let deployment = std::fs::read_to_string(checkout("deploy/base/deployment.yaml")).unwrap();
-    let deployment: Value = serde_norway::from_str(&deployment).unwrap();
+    let deployment: Value = serde_saphyr::from_str(&deployment).unwrap();
     deployment["spec"]["template"]["spec"].clone()
 }
 

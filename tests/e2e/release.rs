@@ -189,7 +189,7 @@ fn krew_takes_the_manifest() {
 }
 
 fn manifest(path: &Path) -> Value {
-    let manifest: Value = serde_norway::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let manifest: Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!(manifest["apiVersion"], "krew.googlecontainertools.github.com/v1alpha2");
     assert_eq!(manifest["kind"], "Plugin");
     assert_eq!(path.file_stem().unwrap().to_str(), manifest["metadata"]["name"].as_str());

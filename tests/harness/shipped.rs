@@ -3,7 +3,6 @@
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -25,8 +24,7 @@ impl Shipped {
         if !output.success {
             return Err(format!("{} failed:\n{}", output.command, output.stderr).into());
         }
-        let documents = serde_norway::Deserializer::from_str(&output.stdout).map(Value::deserialize);
-        Ok(Self { documents: documents.collect::<std::result::Result<_, _>>()? })
+        Ok(Self { documents: serde_saphyr::from_multiple(&output.stdout)? })
     }
 
     /// All objects of a kind.

@@ -80,7 +80,7 @@ fn every_command_of_contributing_and_the_workflows_exists() {
     commands.extend(names(CONTRIBUTING).into_iter().filter(|name| name.starts_with("make ")));
     for workflow in ["ci", "release"] {
         let text = read(&format!(".github/workflows/{workflow}.yaml"));
-        serde_norway::from_str::<serde_json::Value>(&text).unwrap();
+        serde_saphyr::from_str::<serde_json::Value>(&text).unwrap();
         commands
             .extend(text.lines().filter_map(|line| line.trim().strip_prefix("- run: ")).map(str::to_owned));
         for action in text.lines().filter_map(|line| line.trim().strip_prefix("- uses: ")) {

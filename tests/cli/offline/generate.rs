@@ -1,4 +1,3 @@
-use serde::Deserialize;
 use serde_json::Value;
 use tenios_operator::cli::validate;
 use tenios_operator::tenios::Document;
@@ -9,7 +8,7 @@ const HEADER: &str = "name,city,zip,street,houseNumber,areaCode,documentType,doc
 const PDF: &[u8] = b"%PDF-1.4\n%%EOF\n";
 
 fn manifests(text: &str) -> Vec<Value> {
-    serde_norway::Deserializer::from_str(text).map(|d| Value::deserialize(d).unwrap()).collect()
+    serde_saphyr::from_multiple(text).unwrap()
 }
 
 fn office(name: &str) -> String {

@@ -1,6 +1,7 @@
 //! `kubectl tenios` without a cluster.
 
 mod area_codes;
+mod cluster;
 mod generate;
 mod validate;
 
@@ -16,8 +17,18 @@ pub struct Said {
 
 /// `kubectl-tenios ARGUMENTS` in this directory, with something on stdin.
 pub fn plugin(directory: &Path, arguments: &[&str], input: &str) -> Said {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kubectl-tenios"))
+    plugin_with(directory, &[], arguments, input)
+}
+
+/// In this environment.
+pub fn plugin_with(directory: &Path, environment: &[(&str, &str)], arguments: &[&str], input: &str) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-tenios"));
+    for variable in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+        command.env_remove(variable);
+    }
+    let mut child = command
         .args(arguments)
+        .envs(environment.iter().copied())
         .current_dir(directory)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -65,6 +76,16 @@ fn wrong_usage_ends_with_2_and_help_with_0() {
         (vec!["approve"], 2),
         (vec!["adopt", "service/x", "--order-id", "1"], 2),
         (vec!["adopt", "pno/x", "--phone-number", "0221"], 2),
+        (vec!["adopt", "pno/x", "--phone-number", "+49"], 2),
+        (vec!["adopt", "pno/x", "--phone-number", "+49 221 1234567"], 2),
+        (vec!["generate", "-f", "x.csv", "--link-to", "+49"], 2),
+        (vec!["approve", ""], 2),
+        (vec!["approve", "../x"], 2),
+        (vec!["approve", "pno/x"], 2),
+        (vec!["retry", "pno/..", "--attempt", "1"], 2),
+        (vec!["status", "-n", "a/b"], 2),
+        (vec!["status", "--as-group", "a"], 2),
+        (vec!["status", "--request-timeout", "soon"], 2),
         (vec!["retry", "pno/x"], 2),
         (vec!["generate", "-f", "x.csv", "--link-to", "Not A Name"], 2),
         (vec!["completion", "word-processor"], 2),

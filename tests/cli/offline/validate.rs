@@ -99,7 +99,14 @@ fn a_finding_names_line_and_field() {
         ),
         (with("spec:", "specs:"), "6: specs: there is no such field"),
         (format!("{VERIFICATION}  suspend: maybe\n"), "12: spec.suspend: must be boolean, and is text"),
-        (format!("{VERIFICATION}  areaCode: \"30\"\n"), "can't be read as YAML"),
+        (format!("{VERIFICATION}  areaCode: \"30\"\n"), "12: spec.areaCode: is there twice"),
+        (format!("{VERIFICATION}  on: 1\n"), "12: spec.true: there is no such field"),
+        (format!("{VERIFICATION}  ? [a]\n  : b\n"), "12: : can't be read as YAML: a list or an object"),
+        (with("\"221\"", "!!int \"221\""), "8: spec.areaCode: 221 is a number"),
+        (with("\"221\"", "2_2_1"), "8: spec.areaCode: kubectl reads 2_2_1 as a number: quote it"),
+        (with("\"221\"", "0o335"), "8: spec.areaCode: kubectl reads 0o335 as a number: quote it"),
+        (with("\"221\"", "+.inf"), "8: spec.areaCode: kubectl reads +.inf as a number: quote it"),
+        (with("\"221\"", "~"), "8: spec.areaCode: must not be null"),
         (
             format!("{VERIFICATION}---\n{ORDER}  verificationId: abc\n"),
             "16: spec: give exactly one of verificationRef",
@@ -132,8 +139,11 @@ fn a_broken_document_does_not_hide_the_next_and_lines_are_counted_over_all_of_th
         .map(|(index, _)| format!("{}: apiVersion", index + 1))
         .collect();
     assert_eq!(expected.len(), 3);
-    assert_eq!(lines[1..], expected);
-    assert!(found(&text)[0].contains("can't be read as YAML"), "{:?}", found(&text));
+    assert_eq!(lines[2..], expected);
+    // kubectl takes the directive for a document of its own, too.
+    for broken in &found(&text)[..2] {
+        assert!(broken.contains("can't be read as YAML"), "{broken}");
+    }
 }
 
 #[test]
@@ -177,4 +187,173 @@ fn files_directories_and_standard_input_are_read_and_one_bad_file_fails_all() {
     let said = plugin(directory.path(), &["validate", "-f", "good.yaml", "-f", "-"], list);
     assert!(said.stdout.starts_with("standard input:3: PhoneNumberOrder/o"), "{}", said.stdout);
     assert_eq!(said.code, Some(1));
+}
+
+#[test]
+fn what_editors_and_windows_write_is_read_as_kubectl_reads_it() {
+    let directory = Directory::new();
+    let bad = with(r#""221""#, r#""0221""#);
+    let expected = "a.yaml:8: PhoneVerification/cologne-office spec.areaCode: ";
+    let utf16 = |unit: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("\u{feff}{bad}").encode_utf16().flat_map(unit).collect()
+    };
+    for (what, bytes) in [
+        ("a byte order mark", format!("\u{feff}{bad}").into_bytes()),
+        ("UTF-16 LE", utf16(u16::to_le_bytes)),
+        ("UTF-16 BE", utf16(u16::to_be_bytes)),
+        ("CR LF", bad.replace('\n', "\r\n").into_bytes()),
+    ] {
+        directory.write("a.yaml", bytes);
+        let said = plugin(directory.path(), &["validate", "-f", "a.yaml"], "");
+        assert!(said.stdout.starts_with(expected), "{what}: {}{}", said.stdout, said.stderr);
+        assert_eq!(said.stdout.lines().count(), 1, "{what}: {}", said.stdout);
+    }
+    // A file put behind another keeps its mark.
+    let two = format!("\u{feff}{ORDER}---\n\u{feff}{bad}");
+    assert_eq!(found(&two[3..]).len(), 1, "{:?}", found(&two[3..]));
+    assert!(found(&two[3..])[0].starts_with("15: spec.areaCode"), "{:?}", found(&two[3..]));
+    directory.write("good.yaml", ORDER);
+    for (bytes, expected) in [
+        (
+            ORDER.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            "a.yaml:1: can't be read as YAML: U+0000",
+        ),
+        (utf16(u16::to_le_bytes)[..201].to_vec(), "a.yaml:1: begins like UTF-16"),
+        (b"# Latin-1\n# K\xf6ln\n".to_vec(), "a.yaml:2: is neither UTF-8 nor UTF-16"),
+    ] {
+        directory.write("a.yaml", bytes);
+        let said = plugin(directory.path(), &["validate", "-f", "."], "");
+        assert_eq!(said.code, Some(1));
+        assert!(said.stdout.contains(expected), "{expected}: {}{}", said.stdout, said.stderr);
+        assert!(said.stderr.contains("1 resources checked"), "{}", said.stderr);
+    }
+}
+
+#[test]
+fn the_line_ends_of_yaml_1_1_end_lines_as_in_kubectl_and_lines_are_those_of_an_editor() {
+    for end in ['\u{85}', '\u{2028}', '\u{2029}'] {
+        // The rest of a comment is none any more.
+        let comment = VERIFICATION.replacen("# a comment", &format!("# a{end}comment"), 1);
+        assert!(found(&comment)[0].contains("can't be read as YAML"), "{:?}", found(&comment));
+        let harmless = VERIFICATION.replacen("# a comment", &format!("# a{end}# comment{end}"), 1);
+        assert_eq!(found(&harmless), Vec::<String>::new());
+        let after = harmless.replace(r#""221""#, "0221");
+        assert!(found(&after)[0].starts_with("8: spec.areaCode: kubectl reads 0221"), "{:?}", found(&after));
+        let plain = with("  areaCode: \"221\"", &format!("  suspend: true{end}  areaCode: \"221\""));
+        assert_eq!(found(&plain), Vec::<String>::new(), "{end:?} begins a line");
+        let quoted =
+            with("  areaCode", &format!("  accessKeySecretRef: {{name: a, key: \"a{end}b\"}}\n  areaCode"));
+        assert!(found(&quoted)[0].starts_with("8: spec.accessKeySecretRef.key: "), "{:?}", found(&quoted));
+    }
+}
+
+#[test]
+fn where_there_is_nothing_it_fails_as_kubectl_does() {
+    let directory = Directory::new();
+    for text in ["", "\n\n", "# only a comment\n", "---\n---\n", "\u{feff}", "---\n# c\n---\nnull\n"] {
+        directory.write("a.yaml", text);
+        let said = plugin(directory.path(), &["validate", "-f", "a.yaml"], "");
+        assert_eq!(said.code, Some(1), "{text:?}");
+        assert!(said.stderr.contains("there is no object"), "{text:?}: {}", said.stderr);
+    }
+    directory.write("b.yaml", ORDER);
+    assert_eq!(plugin(directory.path(), &["validate", "-f", "."], "").code, Some(0));
+}
+
+#[test]
+fn metadata_is_held_to_the_apiserver_s_rules() {
+    let named = |more: &str| ORDER.replace("{name: main-line}", &format!("{{name: main-line, {more}}}"));
+    let long = "x".repeat(64);
+    for (text, expected) in [
+        (named("labels: {a: 'b c'}"), "3: metadata.labels.a: \"b c\" is no label value"),
+        (named("labels: {a: -b}"), "metadata.labels.a: \"-b\" is no label value"),
+        (named(&format!("labels: {{a: {long}}}")), "is no label value"),
+        (named("labels: {a: 1}"), "metadata.labels.a: 1 must be text: quote it"),
+        (named("labels: {a: yes}"), "metadata.labels.a: kubectl reads yes as true: quote it"),
+        (named("labels: {'a b': c}"), "metadata.labels.a b: is no name here"),
+        (named("labels: {a/b/c: d}"), "is no name here"),
+        (named("labels: {Upper.example/x: d}"), "is no name here"),
+        (named("labels: [a]"), "metadata.labels: must be an object"),
+        (named("annotations: {'-': d}"), "metadata.annotations.-: is no name here"),
+        (named("annotations: {a: 1}"), "metadata.annotations.a: 1 must be text"),
+        (named("finalizers: ['a b']"), "metadata.finalizers[0]: \"a b\" is no finalizer"),
+        (named("finalizers: a"), "metadata.finalizers: must be a list"),
+        (
+            ORDER.replace("name: main-line", "generateName: -a"),
+            "metadata.generateName: \"-a\" begins no name",
+        ),
+        (ORDER.replace("name: main-line", "name: 1"), "metadata.name: 1 is no name"),
+    ] {
+        let found = found(&text);
+        assert!(found.iter().any(|f| f.contains(expected)), "{expected}\n{found:#?}\n{text}");
+    }
+    let large = format!("annotations: {{a: {}}}", "x".repeat(256 * 1024));
+    assert_eq!(found(&named(&large)), ["3: metadata.annotations: are more than 256 KiB together"]);
+    for right in [
+        "labels: {a: '', app.kubernetes.io/name: B_c.d-1}",
+        "labels: null, annotations: null, finalizers: null, namespace: ''",
+        "annotations: {Upper.example/x: 'any text: at all'}",
+        "finalizers: [example.com/x]",
+    ] {
+        assert_eq!(found(&named(right)), Vec::<String>::new(), "{right}");
+    }
+}
+
+#[test]
+fn links_that_lead_in_circles_are_not_followed_and_links_to_files_are_read() {
+    let directory = Directory::new();
+    std::fs::create_dir_all(directory.path().join("all/below")).unwrap();
+    directory.write("all/below/a.yaml", ORDER);
+    directory.write("b", ORDER.replace("v1alpha1", "v1"));
+    for (target, link) in [("..", "all/below/up"), (".", "all/self"), ("../b", "all/b.yaml"), ("all", "link")]
+    {
+        std::os::unix::fs::symlink(target, directory.path().join(link)).unwrap();
+    }
+    for named in ["all", "link"] {
+        let said = plugin(directory.path(), &["validate", "-R", "-f", named], "");
+        assert!(
+            said.stderr.contains("2 resources checked, 1 things wrong"),
+            "{}{}",
+            said.stdout,
+            said.stderr
+        );
+        assert!(said.stdout.starts_with(&format!("{named}/b.yaml:1: ")), "{}", said.stdout);
+    }
+    std::os::unix::fs::symlink("nowhere", directory.path().join("all/gone.yaml")).unwrap();
+    let said = plugin(directory.path(), &["validate", "-f", "all"], "");
+    assert!(said.stderr.contains("all/gone.yaml: No such file"), "{}", said.stderr);
+}
+
+#[test]
+fn anchors_merges_and_json_are_read_and_neither_can_be_made_to_explode() {
+    let anchors = "apiVersion: tenios.dev/v1alpha1
+kind: PhoneNumberOrder
+metadata: &m {name: a, labels: &l {x: z}}
+spec: &s
+  verificationRef: {name: v}
+---
+apiVersion: tenios.dev/v1alpha1
+kind: PhoneNumberOrder
+metadata: {name: b}
+spec:
+  <<: &link {linkTo: {phoneNumber: '+492219999999'}}
+  verificationId: abc
+";
+    assert_eq!(found(anchors), Vec::<String>::new());
+    assert!(
+        found(&anchors.replace("'+492219999999'", "'0221'"))[0].starts_with("11: spec.linkTo.phoneNumber")
+    );
+    assert!(found("a: &a [*a]\n")[0].contains("can't be read as YAML"));
+    let bomb: String = (1..30).fold("a0: &a0 [x, x]\n".into(), |text, level| {
+        format!("{text}a{level}: &a{level} [*a{}, *a{}]\n", level - 1, level - 1)
+    });
+    assert!(found(&bomb)[0].contains("too large once its anchors are put in"), "{:?}", found(&bomb));
+    assert!(found(&"[".repeat(100_000))[0].contains("can't be read as YAML"));
+    let json = r#"{"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": "o",
+	"annotations": {"a": "\ud83d\ude00 \/"}}, "spec": {"verificationId": "a b"}}"#;
+    let two = format!("{json}\n{json}");
+    assert_eq!(validate::text_of(&two).checked, 2);
+    assert!(
+        found(&two).iter().all(|finding| finding.contains("spec.verificationId: \"a b\" does not match"))
+    );
 }

@@ -10,7 +10,6 @@ mod world;
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tenios_operator::api::Reason;
 use tenios_operator::api::order::OrderState;
@@ -23,7 +22,7 @@ use world::{ORDER, World};
 
 fn yaml(path: &str) -> Value {
     let text = std::fs::read_to_string(checkout(path)).unwrap();
-    Value::deserialize(serde_norway::Deserializer::from_str(&text)).unwrap()
+    serde_saphyr::from_str(&text).unwrap()
 }
 
 fn seconds() -> f64 {

@@ -1,0 +1,101 @@
+//! The kubeconfig, as kubectl takes it. Nothing listens where the plugin is sent, so that its error says which
+//! cluster it chose.
+
+use super::{Directory, Said, plugin_with};
+
+/// Port 9 of this machine, under a path of its own for each name.
+fn kubeconfig(name: &str, more: &str) -> String {
+    format!(
+        "apiVersion: v1
+kind: Config
+clusters: [{{name: {name}, cluster: {{server: 'http://127.0.0.1:9/{name}'}}}}]
+users: [{{name: {name}, user: {{token: abc}}}}]
+contexts: [{{name: {name}, context: {{cluster: {name}, user: {name}}}}}]
+{more}"
+    )
+}
+
+fn status(directory: &Directory, list: &str, arguments: &[&str]) -> Said {
+    let environment = [("KUBECONFIG", list), ("HOME", "/nowhere")];
+    let arguments: Vec<&str> = ["status"].iter().chain(arguments).copied().collect();
+    let said = plugin_with(directory.path(), &environment, &arguments, "");
+    assert_eq!(said.code, Some(1), "{arguments:?} {}{}", said.stdout, said.stderr);
+    said
+}
+
+#[test]
+fn an_error_of_the_connection_says_where_and_why() {
+    let directory = Directory::new();
+    directory.write("config", kubeconfig("a", "current-context: a"));
+    let said = status(&directory, "config", &[]).stderr;
+    assert!(
+        said.contains("the API server at http://127.0.0.1:9/a could not be asked: ")
+            && said.contains("Connection refused"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_file_of_the_kubeconfig_list_that_is_not_there_is_left_out_and_the_first_context_wins() {
+    let directory = Directory::new();
+    directory.write("a", kubeconfig("a", "current-context: ''"));
+    directory.write("b", kubeconfig("b", "current-context: b"));
+    directory.write("c", kubeconfig("c", "current-context: c"));
+    for (list, cluster) in [("gone:b", "b"), ("b:gone", "b"), ("a:gone::b:c", "b"), ("c:b", "c")] {
+        let said = status(&directory, list, &[]).stderr;
+        assert!(said.contains(&format!("127.0.0.1:9/{cluster} ")), "{list}: {said}");
+    }
+    let none = status(&directory, "gone:gone-too", &[]).stderr;
+    assert!(none.contains("current context"), "{none}");
+    let named = status(&directory, "b", &["--kubeconfig", "gone"]).stderr;
+    assert!(named.contains("gone") && named.contains("No such file"), "{named}");
+    directory.write("broken", "a: [");
+    let broken = status(&directory, "b:broken", &[]).stderr;
+    assert!(!broken.contains("127.0.0.1"), "{broken}");
+}
+
+#[test]
+fn cluster_user_and_server_are_chosen_as_with_kubectl() {
+    let directory = Directory::new();
+    directory.write("a", kubeconfig("a", "current-context: a"));
+    directory.write("b", kubeconfig("b", ""));
+    for (arguments, cluster) in [
+        (vec!["--cluster", "b"], "b"),
+        (vec!["--context", "b"], "b"),
+        (vec!["--context", ""], "a"),
+        (vec!["--user", "b", "--cluster", ""], "a"),
+        (vec!["--server", "http://127.0.0.1:9/elsewhere"], "elsewhere"),
+        (vec!["--as", "jane", "--as-group", "ops", "--as-uid", "1", "--request-timeout", "5s"], "a"),
+        (vec!["-n", ""], "a"),
+    ] {
+        let said = status(&directory, "a:b", &arguments).stderr;
+        assert!(said.contains(&format!("127.0.0.1:9/{cluster} ")), "{arguments:?}: {said}");
+    }
+    let no_context = status(&directory, "b", &["--cluster", "b", "--user", "b"]).stderr;
+    assert!(no_context.contains("127.0.0.1:9/b "), "{no_context}");
+    for (arguments, expected) in [
+        (["--user", "c"], "no user \"c\""),
+        (["--cluster", "c"], "no cluster \"c\""),
+        (["--context", "c"], "no context \"c\""),
+    ] {
+        let said = status(&directory, "a:b", &arguments).stderr;
+        assert!(said.contains(expected) && !said.contains("127.0.0.1"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_token_file_may_end_with_its_line() {
+    let directory = Directory::new();
+    let by_file = |file: &str| {
+        kubeconfig("a", "current-context: a").replace("token: abc", &format!("tokenFile: {file}"))
+    };
+    for content in ["abc", "abc\n", "abc\r\n", " abc \n"] {
+        directory.write("token", content);
+        directory.write("config", by_file("token"));
+        let said = status(&directory, "config", &[]).stderr;
+        assert!(said.contains("Connection refused"), "{content:?}: {said}");
+    }
+    directory.write("config", by_file("no-token"));
+    let said = status(&directory, "config", &[]).stderr;
+    assert!(said.contains("no-token") && said.contains("No such file"), "{said}");
+}
