@@ -27,8 +27,8 @@ pub fn text(bytes: &[u8]) -> Result<String, NoText> {
         _ => {
             let bytes = bytes.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(bytes);
             String::from_utf8(bytes.to_vec()).map_err(|error| {
-                let before = &bytes[..error.utf8_error().valid_up_to()];
-                NoText::Unknown(1 + before.iter().filter(|byte| **byte == b'\n').count())
+                let before = String::from_utf8_lossy(&bytes[..error.utf8_error().valid_up_to()]);
+                NoText::Unknown(1 + before.matches('\n').count())
             })
         }
     }

@@ -463,7 +463,12 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Content {
         return Content::Scalar { value: text.into(), written: None };
     }
     let value = if text == "<<" { text.into() } else { resolve::plain(text) };
-    let is_odd = !value.is_null() && value.to_string() != text && (!value.is_string() || text == "<<");
+    let is_odd = match &value {
+        Value::String(read) => read == "<<",
+        Value::Bool(read) => text != if *read { "true" } else { "false" },
+        Value::Number(read) => text != read.to_string(),
+        _ => false,
+    };
     Content::Scalar { value, written: is_odd.then(|| text.to_owned()) }
 }
 

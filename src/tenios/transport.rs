@@ -50,9 +50,9 @@ impl Transport {
 impl Current {
     fn renew(&mut self, timeout: Duration) {
         let Some(changed) = self.roots.as_mut().and_then(Roots::changed) else { return };
-        let renewed = changed
-            .map_err(|error| error.to_string())
-            .and_then(|certificates| client(&certificates, timeout).map_err(|error| super::causes(&error)));
+        let renewed = changed.map_err(|error| error.to_string()).and_then(|certificates| {
+            client(&certificates, timeout).map_err(|error| crate::causes::causes(&error))
+        });
         match renewed {
             Ok(client) => {
                 self.client = client;
