@@ -6,10 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
-pub mod causes;
 pub mod cli;
 pub mod controller;
-pub mod kubeconfig;
 pub mod ledger;
 pub mod lifecycle;
 pub mod net;

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kube::Client;
+use kube::config::KubeConfigOptions;
 use tenios_operator::controller::leader::Leader;
 use tenios_operator::controller::{self, Context, skew};
 use tenios_operator::ledger::kubernetes::KubernetesLedger;
 use tenios_operator::ledger::{Book, Budgets, Event, Key};
 use tenios_operator::lifecycle::Pace;
-use tenios_operator::net::{Listen, Roots};
+use tenios_operator::net::{Listen, Roots, kubeconfig};
 use tenios_operator::options::RunOptions;
 use tenios_operator::push::{Address, PushKeys, Receiver};
 use tenios_operator::server::{Limits, Server, Talk, Tls};
@@ -101,7 +102,7 @@ fn provider(options: &RunOptions) -> Result<Tenios, Failure> {
 
 async fn connect() -> Result<Client, Failure> {
     let failed = |e: &dyn std::fmt::Display| Failure::Runtime(format!("no Kubernetes credentials: {e}"));
-    let mut config = kube::Config::infer().await.map_err(|e| failed(&e))?;
+    let mut config = kubeconfig::config(None, &KubeConfigOptions::default()).await.map_err(|e| failed(&e))?;
     // Sending a write again after a 504 turns our own success into a conflict; we settle that ourselves.
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));

@@ -10,8 +10,7 @@ use secrecy::SecretString;
 
 use super::Failure;
 use super::validate::is_name;
-use crate::causes::causes;
-use crate::kubeconfig;
+use crate::net::{causes, kubeconfig};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster, as with kubectl")]

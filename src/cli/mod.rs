@@ -34,7 +34,7 @@ use clap_complete::Shell;
 use cluster::ClusterOptions;
 
 use crate::api::PhoneNumber;
-use crate::causes::causes;
+use crate::net::causes;
 
 /// Phone numbers from TENIOS: what waits for a person, and how to say it.
 #[derive(Debug, Parser)]

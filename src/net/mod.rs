@@ -1,10 +1,14 @@
-//! Where others are reached, by which roots they are trusted, and where this program listens.
+//! Where others are reached, by which roots they are trusted, where this program listens, and why a connection
+//! failed.
 
 mod base_url;
+mod causes;
+pub mod kubeconfig;
 mod listen;
 mod roots;
 
 pub use base_url::{BaseUrl, BaseUrlError};
+pub use causes::causes;
 pub use listen::Listen;
 pub use roots::{Roots, RootsError};
 

@@ -32,8 +32,7 @@ use transport::Transport;
 
 use crate::api::PhoneNumber;
 use crate::api::verification::{Address, DocumentType};
-use crate::causes::causes;
-use crate::net::{BaseUrl, Roots};
+use crate::net::{BaseUrl, Roots, causes};
 
 /// Answers above this many bytes are not read further: a real one has about 60.
 const ANSWER_LIMIT: usize = 64 * 1024;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Certificate, Client};
 use rustls::pki_types::CertificateDer;
 
-use crate::net::Roots;
+use crate::net::{Roots, causes};
 
 /// How often the file of the roots is looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -50,9 +50,9 @@ impl Transport {
 impl Current {
     fn renew(&mut self, timeout: Duration) {
         let Some(changed) = self.roots.as_mut().and_then(Roots::changed) else { return };
-        let renewed = changed.map_err(|error| error.to_string()).and_then(|certificates| {
-            client(&certificates, timeout).map_err(|error| crate::causes::causes(&error))
-        });
+        let renewed = changed
+            .map_err(|error| error.to_string())
+            .and_then(|certificates| client(&certificates, timeout).map_err(|error| causes(&error)));
         match renewed {
             Ok(client) => {
                 self.client = client;

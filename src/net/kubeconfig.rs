@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use kube::Config;
 use kube::config::{AuthInfo, Context, KubeConfigOptions, Kubeconfig, KubeconfigError, NamedContext};
 
-use crate::causes::causes;
+use super::causes;
 
 /// This file; without one those of `KUBECONFIG`, or the one in the home directory.
 ///
