@@ -136,7 +136,11 @@ async fn show(
     let mut text = format!("{}: {}\n", entry.key, summary(&state));
     for stray in &state.strays {
         let number = stray.number.as_ref().map(|n| format!(" with number {n}")).unwrap_or_default();
-        let _ = writeln!(text, "beside it: order {}{number} by attempt {}", stray.id, stray.attempt);
+        let id = if stray.id.is_empty() { "of an unknown id" } else { &stray.id };
+        let _ = writeln!(text, "beside it: order {id}{number} by attempt {}", stray.attempt);
+    }
+    if state.strays_beyond > 0 {
+        let _ = writeln!(text, "beside it: {} more, which the operator's log names", state.strays_beyond);
     }
     let _ = writeln!(text, "{} requests in all; the newest events:\n", state.attempts);
     let rows: Vec<Vec<Cell>> = entry.events.iter().map(event_row).collect();

@@ -146,6 +146,19 @@ pub enum Event {
         /// The number.
         number: PhoneNumber,
     },
+    /// The provider pushed one of the two only.
+    Pushed {
+        /// The request.
+        attempt: AttemptId,
+        /// When.
+        at: Timestamp,
+        /// The order id, where the push had one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order_id: Option<String>,
+        /// The number, where the push had one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<PhoneNumber>,
+    },
     /// The ledger had lost its entry; this is what `.status` still knew.
     Rebuilt {
         /// When.

@@ -111,7 +111,7 @@ pub struct Assigned {
 pub struct Stray {
     /// The request that placed it.
     pub attempt: AttemptId,
-    /// Its id.
+    /// Its id; empty where only its number was told.
     pub id: String,
     /// Its number, where known.
     pub number: Option<PhoneNumber>,
@@ -135,6 +135,9 @@ pub struct State {
     pub number: Option<Assigned>,
     /// Orders beside this one.
     pub strays: Vec<Stray>,
+    /// How many more there are, which the log names and this does not.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub strays_beyond: u64,
     /// The last request of which a person said that it placed nothing.
     pub not_placed: Option<AttemptId>,
     /// When the requests that count for the budget were intended: all but those provably not processed
@@ -164,7 +167,10 @@ impl State {
     /// The state after one more event.
     #[must_use]
     pub fn then(mut self, event: &Event) -> Self {
+        let beyond = self.strays_beyond;
         self.apply(event);
+        // An event tells of one order, however often that is looked for a place.
+        self.strays_beyond = self.strays_beyond.min(beyond.saturating_add(1));
         self
     }
 
@@ -229,7 +235,16 @@ impl State {
                 }
             }
             Event::Adopted { at, id, number } => self.adopt(at, id, number),
-            Event::Assigned { attempt, at, order_id, number } => self.assign(&attempt, at, &order_id, number),
+            Event::Assigned { attempt, at, order_id, number } => {
+                self.assign(&attempt, at, Some(order_id), number);
+            }
+            Event::Pushed { attempt, at, order_id, number: Some(number) } => {
+                self.assign(&attempt, at, order_id, number);
+            }
+            Event::Pushed { attempt, at, order_id: Some(id), number: None } => {
+                self.accept(attempt, at, id, false);
+            }
+            Event::Pushed { order_id: None, number: None, .. } => {}
             Event::Rebuilt { at, attempt, id, number, terms, requests } => {
                 self.attempts = self.attempts.max(requests).max(attempt.is_some().into());
                 if self.accepted.is_none() {
@@ -308,20 +323,34 @@ impl State {
                     Some(Accepted { id: Some(id), attempt: Some(attempt.clone()), at: since, answered });
             }
             Some(known) if known.attempt.as_ref() == Some(&attempt) => {
-                if answered && !known.answered {
+                if known.id.is_none() || (answered && !known.answered) {
                     known.id = Some(id);
-                    known.answered = true;
+                    known.answered = answered;
                 }
             }
             Some(known) if known.id.as_ref() == Some(&id) => {
                 known.attempt.get_or_insert_with(|| attempt.clone());
             }
             // Only a number was adopted while this request's outcome was unknown.
-            Some(known) if known.id.is_none() && newest => {
+            Some(known) if known.id.is_none() && known.attempt.is_none() && newest => {
                 *known = Accepted { id: Some(id), attempt: Some(attempt.clone()), at: known.at, answered };
             }
             Some(_) => self.keep_stray(&attempt, id, None),
         }
+        self.took(attempt, newest);
+    }
+
+    /// The provider says that it took a request, without the id of what became of it.
+    fn accept_nameless(&mut self, attempt: &AttemptId, at: Timestamp) {
+        let newest = self.attempt() == Some(attempt);
+        if self.accepted.is_none() {
+            let at = self.pending_since(attempt).unwrap_or(at);
+            self.accepted = Some(Accepted { id: None, attempt: Some(attempt.clone()), at, answered: false });
+        }
+        self.took(attempt.clone(), newest);
+    }
+
+    fn took(&mut self, attempt: AttemptId, newest: bool) {
         self.failures = 0;
         let waits_for_another = matches!(
             self.phase,
@@ -341,7 +370,10 @@ impl State {
             (Some(known), Some(id)) if known.id.is_none() => {
                 // It may be one that the provider gave before.
                 let given = self.strays.iter().find(|s| s.id == id).map(|s| s.attempt.clone());
-                known.attempt = known.attempt.take().or(given);
+                // A push that named no id does not make it the provider's word that this is the one.
+                let placed = known.attempt.take().filter(|_| known.answered);
+                known.attempt = placed.or(given);
+                known.answered = true;
                 known.id = Some(id);
             }
             (Some(known), Some(id)) if known.id.as_ref() == Some(&id) => {}
@@ -361,6 +393,17 @@ impl State {
         let before = self.accepted.replace(Accepted { id: Some(id), attempt, at, answered: true });
         let number = number.map(|number| Assigned { number, at, pushed: true });
         let number_before = std::mem::replace(&mut self.number, number);
+        let adopted = before.as_ref().is_some_and(|before| before.attempt.is_none());
+        if let Some(pushed) = number_before.clone().filter(|number| adopted && number.pushed) {
+            // It was pushed for the request, not for the id that a person took that to have.
+            match (&self.number, self.attempt().cloned()) {
+                (None, _) => self.number = Some(pushed),
+                (Some(known), Some(attempt)) if known.number != pushed.number => {
+                    self.keep_stray(&attempt, String::new(), Some(pushed.number));
+                }
+                _ => {}
+            }
+        }
         if let Some(Accepted { id: Some(id), attempt: Some(attempt), .. }) = before {
             self.keep_stray(&attempt, id, number_before.map(|n| n.number));
         }
@@ -376,29 +419,64 @@ impl State {
         self.number = Some(Assigned { number, at, pushed: self.strays.len() < strays });
     }
 
-    fn assign(&mut self, attempt: &AttemptId, at: Timestamp, order_id: &str, number: PhoneNumber) {
-        self.accept(attempt.clone(), at, order_id.to_owned(), false);
-        let ours = self
-            .accepted
-            .as_ref()
-            .is_some_and(|a| a.attempt.as_ref() == Some(attempt) || a.id.as_deref() == Some(order_id));
+    fn assign(&mut self, attempt: &AttemptId, at: Timestamp, order_id: Option<String>, number: PhoneNumber) {
+        // What a person adopted for the newest request is that request's, as far as anybody can tell.
+        let newest = self.attempt() == Some(attempt);
+        match &order_id {
+            Some(id) => self.accept(attempt.clone(), at, id.clone(), false),
+            None => self.accept_nameless(attempt, at),
+        }
+        let ours = self.accepted.as_ref().is_some_and(|a| match (&a.attempt, &order_id) {
+            (Some(placed), _) if placed == attempt => true,
+            (None, None) => newest,
+            (_, id) => id.is_some() && a.id == *id,
+        });
         match &self.number {
             None if ours => self.number = Some(Assigned { number, at, pushed: true }),
             Some(known) if ours && known.number == number => {
                 self.number = Some(Assigned { pushed: true, ..known.clone() });
             }
-            _ => self.keep_stray(attempt, order_id.to_owned(), Some(number)),
+            _ => self.keep_stray(attempt, order_id.unwrap_or_default(), Some(number)),
         }
     }
 
+    /// An order that is not to be forgotten, as long as it is one of a few.
     fn keep_stray(&mut self, attempt: &AttemptId, id: String, number: Option<PhoneNumber>) {
         let same = |s: &&mut Stray| {
-            s.attempt == *attempt && s.id == id && (s.number.is_none() || s.number == number)
+            let same_id = s.id == id || s.id.is_empty() || id.is_empty();
+            let same_number = s.number.is_none() || number.is_none() || s.number == number;
+            s.attempt == *attempt && same_id && same_number
         };
         if let Some(known) = self.strays.iter_mut().find(same) {
             known.number = known.number.take().or(number);
+            if known.id.is_empty() {
+                known.id = id;
+            }
         } else if self.strays.len() < STRAYS_KEPT {
             self.strays.push(Stray { attempt: attempt.clone(), id, number });
+        } else {
+            self.strays_beyond = self.strays_beyond.saturating_add(1);
         }
+    }
+
+    /// Whether this still tells what a push told. Where it does not, as many orders as are kept beside this one
+    /// are known already, and the push is not to be acknowledged.
+    #[must_use]
+    pub fn remembers(&self, event: &Event) -> bool {
+        let (attempt, id, number) = match event {
+            Event::Assigned { attempt, order_id, number, .. } => (attempt, Some(order_id), Some(number)),
+            Event::Pushed { attempt, order_id, number, .. } => (attempt, order_id.as_ref(), number.as_ref()),
+            _ => return true,
+        };
+        // What the provider answered is the id of its request, whatever a push says.
+        let ours = self.accepted.as_ref().is_some_and(|a| a.attempt.as_ref() == Some(attempt));
+        let id = id.is_none_or(|id| {
+            ours || self.id() == Some(id) || self.strays.iter().any(|stray| stray.id == *id)
+        });
+        let number = number.is_none_or(|number| {
+            self.number.as_ref().is_some_and(|known| known.number == *number)
+                || self.strays.iter().any(|stray| stray.number.as_ref() == Some(number))
+        });
+        id && number
     }
 }

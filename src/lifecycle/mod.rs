@@ -234,10 +234,17 @@ fn stray_annotation(state: &State, not_placed: Option<&str>) -> Option<String> {
 
 /// What the provider gave beside the one that counts, for the message.
 fn strays(state: &State, what: &str) -> String {
-    state.strays.iter().fold(String::new(), |text, stray| {
+    let named = state.strays.iter().fold(String::new(), |text, stray| {
         let number = stray.number.as_ref().map(|n| format!(" with number {n}")).unwrap_or_default();
-        format!("{text}; {what} {}{number} was placed by attempt {}, too", stray.id, stray.attempt)
-    })
+        let id = if stray.id.is_empty() { "of an unknown id" } else { &stray.id };
+        format!("{text}; {what} {id}{number} was placed by attempt {}, too", stray.attempt)
+    });
+    match state.strays_beyond {
+        0 => named,
+        more => {
+            format!("{named}; and {more} more, which the operator's log names: look in the TENIOS portal")
+        }
+    }
 }
 
 /// The conditions of both kinds, from the steady ones in between.

@@ -113,6 +113,11 @@ impl Address {
     }
 }
 
+/// The path with one slash where there are several, and none at its end: proxies add both, and take neither away.
+pub(super) fn canonical(path: &str) -> String {
+    path.split('/').filter(|part| !part.is_empty()).fold(String::new(), |path, part| path + "/" + part)
+}
+
 /// What a path of the receiver names. Names are as Kubernetes allows them, so nothing is escaped.
 pub(super) fn parse(path: &str) -> Option<(Key, AttemptId)> {
     let mut parts = path.strip_prefix(PREFIX)?.split('/');

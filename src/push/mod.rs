@@ -5,6 +5,7 @@
 //! behalf of somebody who can't know the secret (promise 19).
 
 mod address;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,8 @@ use tracing::field::Empty;
 
 pub use address::{Address, PREFIX, PushKeys, PushKeysError};
 
-use crate::api::PhoneNumber;
+use told::{Push, Told};
+
 use crate::ledger::{AppendError, AttemptId, Book, Event, Key, State};
 use crate::server::{Limits, RequestBody, Talk, read_body};
 use crate::telemetry::{Metrics, traced};
@@ -41,18 +43,10 @@ pub struct Receiver {
     metrics: Arc<Metrics>,
 }
 
-/// What TENIOS sends (`docs/provider-api.md#the-push`).
-#[derive(serde::Deserialize)]
-struct Push {
-    phonenumber: String,
-    #[serde(deserialize_with = "text_or_number")]
-    order_id: String,
-    #[serde(rename = "push_secret")]
-    secret: String,
-}
-
 /// What the sender learns.
 enum Answer {
+    /// To a load balancer that asks whether anybody is there.
+    Alive,
     Stored,
     TryAgain,
     /// One answer for everything that is not a genuine push.
@@ -74,9 +68,9 @@ impl Receiver {
 
     /// Answers one request.
     pub async fn answer(self, request: Request<RequestBody>) -> Response<Full<Bytes>> {
-        let (answer, result) = self.take(request).await;
-        self.metrics.push(result);
+        let answer = if is_health_check(&request) { Answer::Alive } else { self.counted(request).await };
         let (status, body) = match answer {
+            Answer::Alive => return Response::new(Full::default()),
             Answer::Stored => (StatusCode::OK, "{}"),
             Answer::TryAgain => (StatusCode::SERVICE_UNAVAILABLE, "{\"error\":\"try again\"}"),
             Answer::NotFound => (StatusCode::NOT_FOUND, "{\"error\":\"not found\"}"),
@@ -88,63 +82,90 @@ impl Receiver {
         response
     }
 
+    async fn counted(&self, request: Request<RequestBody>) -> Answer {
+        let (answer, result) = self.take(request).await;
+        self.metrics.push(result);
+        answer
+    }
+
     async fn take(&self, request: Request<RequestBody>) -> (Answer, &'static str) {
-        let path = request.uri().path().to_owned();
+        let path = address::canonical(request.uri().path());
         // A prefix that an Ingress left in front is not part of what was signed.
-        let signed = path.find(PREFIX).map_or(path.as_str(), |at| &path[at..]);
+        let below = path.find(PREFIX).or_else(|| path.ends_with(PREFIX.trim_end_matches('/')).then_some(0));
+        let signed = below.map_or(path.as_str(), |at| &path[at..]);
         let named = address::parse(signed).filter(|_| request.method() == Method::POST);
         // Whoever knows no address of a push is passing by; whoever knows one may be TENIOS.
-        let unread = if named.is_some() { "malformed" } else { "stray" };
+        let unread = match (&named, below) {
+            (Some(_), _) => "malformed",
+            (None, Some(_)) => "misdirected",
+            (None, None) => "stray",
+        };
         let Ok(body) = read_body(request.into_body(), BODY_LIMIT).await else {
             return (Answer::NotFound, unread);
         };
-        let push = serde_json::from_slice::<Push>(&body).ok();
+        let push = Push::read(&body);
         // Checked whether or not the rest makes sense, so that all refusals take about the same time.
-        let secret = push.as_ref().map_or(&b""[..], |p| p.secret.as_bytes());
-        let genuine = self.keys.verify(signed, secret);
-        let (Some(push), Some((key, attempt))) = (push, named) else { return (Answer::NotFound, unread) };
+        let genuine = self.keys.verify(signed, push.as_ref().map_or(b"", Push::secret));
+        let (push, key, attempt) = match (push, named) {
+            (Some(push), Some((key, attempt))) => (push, key, attempt),
+            // Something in between may have changed the path of a genuine one.
+            (Some(push), None) if push.has_secret() => return (Answer::NotFound, "misdirected"),
+            _ => return (Answer::NotFound, unread),
+        };
         if !genuine {
             return (Answer::NotFound, "unauthenticated");
         }
-        let Ok(number) = PhoneNumber::try_from(push.phonenumber) else {
-            // The sender knew the secret, so the id is the provider's word: a person needs it to adopt.
-            let order_id = printable(&push.order_id);
-            tracing::error!(%key, %attempt, order_id, "a genuine push carries no E.164 number");
-            return (Answer::NotFound, "unusable");
-        };
         let span = traced(tracing::info_span!("push", kind = key.kind.as_str(), namespace = key.namespace,
             name = key.name, attempt = %attempt, outcome = Empty, trace_id = Empty));
-        let stored = self.store(&key, &attempt, &push.order_id, number).instrument(span.clone());
-        let (answer, outcome) = match tokio::time::timeout(STORE_WITHIN, stored).await {
-            Ok(true) => (Answer::Stored, "stored"),
-            Ok(false) | Err(_) => (Answer::TryAgain, "not_stored"),
-        };
+        let (answer, outcome) = self.take_genuine(&key, attempt, &push).instrument(span.clone()).await;
         span.record("outcome", outcome);
         (answer, outcome)
     }
 
-    /// Appends the number unless it is there already. True once it is stored.
-    async fn store(&self, key: &Key, attempt: &AttemptId, order_id: &str, number: PhoneNumber) -> bool {
-        let order_id = printable(order_id);
+    /// Stores what is usable. It is acknowledged only where that is the number: a later one may have it.
+    async fn take_genuine(&self, key: &Key, attempt: AttemptId, push: &Push) -> (Answer, &'static str) {
+        let told = push.told();
+        let order_id = told.order_id.as_deref().unwrap_or("(none)");
+        if told.number.is_none() {
+            // The sender knew the secret, so the id is the provider's word: a person needs it to adopt.
+            tracing::error!(%key, %attempt, order_id, phonenumber = push.number_as_it_came(),
+                "a genuine push carries no E.164 number; look it up in the TENIOS portal, and record it with spec.adopt.phoneNumber");
+        }
+        let usable = told.number.is_some();
+        let storing = self.store(key, attempt, told);
+        let stored = tokio::time::timeout(STORE_WITHIN, storing).await.unwrap_or(false);
+        match (usable, stored) {
+            (false, _) => (Answer::TryAgain, "unusable"),
+            (true, true) => (Answer::Stored, "stored"),
+            (true, false) => (Answer::TryAgain, "not_stored"),
+        }
+    }
+
+    /// Appends what was told unless it is there already. True once it is stored.
+    async fn store(&self, key: &Key, attempt: AttemptId, told: Told) -> bool {
+        let Some(event) = event(attempt, told) else { return false };
         let mut known = self.book.known(key);
         for _ in 0..TRIES {
-            let event = Event::Assigned {
-                attempt: attempt.clone(),
-                at: Timestamp::now(),
-                order_id: order_id.clone(),
-                number: number.clone(),
-            };
-            if is_in(&event, &known.state) {
+            let next = State::clone(&known.state).then(&event);
+            if !next.remembers(&event) {
+                tracing::error!(
+                    ?event,
+                    "as many orders beside this one are recorded as can be; a push that tells of another \
+                    one is not taken: look in the TENIOS portal, where each of them costs money"
+                );
+                return false;
+            }
+            if next == *known.state {
                 // Only what is stored counts, and memory may be ahead of a store that was restored.
                 let Ok(stored) = self.book.read(key).await else { return false };
-                if is_in(&event, &stored.state) {
+                if State::clone(&stored.state).then(&event) == *stored.state {
                     return true;
                 }
                 known = stored;
             }
             match self.book.append(&known.entry, std::slice::from_ref(&event)).await {
                 Ok(()) => {
-                    tracing::info!(order_id, "the number was pushed and is stored");
+                    tracing::info!(?event, "what was pushed is stored");
                     self.book.tell(key);
                     return true;
                 }
@@ -159,25 +180,17 @@ impl Receiver {
     }
 }
 
-/// An order id as the ledger takes it.
-fn printable(order_id: &str) -> String {
-    order_id.chars().filter(char::is_ascii_graphic).take(128).collect()
+/// What load balancers ask where nobody told them otherwise. It says nothing that an open port does not.
+fn is_health_check(request: &Request<RequestBody>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD) && request.uri().path() == "/"
 }
 
-/// Whether the number is known and this push changes nothing any more.
-fn is_in(event: &Event, state: &State) -> bool {
-    state.number.is_some() && state.clone().then(event) == *state
-}
-
-fn text_or_number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    #[derive(serde::Deserialize)]
-    #[serde(untagged)]
-    enum Id {
-        Text(String),
-        Number(u64),
+/// What was told, as a fact; none where nothing is usable.
+fn event(attempt: AttemptId, told: Told) -> Option<Event> {
+    let at = Timestamp::now();
+    match (told.order_id, told.number) {
+        (Some(order_id), Some(number)) => Some(Event::Assigned { attempt, at, order_id, number }),
+        (None, None) => None,
+        (order_id, number) => Some(Event::Pushed { attempt, at, order_id, number }),
     }
-    Ok(match serde::Deserialize::deserialize(from)? {
-        Id::Text(text) => text,
-        Id::Number(number) => number.to_string(),
-    })
 }

@@ -18,7 +18,8 @@ use crate::ledger::{Key, Kind};
 /// not grow by it, and no alert would see it.
 const ENDPOINTS: [&str; 2] = ["verification/create", "number/order"];
 const OUTCOMES: [&str; 4] = ["accepted", "refused", "not_processed", "unknown"];
-const PUSHES: [&str; 6] = ["stored", "not_stored", "unauthenticated", "malformed", "unusable", "stray"];
+const PUSHES: [&str; 7] =
+    ["stored", "not_stored", "unauthenticated", "malformed", "unusable", "misdirected", "stray"];
 const APPENDS: [&str; 4] = ["stored", "conflict", "rejected", "ambiguous"];
 const ERRORS: [&str; 2] = ["apiserver", "panic"];
 

@@ -107,6 +107,11 @@ impl Model {
                     let attempt = world.attempt(key, names::attempt_of(attempt));
                     (attempt.recorded, attempt.numbered) = (true, true);
                 }
+                Event::Pushed { attempt, order_id, number, .. } => {
+                    let attempt = world.attempt(key, names::attempt_of(attempt));
+                    attempt.recorded |= order_id.is_some();
+                    attempt.numbered |= number.is_some();
+                }
                 Event::NotProcessed { attempt, .. } => {
                     let attempt = world.get(key, names::attempt_of(attempt));
                     if attempt.stage == Stage::Over && attempt.provider == Provider::Nothing {

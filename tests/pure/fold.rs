@@ -83,6 +83,78 @@ fn p18_a_replayed_push_changes_nothing_and_another_number_never_overwrites() {
     assert_eq!(state.clone().then(&other), state);
 }
 
+fn pushed(n: u8, id: bool, told: bool) -> Event {
+    let order_id = id.then(|| format!("3000{n:02}"));
+    Event::Pushed { attempt: attempt(n), at: at(101), order_id, number: told.then(|| number(n)) }
+}
+
+#[test]
+fn p18_a_push_of_only_the_number_or_only_the_id_ends_as_a_whole_one_in_any_order() {
+    let whole = fold(&[intended(1), accepted(1), assigned(1)]);
+    let mut events = [accepted(1), pushed(1, false, true), pushed(1, true, false)];
+    for _ in 0..3 {
+        events.rotate_left(1);
+        for swapped in [false, true] {
+            if swapped {
+                events.swap(0, 1);
+            }
+            let state = events.iter().fold(fold(&[intended(1)]), State::then);
+            assert_eq!((state.id(), &state.phase), (whole.id(), &whole.phase), "{events:?}");
+            assert_eq!(state.number.as_ref().map(|n| &n.number), Some(&number(1)), "{events:?}");
+            assert!(state.strays.is_empty(), "{events:?}: {:?}", state.strays);
+            assert_eq!(state.clone().then(&events[0]), state, "the second time");
+        }
+    }
+}
+
+#[test]
+fn p03_a_push_without_an_order_id_resolves_an_unknown_outcome_and_gets_the_id_later() {
+    let state = fold(&[intended(1), unknown(1), pushed(1, false, true)]);
+    assert_eq!(state.phase, Phase::Accepted { attempt: Some(attempt(1)) });
+    assert_eq!((state.id(), state.number.is_some()), (None, true));
+    assert_eq!(state.then(&assigned(1)).id(), Some("300001"));
+}
+
+#[test]
+fn p10_a_push_of_only_the_number_stays_with_its_own_request() {
+    // Placed by mistake, as a person had said that it was not.
+    let not_placed = Event::NotPlaced { attempt: attempt(1), at: at(3) };
+    let state =
+        fold(&[intended(1), unknown(1), not_placed, intended(2), accepted(2), pushed(1, false, true)]);
+    assert_eq!((state.id(), &state.number), (Some("300002"), &None));
+    assert_eq!(state.strays[0].number, Some(number(1)));
+    let state = state.then(&pushed(1, true, false)).then(&assigned(2));
+    assert_eq!((state.strays[0].id.as_str(), state.strays.len()), ("300001", 1));
+    assert_eq!(state.number.unwrap().number, number(2));
+}
+
+#[test]
+fn p15_a_mistyped_adoption_is_corrected_and_a_number_pushed_without_an_id_stays() {
+    let mistyped = fold(&[intended(1), unknown(1), adopted(Some(9), None), pushed(1, false, true)]);
+    assert_eq!(mistyped.number.as_ref().unwrap().number, number(1));
+    assert_eq!(mistyped.accepted.as_ref().unwrap().attempt, None, "so that it can be corrected");
+    let corrected = mistyped.then(&adopted(Some(1), None));
+    assert_eq!(corrected.id(), Some("300001"));
+    assert_eq!(corrected.number.unwrap().number, number(1));
+}
+
+#[test]
+fn p17_what_no_place_is_left_for_is_not_remembered_and_its_count_is() {
+    let mut state = fold(&[intended(1), accepted(1), assigned(1)]);
+    for n in 2..18 {
+        assert!(state.clone().then(&assigned(n)).remembers(&assigned(n)), "{n}");
+        state = state.then(&assigned(n));
+    }
+    for lost in [assigned(18), pushed(18, true, false), pushed(18, false, true)] {
+        let next = state.clone().then(&lost);
+        assert!(!next.remembers(&lost), "{lost:?}");
+        assert_eq!((next.strays.len(), next.strays_beyond), (16, 1));
+    }
+    for n in 1..18 {
+        assert!(state.remembers(&assigned(n)), "{n}");
+    }
+}
+
 #[test]
 fn p03_a_push_resolves_an_unknown_outcome() {
     let state = fold(&[intended(1), unknown(1), assigned(1)]);
@@ -350,6 +422,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         which.clone().prop_map(accepted),
         which.clone().prop_map(refused),
         which.clone().prop_map(assigned),
+        (which.clone(), proptest::bool::ANY).prop_map(|(n, id)| pushed(n, id, !id)),
         which.clone().prop_map(|n| Event::NotPlaced { attempt: attempt(n), at: at(3) }),
         which.clone().prop_map(unknown),
         (proptest::option::of(which.clone()), proptest::option::of(which.clone()))
@@ -376,9 +449,24 @@ proptest! {
     fn p10_no_id_that_the_provider_gave_is_ever_forgotten(events in proptest::collection::vec(any_event(), 0..60)) {
         let state = fold(&events);
         for event in &events {
-            if let Event::Accepted { id, .. } | Event::Assigned { order_id: id, .. } = event {
+            if let Event::Accepted { id, .. }
+            | Event::Assigned { order_id: id, .. }
+            | Event::Pushed { order_id: Some(id), .. } = event
+            {
                 let kept = state.id() == Some(id) || state.strays.iter().any(|s| s.id == *id);
                 prop_assert!(kept, "{id} is lost in {state:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn p10_no_number_that_was_pushed_is_ever_forgotten(events in proptest::collection::vec(any_event(), 0..60)) {
+        let state = fold(&events);
+        for event in &events {
+            if let Event::Assigned { number, .. } | Event::Pushed { number: Some(number), .. } = event {
+                let kept = state.number.as_ref().is_some_and(|n| n.number == *number)
+                    || state.strays.iter().any(|s| s.number.as_ref() == Some(number));
+                prop_assert!(kept, "{number} is lost in {state:?}");
             }
         }
     }

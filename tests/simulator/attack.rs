@@ -30,6 +30,8 @@ enum Answer {
     Stored,
     NotFound,
     Closed,
+    TryAgain,
+    Alive,
 }
 
 /// Who sends.
@@ -105,6 +107,11 @@ fn judge(request: &[u8], answer: &[u8]) -> Option<Answer> {
         "200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 2" => {
             (Answer::Stored, "{}")
         }
+        "503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 21" => {
+            (Answer::TryAgain, "{\"error\":\"try again\"}")
+        }
+        "200 OK\r\nconnection: close\r\ncontent-length: 0" if asked("GET ") => (Answer::Alive, ""),
+        "200 OK\r\nconnection: close" if asked("HEAD ") => (Answer::Alive, ""),
         _ => return None,
     };
     let spoken = version == "HTTP/1.1" || (version == "HTTP/1.0" && asked("HTTP/1.0"));
@@ -131,11 +138,13 @@ async fn attack(
         return Err(failed("the receiver panicked"));
     }
     let allowed = match (sender, answer) {
-        (Sender::Stranger, Answer::Stored) => false,
-        (Sender::Stranger, _) | (_, Answer::NotFound) => before == after,
+        (Sender::Stranger, Answer::Stored | Answer::TryAgain) => false,
+        (Sender::Stranger, _) | (_, Answer::NotFound | Answer::Alive) => before == after,
         (Sender::Provider, Answer::Stored) => before.1 < after.1,
         // Its own end of the connection may have come before the answer.
         (Sender::Provider, Answer::Closed) => true,
+        // Its order id may be news.
+        (Sender::Provider, Answer::TryAgain) => before.1 + 1 >= after.1,
     };
     if after.1 != before.1 {
         world.ledger.put(Some(backup));
@@ -185,21 +194,21 @@ async fn p19_p20_no_changed_request_is_stored_or_answered_otherwise() {
     let workers = (0..WORKERS)
         .map(|_| work(seed, corpus, || Some(sent.replace(sent.get() + 1)).filter(|n| *n < mutations)));
     let counted = futures::future::join_all(workers).await;
-    let [stored, not_found, closed] =
-        [0, 1, 2].map(|n| counted.iter().map(|counts| counts[n]).sum::<usize>());
+    let [stored, not_found, closed, again, alive] =
+        [0, 1, 2, 3, 4].map(|n| counted.iter().map(|counts| counts[n]).sum::<usize>());
     println!(
         "figure: changed pushes | none stored that is not genuine | {stored} genuine ones stored, {not_found} \
-         answered 404, {closed} closed; seed {seed}"
+         answered 404, {again} genuine ones without a number 503, {alive} health checks, {closed} closed; seed {seed}"
     );
     assert!(mutations < MUTATIONS || (stored > 0 && not_found > 0 && closed > 0), "seed {seed}: {counted:?}");
 }
 
 /// Sends changed requests as long as there is a next one; returns how many got each answer.
-async fn work(seed: u64, (names, corpus): &Corpus, next: impl Fn() -> Option<usize>) -> [usize; 3] {
+async fn work(seed: u64, (names, corpus): &Corpus, next: impl Fn() -> Option<usize>) -> [usize; 5] {
     let genuine = names.iter().zip(corpus).filter(|(name, _)| name.starts_with("genuine"));
     let genuine: Vec<_> = genuine.map(|(_, request)| request.clone()).collect();
     let worlds = [Sender::Stranger.world().await, Sender::Provider.world().await];
-    let mut counted = [0; 3];
+    let mut counted = [0; 5];
     while let Some(case) = next() {
         let mut dice = Dice::new(seed ^ u64::try_from(case).unwrap().rotate_left(32));
         let (sender, world, bases) = match dice.below(4) {

@@ -173,9 +173,6 @@ async fn a_push_may_look_a_little_different(#[case] changes: Value) {
 #[case::zeros(json!({"push_secret": "0".repeat(64)}))]
 #[case::no_hex(json!({"push_secret": "z".repeat(64)}))]
 #[case::a_number(json!({"push_secret": 7}))]
-#[case::no_order_id(json!({"order_id": null}))]
-#[case::no_number(json!({"phonenumber": null}))]
-#[case::no_e164_number(json!({"phonenumber": "0221 123"}))]
 #[tokio::test]
 async fn p19_what_is_not_genuine_is_not_found(#[case] changes: Value) {
     let w = World::start(FIRST, FIRST).await;
@@ -190,9 +187,14 @@ async fn p19_what_is_not_genuine_is_not_found(#[case] changes: Value) {
 /// An alert on what may be TENIOS must not sound for everybody who passes by.
 #[rstest]
 #[case::wrong_secret("/push/v1/shop/main-line/a1", json!({"push_secret": "0".repeat(64)}), "unauthenticated")]
-#[case::no_push("/push/v1/shop/main-line/a1", json!({"order_id": null}), "malformed")]
-#[case::no_number("/push/v1/shop/main-line/a1", json!({"phonenumber": "0221 123"}), "unusable")]
-#[case::passing_by("/wp-login.php", json!({}), "stray")]
+#[case::no_push("/push/v1/shop/main-line/a1", json!({"push_secret": null}), "malformed")]
+#[case::part_of_a_path("/push/v1/shop/main-line", json!({"push_secret": null}), "misdirected")]
+#[case::only_the_prefix("/push/v1/", json!({"push_secret": null}), "misdirected")]
+#[case::escaped("/push/v1/shop%2Fmain-line/a1", json!({}), "misdirected")]
+#[case::a_secret_elsewhere("/shop/main-line/a1", json!({}), "misdirected")]
+#[case::a_secret_nowhere("/", json!({}), "misdirected")]
+#[case::passing_by("/wp-login.php", json!({"push_secret": "hunter2"}), "stray")]
+#[case::passing_by_without_a_path("/", json!({"push_secret": null}), "stray")]
 #[tokio::test]
 async fn what_is_refused_is_counted_by_what_it_may_have_been(
     #[case] path: &str,
@@ -219,7 +221,7 @@ async fn a_genuine_push_without_a_usable_number_is_logged_with_its_order_id() {
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
     // The server runs on this thread, too.
     let guard = tracing::subscriber::set_default(subscriber);
-    assert_eq!(w.post(&url, &body).await.0, 404);
+    assert_eq!(w.post(&url, &body).await.0, 503);
     drop(guard);
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let line = log.lines().find(|line| line.contains("no E.164 number")).expect(&log);
@@ -227,7 +229,136 @@ async fn a_genuine_push_without_a_usable_number_is_logged_with_its_order_id() {
     assert!(line.contains("attempt=a1 "), "{line}");
     assert!(line.contains("shop/main-line"), "{line}");
     assert!(line.contains(&format!("order_id=\"42{}\"", "x".repeat(126))), "{line}");
+    assert!(line.contains("phonenumber=\"0221 123\""), "{line}");
     assert!(!log.contains(body["push_secret"].as_str().unwrap()), "{log}");
+    assert!(w.counted("unusable"), "{}", w.metrics.encode());
+}
+
+fn changed(mut body: Value, changes: &Value) -> Value {
+    for (name, value) in changes.as_object().unwrap() {
+        match value.as_str() {
+            Some("(missing)") => drop(body.as_object_mut().unwrap().remove(name)),
+            _ => body[name] = value.clone(),
+        }
+    }
+    body
+}
+
+#[rstest]
+#[case::a_json_number(json!({"phonenumber": 4_922_112_345_678_u64}), Some("300000"))]
+#[case::without_plus(json!({"phonenumber": "4922112345678"}), Some("300000"))]
+#[case::with_blanks(json!({"phonenumber": " +49 221 12345678 "}), Some("300000"))]
+#[case::order_id_null(json!({"order_id": null}), None)]
+#[case::order_id_missing(json!({"order_id": "(missing)"}), None)]
+#[case::order_id_empty(json!({"order_id": ""}), None)]
+#[tokio::test]
+async fn p17_a_number_is_stored_however_it_is_written_and_whether_or_not_its_order_is_named(
+    #[case] changes: Value,
+    #[case] id: Option<&str>,
+) {
+    let w = World::start(FIRST, FIRST).await;
+    let (url, body) = w.genuine();
+    let body = changed(body, &changes);
+    assert_eq!(w.post(&url, &body).await, (200, "{}".into()));
+    assert_eq!((w.number().as_deref(), w.ledger.get().state().id()), (Some(NUMBER), id));
+    let writes = w.ledger.writes();
+    assert_eq!(w.post(&url, &body).await.0, 200, "the second time");
+    assert_eq!(w.ledger.writes(), writes);
+    assert!(w.metrics.encode().contains("tenios_pushes_total{result=\"stored\"} 2\n"));
+}
+
+#[rstest]
+#[case::null(json!({"phonenumber": null}))]
+#[case::missing(json!({"phonenumber": "(missing)"}))]
+#[case::national(json!({"phonenumber": "0221 123"}))]
+#[case::national_as_a_number(json!({"phonenumber": 22_112_345_678_u64}))]
+#[case::an_object(json!({"phonenumber": {"e164": null}}))]
+#[tokio::test]
+async fn p17_without_a_usable_number_the_order_id_is_stored_and_the_push_is_asked_for_again(
+    #[case] changes: Value,
+) {
+    let w = World::start(FIRST, FIRST).await;
+    let (url, body) = w.genuine();
+    assert_eq!(
+        w.post(&url, &changed(body.clone(), &changes)).await,
+        (503, "{\"error\":\"try again\"}".into())
+    );
+    assert_eq!((w.number(), w.ledger.get().state().id()), (None, Some("300000")));
+    assert!(w.counted("unusable"), "{}", w.metrics.encode());
+    let writes = w.ledger.writes();
+    assert_eq!(w.post(&url, &changed(body.clone(), &changes)).await.0, 503);
+    assert_eq!(w.ledger.writes(), writes, "what is known already is not written again");
+    assert_eq!(w.post(&url, &body).await.0, 200, "one that has the number");
+    assert_eq!(w.number().as_deref(), Some(NUMBER));
+}
+
+#[tokio::test]
+async fn p17_a_genuine_push_with_nothing_in_it_is_counted_and_asked_for_again() {
+    let w = World::start(FIRST, FIRST).await;
+    let (url, body) = w.genuine();
+    let empty = json!({"push_secret": body["push_secret"]});
+    assert_eq!(w.post(&url, &empty).await.0, 503);
+    assert!(w.counted("unusable"), "{}", w.metrics.encode());
+    assert_eq!(w.ledger.writes(), 1);
+}
+
+#[rstest]
+#[case::at_the_end("/push/v1/shop/main-line/a1/")]
+#[case::in_front("//push/v1/shop/main-line/a1")]
+#[case::within("/push//v1/shop/main-line/a1")]
+#[case::between_the_names("/push/v1/shop//main-line///a1//")]
+#[case::behind_a_prefix("/tenios//push/v1/shop/main-line/a1/")]
+#[tokio::test]
+async fn a_slash_too_many_is_no_other_path(#[case] path: &str) {
+    let w = World::start(FIRST, FIRST).await;
+    let (_, mut body) = w.genuine();
+    assert_eq!(w.post(&format!("{}{path}", w.base), &body).await.0, 200);
+    body["push_secret"] = "0".repeat(64).into();
+    assert_eq!(w.post(&format!("{}{path}", w.base), &body).await.0, 404);
+    assert!(w.counted("stored") && w.counted("unauthenticated"), "{}", w.metrics.encode());
+}
+
+#[tokio::test]
+async fn p17_a_push_beyond_what_can_be_kept_is_not_acknowledged() {
+    let w = World::start(FIRST, FIRST).await;
+    let (url, mut body) = w.genuine();
+    for n in 0..17 {
+        (body["order_id"], body["phonenumber"]) = (json!(300_000 + n), json!(format!("+4922112345{n:03}")));
+        assert_eq!(w.post(&url, &body).await.0, 200, "{n}");
+    }
+    let writes = w.ledger.writes();
+    (body["order_id"], body["phonenumber"]) = (json!("400000"), json!("+4922199999999"));
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    assert_eq!(w.post(&url, &body).await.0, 503);
+    drop(guard);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let line = log.lines().find(|line| line.contains(" ERROR ")).expect(&log);
+    assert!(line.contains("400000") && line.contains("+4922199999999"), "{line}");
+    assert!(w.counted("not_stored"), "{}", w.metrics.encode());
+    assert_eq!(w.ledger.writes(), writes);
+    (body["order_id"], body["phonenumber"]) = (json!("300000"), json!("+4922112345000"));
+    assert_eq!(w.post(&url, &body).await.0, 200, "what is known stays acknowledged");
+}
+
+/// GKE and ALB ask so where nobody told them otherwise.
+#[tokio::test]
+async fn p19_a_load_balancer_learns_that_somebody_listens_and_nothing_else() {
+    let w = World::start(FIRST, FIRST).await;
+    for method in [reqwest::Method::GET, reqwest::Method::HEAD] {
+        let answer = client().request(method, format!("{}/", w.base)).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let names: Vec<&str> = answer.headers().keys().map(http::HeaderName::as_str).collect();
+        assert!(
+            names.iter().all(|name| ["connection", "content-length", "date"].contains(name)),
+            "{names:?}"
+        );
+        assert_eq!(answer.text().await.unwrap(), "");
+    }
+    for result in ["stray", "misdirected", "malformed"] {
+        assert!(w.metrics.encode().contains(&format!("tenios_pushes_total{{result=\"{result}\"}} 0\n")));
+    }
 }
 
 #[derive(Clone, Default)]
@@ -285,7 +416,6 @@ async fn p19_a_secret_opens_its_own_path_only() {
         "/push/v1/shop/main-line/a2",
         "/push/v1/shop/other/a1",
         "/push/v1/ship/main-line/a1",
-        "/push/v1/shop/main-line/a1/",
         "/push/v1/shop/main-line",
         "/push/v2/shop/main-line/a1",
         "/",
