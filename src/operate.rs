@@ -57,7 +57,7 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
         Context::new(client.clone(), book.clone(), tenios, push, config(&options), metrics.clone(), draining);
 
     let servers = CancellationToken::new();
-    let mut serving = vec![serve_metrics(&options, &book, &metrics, &servers)?];
+    let mut serving = vec![serve_metrics(&options, &book, &context, &metrics, &servers)?];
     serving.push(serve_health(&options, &book, &context, awaits_key, &servers)?);
     if let Some(keys) = keys {
         serving.push(serve_push(&options, Receiver::new(book.clone(), keys, metrics.clone()), &servers)?);
@@ -157,13 +157,15 @@ fn bind(name: &str, at: Listen) -> Result<Server, Failure> {
 fn serve_metrics(
     options: &RunOptions,
     book: &Arc<Book>,
+    context: &Arc<Context>,
     metrics: &Arc<Metrics>,
     stop: &CancellationToken,
 ) -> Result<Serving, Failure> {
     let server = bind("--metrics-listen", options.metrics_listen)?;
-    let (metrics, book) = (metrics.clone(), book.clone());
+    let (metrics, book, context) = (metrics.clone(), book.clone(), context.clone());
     let answer = move |request: http::Request<tenios_operator::server::RequestBody>| {
         metrics.budget(book.budget_remaining(jiff::Timestamp::now()), book.budget_limit());
+        context.count_namespaces();
         metrics.ledger_reachable(book.missing().is_none());
         std::future::ready(health::scrape(request.method(), request.uri().path(), &metrics))
     };

@@ -4,6 +4,7 @@ mod caches;
 mod errand;
 mod flights;
 pub mod leader;
+mod listing;
 mod namespaces;
 mod order;
 mod places;
@@ -11,12 +12,14 @@ mod run;
 mod secrets;
 pub mod skew;
 mod status;
+mod sweep;
 pub mod trim;
 mod unreadable;
 mod verification;
 mod wake;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +27,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::{Client, Resource};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -85,7 +89,10 @@ pub struct Context {
     draining: CancellationToken,
     leads: AtomicBool,
     waits: Mutex<HashMap<Key, (Reason, u32)>>,
-    remarks: Mutex<HashMap<Key, String>>,
+    /// Digests of what was said last, so that a long text takes no more than a short one.
+    remarks: Mutex<HashMap<Key, u64>>,
+    /// Resources went, and perhaps their ledger entries can.
+    gone: Notify,
 }
 
 impl Context {
@@ -112,6 +119,7 @@ impl Context {
             leads: AtomicBool::new(false),
             waits: Mutex::default(),
             remarks: Mutex::default(),
+            gone: Notify::new(),
             client,
             book,
             tenios,
@@ -127,15 +135,25 @@ impl Context {
         self.leads.store(leads, Ordering::Relaxed);
         self.metrics.leader(leads);
         if !leads {
-            // Whoever leads now counts the resources.
+            // Whoever leads now counts the resources, and watches whose the namespaces are.
             self.forget_all(|_| true);
+            self.namespaces.forget();
         }
     }
 
-    /// Whether everything that this replica has to watch was listed once.
+    /// Whether everything that this replica has to watch was listed once, or can't be.
     #[must_use]
     pub fn is_standby_or_watching(&self) -> bool {
-        !self.leads.load(Ordering::Relaxed) || self.caches.are_listed()
+        !self.leads.load(Ordering::Relaxed) || self.caches.were_tried()
+    }
+
+    /// Counts the namespaces that are not served.
+    pub fn count_namespaces(&self) {
+        if self.leads.load(Ordering::Relaxed) {
+            self.metrics.namespaces(self.namespaces.anothers(), self.caches.missing());
+        } else {
+            self.metrics.namespaces(0, 0);
+        }
     }
 
     /// A ledger entry changed by another hand: its resource and those that refer to it look again.
@@ -189,12 +207,13 @@ impl Context {
     /// Whether the resource is another installation's to show. Two of them would correct each other's words
     /// without end. An apiserver that does not tell is no reason to show nothing.
     async fn is_anothers<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K) -> bool {
-        let Ok(Whose::Anothers(ledger)) = self.namespaces.whose(&key.namespace).await else { return false };
+        let whose = if self.caches.know_the_owner(&key.namespace) {
+            Ok(self.namespaces.known(&key.namespace))
+        } else {
+            self.namespaces.ask(&key.namespace).await
+        };
+        let Ok(Whose::Anothers(ledger)) = whose else { return false };
         let why = namespaces::served_by_another(&key.namespace, &ledger);
-        if self.namespaces.is_news(&key.namespace) {
-            tracing::warn!(namespace = key.namespace, "{why}");
-            self.metrics.namespaces_of_others(self.namespaces.anothers());
-        }
         if self.is_news(key, &why) {
             status::publish(&self.client, object, "Warning", "ServedByAnother", &why).await;
             self.was_told(key, &why);
@@ -204,11 +223,11 @@ impl Context {
 
     fn is_news(&self, key: &Key, words: &str) -> bool {
         let remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
-        remarks.get(key).map(String::as_str) != Some(words)
+        remarks.get(key) != Some(&digest(words))
     }
 
     fn was_told(&self, key: &Key, words: &str) {
-        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), words.to_owned());
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), digest(words));
     }
 
     /// Counts a resource where it stands.
@@ -220,11 +239,17 @@ impl Context {
     fn forget(&self, key: &Key) {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.wake.forget(key);
         self.metrics.resource(key, None);
+        self.gone.notify_one();
     }
 
     fn forget_all(&self, gone: impl Fn(&Key) -> bool) {
-        for key in self.metrics.resources().into_iter().filter(gone) {
+        let mut keys: HashSet<Key> = self.metrics.resources().into_iter().collect();
+        keys.extend(self.wake.waiters());
+        keys.extend(self.waits.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned());
+        keys.extend(self.remarks.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned());
+        for key in keys.into_iter().filter(gone) {
             self.forget(&key);
         }
     }
@@ -247,6 +272,12 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bounds a call to the apiserver.
 async fn call<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failed> {
     Ok(tokio::time::timeout(CALL_TIMEOUT, call).await??)
+}
+
+fn digest(words: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    words.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn now() -> Timestamp {

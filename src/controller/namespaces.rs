@@ -6,20 +6,23 @@
 //! goes with its namespace, or by a person's hand.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use kube::Client;
-use kube::api::{Api, ObjectMeta, PostParams};
+use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta, PostParams};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, ResourceExt};
+use tokio_util::sync::CancellationToken;
 
-use super::{Failed, call};
+use super::listing::Listing;
+use super::{Context, Failed, call};
 
 /// Name of the Lease in each namespace from which something was sent.
 pub const CLAIM: &str = "tenios-operator-ledger";
 
-/// How long what was read counts where no money hangs on it.
-const FRESH: Duration = Duration::from_secs(60);
+/// The longest name of a namespace.
+const NAME_LIMIT: usize = 63;
 
 /// Whose a namespace is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +31,7 @@ pub(super) enum Whose {
     Nobodys,
     /// Its requests are in this operator's ledger.
     Ours,
-    /// They are in the ledger in that namespace.
+    /// They are in the ledger in that namespace; empty where the Lease holds no such name.
     Anothers(String),
 }
 
@@ -37,16 +40,20 @@ pub(super) struct Namespaces {
     client: Client,
     /// The namespace of this operator's ledger, which names it: nothing else may keep one there.
     ledger: String,
-    read: Mutex<HashMap<String, (Whose, Instant)>>,
-    anothers: Mutex<HashSet<String>>,
+    /// Those that have a Lease, as the watches know.
+    claimed: Mutex<HashMap<String, Whose>>,
 }
 
 impl Namespaces {
     pub(super) fn new(client: Client, ledger: String) -> Self {
-        Self { client, ledger, read: Mutex::default(), anothers: Mutex::default() }
+        Self { client, ledger, claimed: Mutex::default() }
     }
 
-    /// Whose it is, after it was claimed where it was nobody's.
+    fn claimed(&self) -> MutexGuard<'_, HashMap<String, Whose>> {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whose it is, after it was claimed where it was nobody's. Money hangs on it, so that it is read anew.
     pub(super) async fn claim(&self, namespace: &str) -> Result<Whose, Failed> {
         match self.ask(namespace).await? {
             Whose::Nobodys => {}
@@ -56,7 +63,8 @@ impl Namespaces {
             metadata: ObjectMeta { name: Some(CLAIM.into()), ..ObjectMeta::default() },
             spec: Some(LeaseSpec { holder_identity: Some(self.ledger.clone()), ..LeaseSpec::default() }),
         };
-        match call(self.api(namespace).create(&PostParams::default(), &lease)).await {
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), namespace);
+        match call(leases.create(&PostParams::default(), &lease)).await {
             Err(Failed::Apiserver(kube::Error::Api(status))) if status.code == 409 => {
                 self.ask(namespace).await
             }
@@ -64,49 +72,151 @@ impl Namespaces {
         }
     }
 
-    /// Whose it was within the last minute.
-    pub(super) async fn whose(&self, namespace: &str) -> Result<Whose, Failed> {
-        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(namespace).cloned();
-        match read {
-            Some((whose, at)) if at.elapsed() < FRESH && whose != Whose::Nobodys => Ok(whose),
-            _ => self.ask(namespace).await,
-        }
+    /// Whose it is, as the watch knows.
+    pub(super) fn known(&self, namespace: &str) -> Whose {
+        self.claimed().get(namespace).cloned().unwrap_or(Whose::Nobodys)
     }
 
-    /// Whether it is told for the first time that this namespace is another's.
-    pub(super) fn is_news(&self, namespace: &str) -> bool {
-        self.anothers.lock().unwrap_or_else(PoisonError::into_inner).insert(namespace.to_owned())
-    }
-
-    /// How many namespaces are known to be another's.
+    /// How many namespaces are another's.
     pub(super) fn anothers(&self) -> usize {
-        self.anothers.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.claimed().values().filter(|whose| matches!(whose, Whose::Anothers(_))).count()
     }
 
-    async fn ask(&self, namespace: &str) -> Result<Whose, Failed> {
-        let lease = call(self.api(namespace).get_opt(CLAIM)).await?;
-        let whose = match lease.map(|lease| lease.spec.and_then(|spec| spec.holder_identity)) {
-            None => Whose::Nobodys,
-            Some(Some(holder)) if holder == self.ledger => Whose::Ours,
-            Some(holder) => Whose::Anothers(holder.unwrap_or_default()),
-        };
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        read.insert(namespace.to_owned(), (whose.clone(), Instant::now()));
-        if whose == Whose::Ours {
-            self.anothers.lock().unwrap_or_else(PoisonError::into_inner).remove(namespace);
+    /// Forgets them all: they are not watched any more.
+    pub(super) fn forget(&self) {
+        self.claimed().clear();
+    }
+
+    /// Whose it is now.
+    pub(super) async fn ask(&self, namespace: &str) -> Result<Whose, Failed> {
+        let leases = Api::namespaced_with(self.client.clone(), namespace, &leases());
+        let lease = call(leases.get_opt(CLAIM)).await?;
+        Ok(lease.map_or(Whose::Nobodys, |lease| self.held(&lease)))
+    }
+
+    fn held(&self, lease: &DynamicObject) -> Whose {
+        let holder = lease.data["spec"]["holderIdentity"].as_str().unwrap_or_default();
+        match holder {
+            holder if holder == self.ledger => Whose::Ours,
+            holder if is_a_name(holder) => Whose::Anothers(holder.to_owned()),
+            _ => Whose::Anothers(String::new()),
         }
-        Ok(whose)
     }
 
-    fn api(&self, namespace: &str) -> Api<Lease> {
-        Api::namespaced(self.client.clone(), namespace)
+    /// Takes over what the watch says of a namespace; what was known before, where that is news.
+    fn learn(&self, namespace: &str, whose: Whose) -> Option<Whose> {
+        let mut claimed = self.claimed();
+        let before = match whose.clone() {
+            Whose::Nobodys => claimed.remove(namespace),
+            whose => claimed.insert(namespace.to_owned(), whose),
+        };
+        let before = before.unwrap_or(Whose::Nobodys);
+        (before != whose).then_some(before)
+    }
+}
+
+fn leases() -> ApiResource {
+    ApiResource::erase::<Lease>(&())
+}
+
+/// Whether a namespace can be called so. A tenant can write the Lease, and what he writes goes into logs and
+/// Events.
+fn is_a_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= NAME_LIMIT
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// Follows the Leases of this name in the watched namespace, or in all, until `stop`. A namespace that comes
+/// to another, or is left by it, is looked at as a whole.
+pub(super) async fn follow(
+    context: Arc<Context>,
+    namespace: Option<String>,
+    listing: Arc<Listing>,
+    stop: CancellationToken,
+) {
+    let client = context.client.clone();
+    let api: Api<DynamicObject> = match &namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, &leases()),
+        None => Api::all_with(client, &leases()),
+    };
+    let config = watcher::Config::default().fields(&format!("metadata.name={CLAIM}")).page_size(100);
+    let mut seen = HashSet::new();
+    let mut events = watcher(api, config).default_backoff().take_until(stop.cancelled_owned()).boxed();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(watcher::Event::Init) => seen.clear(),
+            Ok(watcher::Event::InitApply(lease)) => {
+                seen.extend(lease.namespace());
+                learn(&context, &lease, context.namespaces.held(&lease));
+            }
+            Ok(watcher::Event::Apply(lease)) => learn(&context, &lease, context.namespaces.held(&lease)),
+            Ok(watcher::Event::Delete(lease)) => learn(&context, &lease, Whose::Nobodys),
+            Ok(watcher::Event::InitDone) => {
+                let ours = |name: &String| namespace.as_ref().is_none_or(|namespace| namespace == name);
+                let known: Vec<String> = context.namespaces.claimed().keys().cloned().collect();
+                for gone in known.iter().filter(|name| ours(name) && !seen.contains(*name)) {
+                    changed(&context, gone, Whose::Nobodys);
+                }
+                seen.clear();
+                listing.complete();
+            }
+            Err(error) => listing.failed(&error),
+        }
+    }
+}
+
+fn learn(context: &Context, lease: &DynamicObject, whose: Whose) {
+    if let Some(namespace) = lease.namespace() {
+        changed(context, &namespace, whose);
+    }
+}
+
+fn changed(context: &Context, namespace: &str, whose: Whose) {
+    let Some(before) = context.namespaces.learn(namespace, whose.clone()) else { return };
+    match (&before, &whose) {
+        (_, Whose::Anothers(ledger)) => {
+            tracing::warn!(namespace, "{}", served_by_another(namespace, ledger));
+        }
+        (Whose::Anothers(_), _) => {
+            tracing::info!(namespace, "the namespace is not another operator's any more")
+        }
+        // Claimed by this operator, which goes on.
+        _ => return,
+    }
+    for key in context.caches.keys(namespace) {
+        context.wake.now(&key);
     }
 }
 
 /// Why nothing is sent from it, and what to do.
 pub(super) fn served_by_another(namespace: &str, ledger: &str) -> String {
+    let other = if ledger.is_empty() {
+        "another operator".to_owned()
+    } else {
+        format!("the operator in namespace {ledger}")
+    };
     format!(
-        "the operator in namespace {ledger} keeps the ledger of namespace {namespace}, and this one leaves it alone; \
+        "{other} keeps the ledger of namespace {namespace}, and this one leaves it alone; \
          if that one is gone for good, move its ledger here and delete Lease {CLAIM}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_a_name, served_by_another};
+
+    #[test]
+    fn what_a_lease_holds_is_quoted_only_where_a_namespace_can_be_called_so() {
+        for (text, expected) in [
+            ("tenios-system", true),
+            ("", false),
+            ("a\nforged=line", false),
+            ("Shop", false),
+            (&"x".repeat(64), false),
+        ] {
+            assert_eq!(is_a_name(text), expected, "{text:?}");
+        }
+        assert!(served_by_another("shop", "").starts_with("another operator keeps"));
+    }
 }

@@ -213,7 +213,7 @@ async fn show(
     let generation = order.metadata.generation.unwrap_or_default();
     let next = project_order(&known.state, standing, generation, &previous, now());
     if previous != next && context.is_anothers(key, object).await {
-        return Ok(standing.again);
+        return Ok(standing.again.or(Some(context.config.pace.retry_max)));
     }
     let since = since(&known.state, standing.reason, &next.conditions);
     context.stands(key, format!("{:?}", standing.state), standing.reason, since);

@@ -15,14 +15,14 @@ use kube::runtime::{Controller, WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::caches::{Guarded, Watched};
+use super::listing::Listing;
 use super::wake::Scope;
-use super::{Context, Failed, order, verification};
+use super::{Context, Failed, namespaces, order, sweep, verification};
 use crate::ledger::{Key, Kind};
 use crate::telemetry::traced;
 
@@ -42,26 +42,28 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     for namespace in namespaces {
         let verifications = Watch::new(&context, namespace.as_deref(), Kind::Verification);
         let orders = Watch::new(&context, namespace.as_deref(), Kind::Order);
-        let listed = [verifications.listed.subscribe(), orders.listed.subscribe()];
+        let leases = Arc::new(Listing::new("leases", namespace.clone()));
         watched.push(Watched {
-            namespace,
+            namespace: namespace.clone(),
             verifications: verifications.store(),
             orders: orders.store(),
-            listed,
+            resources: [verifications.listing.clone(), orders.listing.clone()],
+            leases: leases.clone(),
         });
-        running.push((verifications, orders));
+        running.push((namespace, leases, verifications, orders));
     }
     context.caches.set(watched);
-    let all = running.into_iter().map(|(verifications, orders)| {
+    let all = running.into_iter().map(|(namespace, leases, verifications, orders)| {
+        let owners = namespaces::follow(context.clone(), namespace, leases, stop.clone());
         let verifications = verifications.run(context.clone(), stop.clone(), |context, object| async move {
             verification::visit(&context, &object).await
         });
         let orders = orders.run(context.clone(), stop.clone(), |context, object| async move {
             order::visit(&context, &object).await
         });
-        futures::future::join(verifications, orders)
+        futures::future::join3(owners, verifications, orders)
     });
-    join_all(all).await;
+    futures::future::join(join_all(all), sweep::run(context.clone(), stop)).await;
 }
 
 /// One kind in one namespace, or in all.
@@ -71,8 +73,7 @@ struct Watch<K: Resource<DynamicType = ()> + Clone + 'static> {
     store: Store<Guarded<K>>,
     writer: Writer<Guarded<K>>,
     woken: UnboundedReceiver<Key>,
-    /// Whether the store was filled once.
-    listed: watch::Sender<bool>,
+    listing: Arc<Listing>,
 }
 
 impl<K> Watch<K>
@@ -97,7 +98,7 @@ where
             api,
             store: writer.as_reader(),
             writer,
-            listed: watch::Sender::new(false),
+            listing: Arc::new(Listing::new(kind.plural(), scope.namespace.clone())),
             woken: context.wake.woken(scope.clone()),
             scope,
         }
@@ -112,9 +113,9 @@ where
         F: Fn(Arc<Context>, Arc<Guarded<K>>) -> V + Clone + Send + Sync + 'static,
         V: Future<Output = Result<Option<Duration>, Failed>> + Send + 'static,
     {
-        let Self { api, scope, store, writer, woken, listed } = self;
+        let Self { api, scope, store, writer, woken, listing } = self;
         let kind = scope.kind;
-        let touched = touched(api, scope, writer, listed, context.clone());
+        let touched = touched(api, scope, writer, listing, context.clone());
         let config = ControllerConfig::default().concurrency(context.config.concurrency);
         let reconcile = move |object: Arc<Guarded<K>>, context: Arc<Context>| {
             let visit = visit.clone();
@@ -134,7 +135,7 @@ fn touched<K>(
     api: Api<Guarded<K>>,
     scope: Scope,
     writer: Writer<Guarded<K>>,
-    listed: watch::Sender<bool>,
+    listing: Arc<Listing>,
     context: Arc<Context>,
 ) -> impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + 'static
 where
@@ -143,6 +144,7 @@ where
     let kind = scope.kind;
     let events = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     let told = context.clone();
+    let broken = listing.clone();
     let store = writer.as_reader();
     reflector(writer, events)
         .inspect_ok(move |event| match event {
@@ -150,16 +152,15 @@ where
                 // What went while nobody watched is told by no event of its own.
                 let here: HashSet<Key> = store.state().iter().map(|object| key_of(kind, object)).collect();
                 told.forget_all(|key| scope.contains(key) && !here.contains(key));
-                listed.send_replace(true);
+                listing.complete();
+                told.gone.notify_one();
             }
             watcher::Event::Delete(object) => told.forget(&key_of(kind, object)),
             _ => {}
         })
         .touched_objects()
         .inspect_ok(move |object| context.wake.changed(&key_of(kind, object)))
-        .inspect_err(
-            move |error| tracing::warn!(%error, kind = kind.as_str(), "a watch broke; it is set up again"),
-        )
+        .inspect_err(move |error| broken.failed(error))
 }
 
 fn key_of<K: Resource<DynamicType = ()>>(kind: Kind, object: &Guarded<K>) -> Key {
@@ -196,10 +197,16 @@ where
         name = key.name,
         trace_id = Empty
     ));
-    context.caches.listed().await;
+    context.caches.listed(&key.namespace).await;
+    // It says anew what it waits for.
+    context.wake.forget(&key);
     let began = Instant::now();
     let task = tokio::spawn(visit(context.clone(), object).instrument(span));
     let result = task.await;
+    if !context.caches.holds(&key) {
+        // What was kept for it since its end was seen.
+        context.forget(&key);
+    }
     let took = began.elapsed();
     tracing::debug!(%key, ?took, "reconciled");
     context.metrics.reconciled(kind, took.as_secs_f64());

@@ -150,7 +150,7 @@ async fn show(
     let next =
         project_verification(Some(&verification.spec), &known.state, standing, generation, &previous, now());
     if previous != next && context.is_anothers(key, object).await {
-        return Ok(standing.again);
+        return Ok(standing.again.or(Some(context.config.pace.retry_max)));
     }
     let since = since(&known.state, standing.reason, &next.conditions);
     context.stands(key, format!("{:?}", standing.state), standing.reason, since);

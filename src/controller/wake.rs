@@ -1,7 +1,7 @@
 //! Who waits for whom: references wake their waiters by watch, not by polling.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
@@ -10,8 +10,41 @@ use crate::ledger::{Key, Kind};
 /// See the module documentation.
 #[derive(Debug, Default)]
 pub(super) struct Wake {
-    waiters: Mutex<HashMap<Key, HashSet<Key>>>,
+    waits: Mutex<Waits>,
     controllers: Mutex<Vec<(Scope, mpsc::UnboundedSender<Key>)>>,
+}
+
+/// Both ways round, so that what a resource waited for goes with it: names that never come would stay for
+/// ever otherwise.
+#[derive(Debug, Default)]
+struct Waits {
+    waiters: HashMap<Key, HashSet<Key>>,
+    targets: HashMap<Key, HashSet<Key>>,
+}
+
+impl Waits {
+    fn remove_target(&mut self, target: &Key) -> HashSet<Key> {
+        let waiters = self.waiters.remove(target).unwrap_or_default();
+        for waiter in &waiters {
+            remove(&mut self.targets, waiter, target);
+        }
+        waiters
+    }
+
+    fn remove_waiter(&mut self, waiter: &Key) {
+        for target in self.targets.remove(waiter).into_iter().flatten() {
+            remove(&mut self.waiters, &target, waiter);
+        }
+    }
+}
+
+fn remove(sets: &mut HashMap<Key, HashSet<Key>>, key: &Key, member: &Key) {
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(member);
+        if set.is_empty() {
+            sets.remove(key);
+        }
+    }
 }
 
 /// What one controller looks after.
@@ -29,16 +62,31 @@ impl Scope {
 }
 
 impl Wake {
-    /// `waiter` refers to `target`, for as long as it is not woken.
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `waiter` refers to `target`, for as long as it is not woken or forgotten.
     pub(super) fn when_changed(&self, target: &Key, waiter: &Key) {
-        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
-        waiters.entry(target.clone()).or_default().insert(waiter.clone());
+        let mut waits = self.waits();
+        waits.waiters.entry(target.clone()).or_default().insert(waiter.clone());
+        waits.targets.entry(waiter.clone()).or_default().insert(target.clone());
+    }
+
+    /// Forgets what this resource waited for: it is gone, or says it anew.
+    pub(super) fn forget(&self, waiter: &Key) {
+        self.waits().remove_waiter(waiter);
+    }
+
+    /// Those who wait for something.
+    pub(super) fn waiters(&self) -> Vec<Key> {
+        self.waits().targets.keys().cloned().collect()
     }
 
     /// Something about this resource changed: those that refer to it look again, and register anew.
     pub(super) fn changed(&self, target: &Key) {
-        let waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner).remove(target);
-        for waiter in waiters.into_iter().flatten() {
+        let waiters = self.waits().remove_target(target);
+        for waiter in waiters {
             self.now(&waiter);
         }
     }
@@ -55,5 +103,32 @@ impl Wake {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.controllers.lock().unwrap_or_else(PoisonError::into_inner).push((scope, sender));
         receiver
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, Wake};
+    use crate::ledger::Key;
+
+    fn key(name: &str) -> Key {
+        Key { kind: Kind::Order, namespace: "shop".into(), name: name.into() }
+    }
+
+    #[test]
+    fn p26_who_is_gone_waits_for_nobody_and_names_that_never_come_leave_nothing() {
+        let wake = Wake::default();
+        for n in 0..1000 {
+            let waiter = key(&format!("o{n}"));
+            wake.when_changed(&key(&format!("never{n}")), &waiter);
+            wake.when_changed(&key("shared"), &waiter);
+            wake.forget(&waiter);
+        }
+        wake.when_changed(&key("shared"), &key("stays"));
+        assert_eq!(wake.waiters(), [key("stays")]);
+        assert_eq!(wake.waits().waiters.len(), 1);
+        wake.changed(&key("shared"));
+        let waits = wake.waits();
+        assert!(waits.waiters.is_empty() && waits.targets.is_empty(), "{waits:?}");
     }
 }

@@ -10,7 +10,9 @@ use futures::stream::BoxStream;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
 
-use super::{AppendError, Change, Claim, Entry, Event, Index, Key, Known, Ledger, ReadError};
+use super::{
+    AppendError, Change, Claim, Entry, Event, Index, Key, Kind, Known, Ledger, ReadError, RemoveError,
+};
 use crate::telemetry::Metrics;
 
 /// How often a ledger that could not be reached is asked whether it is back.
@@ -277,6 +279,28 @@ impl Book {
                 }
             }
         }
+    }
+
+    /// The entries that need not outlive their resource: nothing can have been placed, and no refusal counts
+    /// for a budget any more.
+    #[must_use]
+    pub fn forgettable(&self, now: Timestamp) -> Vec<Arc<Entry>> {
+        let window = self.budgets.operator.window.max(self.budgets.namespace.window);
+        let since = now.checked_sub(window).unwrap_or(Timestamp::MIN);
+        let counts = |known: &Known| {
+            known.entry.key.kind == Kind::Order && known.state.refused.iter().any(|at| *at > since)
+        };
+        let index = lock(&self.index);
+        let known = index.iter().filter(|known| !known.state.may_have_placed() && !counts(known));
+        known.map(|known| known.entry.clone()).collect()
+    }
+
+    /// Deletes an entry unless it was written meanwhile. The watch tells that it is gone.
+    ///
+    /// # Errors
+    /// [`RemoveError`] where that can't be done.
+    pub async fn forget(&self, entry: &Entry) -> Result<bool, RemoveError> {
+        self.ledger.remove(entry).await
     }
 
     /// A place in both budgets, or whose is spent.

@@ -5,13 +5,13 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use kube::api::{Api, DynamicObject, ListParams, ObjectMeta, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, ObjectMeta, PostParams, Preconditions};
 use kube::core::{ApiResource, DeserializeGuard};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 
-use super::{AppendError, Change, Entry, Event, Key, Kind, Ledger, ReadError, State, Version};
+use super::{AppendError, Change, Entry, Event, Key, Kind, Ledger, ReadError, RemoveError, State, Version};
 use crate::api::LedgerEntry;
 use crate::api::ledger_entry::LedgerEntrySpec;
 use crate::api::reading::read;
@@ -76,6 +76,20 @@ impl KubernetesLedger {
         }
     }
 
+    async fn remove_now(&self, entry: &Entry) -> Result<bool, RemoveError> {
+        let Some(version) = &entry.version else { return Ok(true) };
+        let preconditions = Preconditions { resource_version: Some(version.0.clone()), uid: None };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        let name = object_name(&entry.key);
+        match tokio::time::timeout(CALL_TIMEOUT, self.stored.delete(&name, &params)).await {
+            Ok(Ok(_)) => Ok(true),
+            Ok(Err(kube::Error::Api(status))) if status.code == 404 => Ok(true),
+            Ok(Err(kube::Error::Api(status))) if status.code == 409 => Ok(false),
+            Ok(Err(error)) => Err(RemoveError(error.to_string())),
+            Err(_) => Err(RemoveError("no answer in time".into())),
+        }
+    }
+
     async fn settle(
         &self,
         base: &Entry,
@@ -120,6 +134,10 @@ impl Ledger for KubernetesLedger {
         events: &'a [Event],
     ) -> BoxFuture<'a, Result<Entry, AppendError>> {
         self.append_now(base, events).boxed()
+    }
+
+    fn remove<'a>(&'a self, entry: &'a Entry) -> BoxFuture<'a, Result<bool, RemoveError>> {
+        self.remove_now(entry).boxed()
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<(), ReadError>> {

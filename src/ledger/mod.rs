@@ -44,6 +44,15 @@ impl Kind {
         }
     }
 
+    /// As in the paths of the API.
+    #[must_use]
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Verification => "phoneverifications",
+            Self::Order => "phonenumberorders",
+        }
+    }
+
     /// The short name that kubectl knows.
     #[must_use]
     pub fn short(self) -> &'static str {
@@ -155,6 +164,11 @@ pub enum AppendError {
 #[error("the ledger can't be read: {0}")]
 pub struct ReadError(pub String);
 
+/// Why an entry could not be deleted.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger entry can't be deleted: {0}")]
+pub struct RemoveError(pub String);
+
 /// A change of the ledger, by whomever.
 #[derive(Debug)]
 pub enum Change {
@@ -183,6 +197,9 @@ pub trait Ledger: Send + Sync + 'static {
         base: &'a Entry,
         events: &'a [Event],
     ) -> BoxFuture<'a, Result<Entry, AppendError>>;
+
+    /// Deletes this entry, if it is still what is stored; true where it is gone then.
+    fn remove<'a>(&'a self, entry: &'a Entry) -> BoxFuture<'a, Result<bool, RemoveError>>;
 
     /// Whether it can be read at all.
     fn probe(&self) -> BoxFuture<'_, Result<(), ReadError>>;

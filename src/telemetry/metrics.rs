@@ -78,6 +78,7 @@ pub struct Metrics {
     leader: Gauge,
     crd_compatible: Family<CrdLabel, Gauge>,
     namespaces_of_others: Gauge,
+    namespaces_unlisted: Gauge,
 }
 
 fn milliseconds_to_minutes() -> Histogram {
@@ -102,6 +103,7 @@ impl Default for Metrics {
             leader: Gauge::default(),
             crd_compatible: Family::default(),
             namespaces_of_others: Gauge::default(),
+            namespaces_unlisted: Gauge::default(),
         };
         metrics.register();
         metrics.begin();
@@ -145,6 +147,11 @@ impl Metrics {
             "namespaces_of_others",
             "Watched namespaces that another installation serves",
             self.namespaces_of_others.clone(),
+        );
+        r.register(
+            "namespaces_unlisted",
+            "Watched namespaces that can't be listed, so that nothing is done there",
+            self.namespaces_unlisted.clone(),
         );
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         r.register("build", "The version that runs", build);
@@ -235,9 +242,10 @@ impl Metrics {
         self.leader.set(i64::from(leads));
     }
 
-    /// How many watched namespaces were found to be another installation's.
-    pub fn namespaces_of_others(&self, count: usize) {
-        self.namespaces_of_others.set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// How many watched namespaces are another installation's, and how many can't be listed.
+    pub fn namespaces(&self, of_others: usize, unlisted: usize) {
+        self.namespaces_of_others.set(i64::try_from(of_others).unwrap_or(i64::MAX));
+        self.namespaces_unlisted.set(i64::try_from(unlisted).unwrap_or(i64::MAX));
     }
 
     /// Whether the CRD in the cluster has the fields that this operator knows, and no others.

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, PostParams};
 use serde_json::{Map, Value, json};
 use tenios_operator::api::PhoneNumberOrder;
 use tenios_operator::api::order::OrderState;
+use tenios_operator::controller::CLAIM;
 
 use crate::harness::wait;
 use crate::world::World;
@@ -57,4 +59,28 @@ async fn p26_labels_and_annotations_of_one_tenant_take_no_memory_from_others() {
     let peak = w.operator.peak_kib().unwrap();
     println!("figure: peak with 30 MB of labels and annotations | {peak} KiB");
     assert!(peak < ENOUGH_KIB, "{peak} KiB");
+}
+
+#[tokio::test]
+async fn p26_a_lease_of_a_megabyte_takes_no_memory_and_no_line_of_the_log() {
+    let w = World::new("holder").await;
+    let holder = format!("x\nlevel=ERROR forged\n{}", "y".repeat(1_000_000));
+    let lease = json!({"metadata": {"name": CLAIM}, "spec": {"holderIdentity": holder}});
+    let leases: Api<Lease> = w.scenario.api();
+    leases.create(&PostParams::default(), &serde_json::from_value(lease).unwrap()).await.unwrap();
+    for n in 0..100 {
+        suspended(&w, &format!("o{n}"), json!({})).await;
+    }
+    wait::until("the namespace is left alone", Duration::from_secs(60), async || {
+        w.operator.metrics().await.contains("\ntenios_namespaces_of_others 1\n").then_some(())
+    })
+    .await;
+    wait::until("each is told so", Duration::from_secs(60), async || {
+        (w.events().await.len() == 100).then_some(())
+    })
+    .await;
+    let peak = w.operator.peak_kib().unwrap();
+    println!("figure: peak with a Lease of a megabyte and 100 orders | {peak} KiB");
+    assert!(peak < ENOUGH_KIB, "{peak} KiB");
+    assert!(!w.operator.log().contains("forged"), "{}", w.operator.log_tail());
 }

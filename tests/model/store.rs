@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures::future::{BoxFuture, ready};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use tenios_operator::ledger::{AppendError, Change, Entry, Event, Key, Ledger, ReadError, Version};
+use tenios_operator::ledger::{
+    AppendError, Change, Entry, Event, Key, Ledger, ReadError, RemoveError, Version,
+};
 
 /// Whoever appends more often in a row than this will never end.
 const APPENDS: u32 = 20;
@@ -69,6 +71,10 @@ impl Ledger for Store {
             self.put(base, events).map_err(AppendError::Conflict)
         };
         ready(result).boxed()
+    }
+
+    fn remove<'a>(&'a self, _: &'a Entry) -> BoxFuture<'a, Result<bool, RemoveError>> {
+        ready(Err(RemoveError("what the model looks at is never deleted by the operator".into()))).boxed()
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<(), ReadError>> {

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use tenios_operator::ledger::{AppendError, Change, Entry, Event, Key, Ledger, ReadError, Version};
+use tenios_operator::ledger::{
+    AppendError, Change, Entry, Event, Key, Ledger, ReadError, RemoveError, Version,
+};
 use tokio::sync::mpsc;
 
 /// One entry in memory, which can be replaced by an older one.
@@ -93,6 +95,15 @@ impl Ledger for Memory {
             Err(AppendError::Conflict(Box::new(stored)))
         };
         std::future::ready(result).boxed()
+    }
+
+    fn remove<'a>(&'a self, entry: &'a Entry) -> BoxFuture<'a, Result<bool, RemoveError>> {
+        let mut stored = self.stored.lock().unwrap();
+        let same = stored.as_ref().is_none_or(|stored| stored.version == entry.version);
+        if same {
+            *stored = None;
+        }
+        std::future::ready(Ok(same)).boxed()
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<(), ReadError>> {

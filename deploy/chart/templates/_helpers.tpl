@@ -24,7 +24,11 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 # The claim of this operator's ledger to a namespace: made once, and never taken from another.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [get, create]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [tenios-operator-ledger]
+  verbs: [get, list, watch]
 {{- end }}
 
 {{- /* The port of each proxy, as a NetworkPolicy has it. */ -}}

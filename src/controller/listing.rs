@@ -1,0 +1,98 @@
+//! Whether what is watched could be listed: each watch for itself.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use kube::runtime::watcher;
+use tokio::sync::watch;
+
+/// A watch that broke and works again says nothing until something changes. What can't be watched says so
+/// again at least every 30 s, the longest wait of kube's back-off.
+const REPEATED_WITHIN: Duration = Duration::from_secs(90);
+
+/// One watch: what it is of, whether it was listed, what keeps it from being.
+#[derive(Debug)]
+pub(super) struct Listing {
+    resource: &'static str,
+    /// All where there is none.
+    namespace: Option<String>,
+    listed: watch::Sender<bool>,
+    broken: Mutex<Option<Broken>>,
+}
+
+#[derive(Debug)]
+struct Broken {
+    at: Instant,
+    why: String,
+}
+
+impl Listing {
+    pub(super) fn new(resource: &'static str, namespace: Option<String>) -> Self {
+        Self { resource, namespace, listed: watch::Sender::new(false), broken: Mutex::default() }
+    }
+
+    fn broken(&self) -> MutexGuard<'_, Option<Broken>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until it was listed once.
+    pub(super) async fn listed(&self) {
+        let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
+    }
+
+    pub(super) fn is_listed(&self) -> bool {
+        *self.listed.borrow()
+    }
+
+    /// Whether it was listed, or is known not to be possible now.
+    pub(super) fn was_tried(&self) -> bool {
+        self.is_listed() || self.broken().is_some()
+    }
+
+    /// Whether it can't be listed or watched now, as far as is known.
+    pub(super) fn is_missing(&self) -> bool {
+        let broken = self.broken();
+        broken.as_ref().is_some_and(|broken| !self.is_listed() || broken.at.elapsed() < REPEATED_WITHIN)
+    }
+
+    /// The list is complete.
+    pub(super) fn complete(&self) {
+        self.listed.send_replace(true);
+        if self.broken().take().is_some() {
+            tracing::info!(
+                resource = self.resource,
+                namespace = self.namespace(),
+                "listed, and watched again"
+            );
+        }
+    }
+
+    /// Says so once for each reason.
+    pub(super) fn failed(&self, error: &watcher::Error) {
+        let why = error.to_string();
+        let before = self.broken().replace(Broken { at: Instant::now(), why: why.clone() });
+        if before.is_some_and(|before| before.why == why) {
+            return;
+        }
+        if self.is_listed() {
+            tracing::warn!(
+                resource = self.resource,
+                namespace = self.namespace(),
+                error = why,
+                "a watch broke; it is set up again"
+            );
+        } else {
+            tracing::warn!(
+                resource = self.resource,
+                namespace = self.namespace(),
+                error = why,
+                "can't be listed, so that nothing is done there; it is tried again. Look whether the namespace \
+                 exists and a RoleBinding lets the operator read it, or take it out of --watch-namespace"
+            );
+        }
+    }
+
+    fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or("(all)")
+    }
+}

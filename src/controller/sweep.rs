@@ -1,0 +1,57 @@
+//! Ledger entries that no money hangs on go with their resource: a tenant can make and delete such resources
+//! for nothing, and what stayed of each would fill the ledger and the memory of everybody.
+//!
+//! A re-created resource loses nothing by it: what it adopts stands in its spec. Whatever a request may have
+//! placed stays for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, now};
+
+/// What is deleted in a row is swept together.
+const COLLECTED: Duration = Duration::from_secs(1);
+
+/// How often refused requests are looked at, which count for a budget until their time is over, and what
+/// could not be deleted before.
+const EVERY: Duration = Duration::from_secs(600);
+
+const AT_ONCE: usize = 8;
+
+/// Sweeps when resources went, until `stop`.
+pub(super) async fn run(context: Arc<Context>, stop: CancellationToken) {
+    let mut pause = COLLECTED;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = context.gone.notified() => {}
+            () = tokio::time::sleep(EVERY) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = if sweep(&context).await { COLLECTED } else { EVERY };
+    }
+}
+
+/// False where one could not be deleted.
+async fn sweep(context: &Context) -> bool {
+    let gone =
+        context.book.forgettable(now()).into_iter().filter(|e| context.caches.knows_it_is_gone(&e.key));
+    let removed = stream::iter(gone).map(|entry| async move { context.book.forget(&entry).await });
+    let results: Vec<_> = removed.buffer_unordered(AT_ONCE).collect().await;
+    let removed = results.iter().filter(|result| result.is_ok()).count();
+    if removed > 0 {
+        tracing::debug!(removed, "ledger entries without a request went with their resources");
+    }
+    let failed = results.into_iter().find_map(Result::err);
+    if let Some(error) = &failed {
+        tracing::warn!(%error, "ledger entries of resources that are gone can't be deleted; it is tried again. \
+            The Role in the operator's namespace has to allow it");
+    }
+    failed.is_none()
+}

@@ -1,0 +1,67 @@
+//! Promise 26: what costs nothing leaves nothing behind once its resource is gone, and what may have cost
+//! something stays.
+
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams};
+use serde_json::json;
+use tenios_operator::api::PhoneVerification;
+use tenios_operator::api::order::OrderState;
+use tenios_operator::api::verification::VerificationState;
+
+use crate::harness::wait;
+use crate::world::{PATIENCE, World};
+
+async fn only(w: &World, expected: &[&str]) {
+    wait::until_seen(
+        "the ledger",
+        3 * PATIENCE,
+        async || {
+            let mut names: Vec<_> = w.ledger().await.into_iter().map(|entry| entry.spec.name).collect();
+            names.sort();
+            names
+        },
+        |names| names == expected,
+    )
+    .await;
+}
+
+async fn adopted(w: &World, name: &str, id: usize) {
+    let adopt = json!({"orderId": id.to_string(), "phoneNumber": format!("+4922155{id:04}")});
+    w.order(name, json!({"verificationId": "v1", "adopt": adopt})).await;
+    w.order_at(name, OrderState::Assigned).await;
+}
+
+#[tokio::test]
+async fn p26_adopt_delete_repeat_leaves_nothing_and_an_order_that_was_placed_stays() {
+    let w = World::new("sweep").await;
+    w.plain_order("paid").await;
+    w.order_at("paid", OrderState::Assigned).await;
+    for n in 0..20 {
+        adopted(&w, &format!("free-{n}"), n).await;
+        w.delete_order(&format!("free-{n}")).await;
+    }
+    adopted(&w, "lives", 100).await;
+    w.delete_order("paid").await;
+    only(&w, &["lives", "paid"]).await;
+
+    // What went while nobody watched is found at the start.
+    w.operator.kill().await;
+    w.delete_order("lives").await;
+    w.operator.restart().await;
+    only(&w, &["paid"]).await;
+    // The name is free, and the number is nobody's.
+    adopted(&w, "lives", 100).await;
+}
+
+#[tokio::test]
+async fn p26_what_was_refused_leaves_nothing_either() {
+    let w = World::new("refused").await;
+    w.secret("bogus", "key", b"bogus").await;
+    let bogus = json!({"accessKeySecretRef": {"name": "bogus", "key": "key"}});
+    let verification = w.verification("v", bogus).await;
+    w.verification_at("v", VerificationState::Refused).await;
+    assert_eq!(w.ledger().await.len(), 1);
+    let api: Api<PhoneVerification> = w.scenario.api();
+    api.delete(&verification.name_any(), &DeleteParams::default()).await.unwrap();
+    only(&w, &[]).await;
+}
