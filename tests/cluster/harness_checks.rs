@@ -30,6 +30,9 @@ async fn the_shipped_roles_let_the_operator_do_its_work_and_no_more() {
         ("get", "secrets", tenant),
         ("create", "events.events.k8s.io", tenant),
         ("create", "ledgerentries.tenios.dev", own),
+        // Of what was never ordered.
+        ("delete", "ledgerentries.tenios.dev", own),
+        ("watch", "leases.coordination.k8s.io/tenios-operator-ledger", tenant),
         ("update", "leases.coordination.k8s.io", own),
     ] {
         assert!(may(verb, resource, namespace).await, "{verb} {resource} in {namespace}");
@@ -39,7 +42,8 @@ async fn the_shipped_roles_let_the_operator_do_its_work_and_no_more() {
         ("watch", "secrets", tenant),
         ("update", "phonenumberorders.tenios.dev", tenant),
         ("get", "ledgerentries.tenios.dev", tenant),
-        ("delete", "ledgerentries.tenios.dev", own),
+        ("deletecollection", "ledgerentries.tenios.dev", own),
+        ("list", "leases.coordination.k8s.io", tenant),
         ("get", "secrets", own),
         ("get", "secrets", "kube-system"),
     ] {

@@ -60,6 +60,7 @@ async fn p24_what_waits_or_is_suspended_has_a_status_once_the_namespace_is_ours(
     let leases: Api<Lease> = w.scenario.api();
     let lease = json!({"metadata": {"name": CLAIM}, "spec": {"holderIdentity": "elsewhere"}});
     leases.create(&PostParams::default(), &serde_json::from_value(lease).unwrap()).await.unwrap();
+    metric(&w, "tenios_namespaces_of_others 1").await;
     let id = w.approved_document();
     w.order("suspended", json!({"verificationId": id, "suspend": true})).await;
     w.order("waits", json!({"verificationRef": {"name": "later"}})).await;
@@ -68,7 +69,6 @@ async fn p24_what_waits_or_is_suspended_has_a_status_once_the_namespace_is_ours(
         (told.count() == 2).then_some(())
     })
     .await;
-    metric(&w, "tenios_namespaces_of_others 1").await;
     leases.delete(CLAIM, &DeleteParams::default()).await.unwrap();
     w.order_at("suspended", OrderState::Suspended).await;
     w.order_at("waits", OrderState::Waiting).await;
