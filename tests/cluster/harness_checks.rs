@@ -32,7 +32,6 @@ async fn the_shipped_roles_let_the_operator_do_its_work_and_no_more() {
         ("create", "ledgerentries.tenios.dev", own),
         // Of what was never ordered.
         ("delete", "ledgerentries.tenios.dev", own),
-        ("watch", "leases.coordination.k8s.io/tenios-operator-ledger", tenant),
         ("update", "leases.coordination.k8s.io", own),
     ] {
         assert!(may(verb, resource, namespace).await, "{verb} {resource} in {namespace}");
