@@ -104,14 +104,14 @@ impl Namespaces {
     }
 
     /// Takes over what the watch says of a namespace; what was known before, where that is news.
-    fn learn(&self, namespace: &str, whose: Whose) -> Option<Whose> {
+    fn learn(&self, namespace: &str, whose: &Whose) -> Option<Whose> {
         let mut claimed = self.claimed();
-        let before = match whose.clone() {
+        let before = match whose {
             Whose::Nobodys => claimed.remove(namespace),
-            whose => claimed.insert(namespace.to_owned(), whose),
+            whose => claimed.insert(namespace.to_owned(), whose.clone()),
         };
         let before = before.unwrap_or(Whose::Nobodys);
-        (before != whose).then_some(before)
+        (before != *whose).then_some(before)
     }
 }
 
@@ -148,15 +148,15 @@ pub(super) async fn follow(
             Ok(watcher::Event::Init) => seen.clear(),
             Ok(watcher::Event::InitApply(lease)) => {
                 seen.extend(lease.namespace());
-                learn(&context, &lease, context.namespaces.held(&lease));
+                learn(&context, &lease, &context.namespaces.held(&lease));
             }
-            Ok(watcher::Event::Apply(lease)) => learn(&context, &lease, context.namespaces.held(&lease)),
-            Ok(watcher::Event::Delete(lease)) => learn(&context, &lease, Whose::Nobodys),
+            Ok(watcher::Event::Apply(lease)) => learn(&context, &lease, &context.namespaces.held(&lease)),
+            Ok(watcher::Event::Delete(lease)) => learn(&context, &lease, &Whose::Nobodys),
             Ok(watcher::Event::InitDone) => {
                 let ours = |name: &String| namespace.as_ref().is_none_or(|namespace| namespace == name);
                 let known: Vec<String> = context.namespaces.claimed().keys().cloned().collect();
                 for gone in known.iter().filter(|name| ours(name) && !seen.contains(*name)) {
-                    changed(&context, gone, Whose::Nobodys);
+                    changed(&context, gone, &Whose::Nobodys);
                 }
                 seen.clear();
                 listing.complete();
@@ -166,20 +166,20 @@ pub(super) async fn follow(
     }
 }
 
-fn learn(context: &Context, lease: &DynamicObject, whose: Whose) {
+fn learn(context: &Context, lease: &DynamicObject, whose: &Whose) {
     if let Some(namespace) = lease.namespace() {
         changed(context, &namespace, whose);
     }
 }
 
-fn changed(context: &Context, namespace: &str, whose: Whose) {
-    let Some(before) = context.namespaces.learn(namespace, whose.clone()) else { return };
-    match (&before, &whose) {
+fn changed(context: &Context, namespace: &str, whose: &Whose) {
+    let Some(before) = context.namespaces.learn(namespace, whose) else { return };
+    match (&before, whose) {
         (_, Whose::Anothers(ledger)) => {
             tracing::warn!(namespace, "{}", served_by_another(namespace, ledger));
         }
         (Whose::Anothers(_), _) => {
-            tracing::info!(namespace, "the namespace is not another operator's any more")
+            tracing::info!(namespace, "the namespace is not another operator's any more");
         }
         // Claimed by this operator, which goes on.
         _ => return,
