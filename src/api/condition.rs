@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::printable::{is_unprintable, one_line};
+
 /// The type of a [`Condition`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
@@ -121,6 +123,8 @@ impl Reason {
     pub fn message(self, text: &str) -> String {
         let page = self.page().filter(|_| !text.is_empty());
         let page = page.map(|page| format!(" (see {page})")).unwrap_or_default();
+        // Others' words may be among it.
+        let text = if text.contains(is_unprintable) { one_line(text) } else { text.to_owned() };
         let text: String = text.chars().take(MESSAGE_CHARACTERS - page.len()).collect();
         text + &page
     }

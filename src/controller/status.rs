@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{Failed, call};
+use crate::api::printable::one_line;
 use crate::api::{Condition, ConditionType, Reason};
 
 /// Writes the status where it differs from the last one seen. The patch names the uid, so that it can't
@@ -117,11 +118,7 @@ where
     let name = object.meta().name.clone().unwrap_or_default();
     let event = Event {
         metadata: ObjectMeta {
-            name: Some(format!(
-                "{}.{}",
-                name.chars().take(200).collect::<String>(),
-                uuid::Uuid::new_v4().simple()
-            )),
+            name: Some(event_name(&name)),
             namespace: Some(namespace.clone()),
             ..ObjectMeta::default()
         },
@@ -148,8 +145,35 @@ where
     }
 }
 
+/// A name of its own, that begins with the resource's. What is cut off may leave a part that ends with a sign,
+/// which no part of a name may.
+fn event_name(resource: &str) -> String {
+    let head: String = resource.chars().take(200).collect();
+    format!("{}.{}", head.trim_end_matches(['-', '.']), uuid::Uuid::new_v4().simple())
+}
+
 /// The apiserver takes notes of at most 1,024 bytes.
 fn shortened(note: &str) -> String {
+    let note = one_line(note);
     let end = (0..=note.len().min(1000)).rev().find(|at| note.is_char_boundary(*at)).unwrap_or(0);
     note[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::event_name;
+
+    #[test]
+    fn an_event_has_a_name_that_the_apiserver_takes_however_the_resource_is_called() {
+        for resource in ["main-line".to_owned(), "a".repeat(253)].into_iter().chain(
+            ["-b", ".b", "--b", "-.b"].map(|sign| format!("{}{sign}{}", "a".repeat(198), "c".repeat(50))),
+        ) {
+            let name = event_name(&resource);
+            let is_part = |part: &str| {
+                let inner = part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+                inner && !part.is_empty() && !part.starts_with('-') && !part.ends_with('-')
+            };
+            assert!(name.len() <= 253 && name.split('.').all(is_part), "{name}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::Traces;
+use super::{Traces, lines};
 
 /// How logs look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -99,12 +99,9 @@ pub fn init(format: LogFormat, filter: LogFilter, traces: Option<Traces>) {
     let most = filter.0.default_level().unwrap_or(LevelFilter::ERROR);
     let quiet = QUIET.map(|target| (target, most.min(LevelFilter::WARN)));
     let filter = filter.0.with_targets(quiet).with_target(QUIETEST, most.min(LevelFilter::ERROR));
-    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
     match format {
-        LogFormat::Json => {
-            let json = logs.json().flatten_event(true).with_current_span(true).with_span_list(false);
-            tracing_subscriber::registry().with(filter).with(json).with(traces).init();
-        }
-        LogFormat::Text => tracing_subscriber::registry().with(filter).with(logs).with(traces).init(),
+        LogFormat::Json => registry.with(lines::json(std::io::stderr)).with(traces).init(),
+        LogFormat::Text => registry.with(lines::text(std::io::stderr)).with(traces).init(),
     }
 }

@@ -1,6 +1,7 @@
 //! Logs, metrics, traces, health.
 
 pub mod health;
+mod lines;
 mod logs;
 mod metrics;
 mod otlp;
