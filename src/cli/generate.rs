@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::branches::{self, BadCell, Branch};
+use super::find;
 use super::out;
 use super::schema::Finding;
 use super::{Failure, phone_number, validate};
@@ -50,7 +51,8 @@ pub(super) fn run(options: &GenerateOptions, namespace: Option<&str>) -> Result<
     let table = std::fs::read(&options.filename).map_err(|e| Failure::Failed(format!("{file}: {e}")))?;
     let (branches, mut bad) =
         branches::read(&table).map_err(|cell| Failure::Failed(format!("{file}:{cell}")))?;
-    let directory = options.filename.parent().unwrap_or(Path::new("."));
+    let directory = options.filename.parent().filter(|path| !path.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
     let mut done = 0;
     for branch in &branches {
@@ -129,14 +131,12 @@ fn column(finding: &Finding) -> &'static str {
     }
 }
 
+/// What a spreadsheet often does to this column.
 fn wording(finding: &Finding) -> String {
+    let message = finding.message.split("; quote").next().unwrap_or_default();
     match finding.field().as_str() {
-        "spec.address.zip" => {
-            format!(
-                "{}; a spreadsheet may have cut a leading zero",
-                finding.message.split("; quote").next().unwrap_or_default()
-            )
-        }
+        "spec.address.zip" => format!("{message}; a spreadsheet may have cut a leading zero"),
+        "spec.areaCode" => format!("{message}; it is written without the leading 0"),
         _ => finding.message.clone(),
     }
 }
@@ -147,7 +147,8 @@ fn document(branch: &Branch, directory: &Path) -> Result<Vec<u8>, BadCell> {
     if path.is_empty() {
         return Err(bad("is empty".into()));
     }
-    let pdf = std::fs::read(directory.join(path)).map_err(|error| bad(format!("{path}: {error}")))?;
+    let file = find::file(directory, path).map_err(|why| bad(format!("{path}: {why}")))?;
+    let pdf = std::fs::read(file).map_err(|error| bad(format!("{path}: {error}")))?;
     if !pdf.starts_with(b"%PDF-") {
         return Err(bad(format!("{path} is no PDF")));
     }

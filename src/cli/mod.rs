@@ -11,6 +11,7 @@ pub mod branches;
 mod cluster;
 pub mod encoding;
 mod export;
+mod find;
 mod generate;
 mod git;
 mod ledger;

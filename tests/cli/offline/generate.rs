@@ -2,7 +2,7 @@ use serde_json::Value;
 use tenios_operator::cli::validate;
 use tenios_operator::tenios::Document;
 
-use super::{Directory, plugin};
+use super::{Directory, Said, plugin};
 
 const HEADER: &str = "name,city,zip,street,houseNumber,areaCode,documentType,document\n";
 const PDF: &[u8] = b"%PDF-1.4\n%%EOF\n";
@@ -101,7 +101,8 @@ fn what_a_spreadsheet_writes_is_read() {
     directory.write("branches.csv", latin1);
     let said = plugin(directory.path(), &["generate", "-f", "branches.csv"], "");
     assert_eq!(said.code, Some(1));
-    assert!(said.stderr.contains("branches.csv:2: column city: is not UTF-8"), "{}", said.stderr);
+    assert!(said.stderr.contains("branches.csv:2: is neither UTF-8 nor UTF-16"), "{}", said.stderr);
+    assert!(said.stderr.contains("save the table as \"CSV UTF-8\""), "{}", said.stderr);
 }
 
 #[test]
@@ -138,5 +139,197 @@ fn a_header_that_makes_no_sense_is_named() {
         let said = plugin(directory.path(), &["generate", "-f", "branches.csv"], "");
         assert_eq!(said.code, Some(1));
         assert!(said.stderr.contains(&format!("branches.csv:1: {expected}")), "{table}: {}", said.stderr);
+    }
+}
+
+/// What comes of this table, where the document is there.
+fn generate(directory: &Directory, table: impl AsRef<[u8]>) -> Said {
+    directory.write("contract.pdf", PDF);
+    directory.write("branches.csv", table);
+    plugin(directory.path(), &["generate", "-f", "branches.csv"], "")
+}
+
+#[test]
+fn tables_are_read_however_the_spreadsheet_saved_them() {
+    let directory = Directory::new();
+    let plain = format!("{HEADER}{}", office("office"));
+    let semicolons = plain.replace(',', ";");
+    let utf16 = |text: &str, unit: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("\u{feff}{text}").encode_utf16().flat_map(unit).collect()
+    };
+    for (what, table) in [
+        ("sep=;", format!("sep=;\r\n{}", semicolons.replace('\n', "\r\n")).into_bytes()),
+        ("SEP=|", format!("\u{feff}\"SEP=|\"\n{}", plain.replace(',', "|")).into_bytes()),
+        ("sep= and a tab", format!("sep=\t\n{}", plain.replace(',', "\t")).into_bytes()),
+        ("UTF-16 LE with tabs", utf16(&plain.replace(',', "\t"), u16::to_le_bytes)),
+        ("UTF-16 BE", utf16(&semicolons, u16::to_be_bytes)),
+        ("empty columns at the end", plain.replace('\n', ",,\n").into_bytes()),
+        ("an empty column between", plain.replace(",city", ",,city").replace(",Köln", ",,Köln").into_bytes()),
+        ("lines that end in CR", plain.replace('\n', "\r").into_bytes()),
+        ("no-break spaces", plain.replace(',', "\u{a0},\u{202f}").into_bytes()),
+        ("a zero-width space", plain.replace("Köln", "Kö\u{200b}ln").into_bytes()),
+        (
+            "quotes around all",
+            plain
+                .replace(',', "\",\"")
+                .replace('\n', "\"\n")
+                .replace("\"\n", "\"\n\"")
+                .trim_end_matches('"')
+                .replacen("name", "\"name", 1)
+                .into_bytes(),
+        ),
+        ("text as a formula", plain.replace("50667", "=\"50667\"").into_bytes()),
+        ("text as a quoted formula", plain.replace("50667", "\"=\"\"50667\"\"\"").into_bytes()),
+        ("an apostrophe", plain.replace("50667", "'50667").into_bytes()),
+        ("a line end within quotes at the end", plain.replace("Domkloster", "\"Domkloster\n\"").into_bytes()),
+    ] {
+        let said = generate(&directory, table);
+        assert_eq!(said.code, Some(0), "{what}: {}", said.stderr);
+        let made = manifests(&said.stdout);
+        let address = &made[1]["spec"]["address"];
+        assert_eq!((&address["city"], &address["zip"]), (&"Köln".into(), &"50667".into()), "{what}");
+        assert_eq!(address["street"], "Domkloster", "{what}");
+    }
+    let said = generate(
+        &directory,
+        format!("{HEADER}zero,Dresden,\"=\"\"01067\"\"\",Altmarkt,1,351,CONTRACT,contract.pdf\n"),
+    );
+    assert!(said.stdout.contains("zip: \"01067\""), "{}{}", said.stdout, said.stderr);
+}
+
+#[test]
+fn what_a_spreadsheet_damaged_is_refused_in_words() {
+    let directory = Directory::new();
+    let row =
+        |number: &str, zip: &str| format!("a,Köln,{zip},Domkloster,{number},221,CONTRACT,contract.pdf\n");
+    for date in [
+        "12. Okt",
+        "12.Okt",
+        "Okt 12",
+        "Oct-12",
+        "12-Oct",
+        "Mrz 24",
+        "1. März",
+        "Sept 9",
+        "12.10.",
+        "12.10.2026",
+        "10/12/2026",
+        "10/12/26",
+        "2026-10-12",
+        "12. Oktober 2026",
+        "45942",
+    ] {
+        let said = generate(&directory, format!("{HEADER}{}", row(date, "50667")));
+        assert_eq!(said.code, Some(1), "{date}");
+        let expected = format!("branches.csv:2: column houseNumber: {date} is a date");
+        assert!(said.stderr.contains(&expected), "{date}: {}", said.stderr);
+    }
+    for number in
+        ["12", "12a", "12-14", "12/14", "12 1/2", "12.1", "12 A", "Haus 3", "Marienhof 5", "M 1", "1234"]
+    {
+        let said = generate(&directory, format!("{HEADER}{}", row(number, "50667")));
+        assert_eq!(said.code, Some(0), "{number}: {}", said.stderr);
+    }
+    for (number, zip, expected) in [
+        (
+            "4",
+            "1067",
+            "column zip: a German postcode has 5 digits; a spreadsheet may have cut a leading zero",
+        ),
+        ("4", "\"1,067E+03\"", "column zip: "),
+        ("#NAME?", "50667", "column houseNumber: #NAME? is an error of the spreadsheet"),
+        ("4", "########", "column zip: ######## is an error of the spreadsheet"),
+        ("=A1", "50667", "column houseNumber: =A1 is a formula"),
+    ] {
+        let said = generate(&directory, format!("{HEADER}{}", row(number, zip)));
+        assert_eq!(said.code, Some(1), "{number} {zip}");
+        assert!(said.stderr.contains(expected), "{expected}: {}", said.stderr);
+    }
+    let said = generate(&directory, format!("{HEADER}{}", office("a").replace(",221,", ",0221,")));
+    assert!(
+        said.stderr.contains("column areaCode") && said.stderr.contains("without the leading 0"),
+        "{}",
+        said.stderr
+    );
+}
+
+#[test]
+fn a_quotation_mark_that_is_not_closed_swallows_no_row_in_silence() {
+    let directory = Directory::new();
+    let open = office("open").replace("Domkloster", "\"Domkloster");
+    for table in [
+        format!("{HEADER}{}{open}{}{}", office("first"), office("b"), office("c")),
+        format!(
+            "sep=,\r\n{}",
+            format!("{HEADER}{open}{}", office("b").replace("Domkloster", "Dom\"kloster"))
+                .replace('\n', "\r\n")
+        ),
+    ] {
+        let said = generate(&directory, &table);
+        assert_eq!(said.code, Some(1), "{table}");
+        assert!(
+            said.stderr.contains("branches.csv:3: column ") && said.stderr.contains("was not closed"),
+            "{table}{}",
+            said.stderr
+        );
+        assert!(!said.stdout.contains("open"), "{}", said.stdout);
+    }
+    let early = format!("{HEADER}{}{}", open.replace("open", "\"open"), office("b"));
+    let said = generate(&directory, early);
+    assert!(said.stderr.contains("branches.csv:2: has 5 columns"), "{}", said.stderr);
+    assert!(said.stderr.contains("1 branches done"), "{}", said.stderr);
+    let header = generate(&directory, format!("{}{}", HEADER.replace("zip", "\"zip"), office("a")));
+    assert!(
+        header.stderr.contains("branches.csv:1: ") && header.stderr.contains("was not closed"),
+        "{}",
+        header.stderr
+    );
+}
+
+#[test]
+fn a_table_without_rows_and_what_is_no_table_fail() {
+    let directory = Directory::new();
+    for (table, expected) in [
+        (HEADER.as_bytes().to_vec(), "branches.csv:1: there is no row below the header"),
+        (format!("{HEADER},,,,,,,\n\u{a0},,,,,,,\n").into_bytes(), "there is no row below the header"),
+        (format!("sep=,\n{HEADER}").into_bytes(), "branches.csv:2: there is no row below the header"),
+        (b"PK\x03\x04rest".to_vec(), "save the spreadsheet as \"CSV UTF-8\""),
+        (format!("{}x,", HEADER.replace('\n', ",\n")).into_bytes(), "branches.csv:2: has 2 columns"),
+        (
+            format!("{}{}", HEADER.replace('\n', ",\n"), office("a").replace('\n', ",why\n")).into_bytes(),
+            "branches.csv:2: \"why\" stands in a column without a name",
+        ),
+    ] {
+        let said = generate(&directory, table);
+        assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""), "{expected}");
+        assert!(said.stderr.contains(expected), "{expected}: {}", said.stderr);
+    }
+}
+
+#[test]
+fn documents_are_found_by_the_name_that_a_person_sees() {
+    let directory = Directory::new();
+    let below = directory.path().join("Ko\u{308}ln");
+    std::fs::create_dir(&below).unwrap();
+    directory.write("Ko\u{308}ln/Miet\u{a0}vertrag.pdf", PDF);
+    directory.write("back\\slash.pdf", PDF);
+    for path in [
+        "K\u{f6}ln/Miet vertrag.pdf",
+        "Ko\u{308}ln\\Miet\u{a0}vertrag.pdf",
+        ".\\Köln\\Miet vertrag.pdf",
+        "back\\slash.pdf",
+    ] {
+        let said = generate(&directory, format!("{HEADER}{}", office("a").replace("contract.pdf", path)));
+        assert_eq!(said.code, Some(0), "{path}: {}", said.stderr);
+    }
+    directory.write("K\u{f6}ln.pdf", PDF);
+    directory.write("Ko\u{308}ln.pdf", PDF);
+    directory.write("Ko\u{308}ln.pdf\u{a0}", PDF);
+    for (path, expected) in
+        [("C:\\Users\\x.pdf", "there is no such file"), ("K\u{f6}ln", "Köln: "), ("\u{a0}", "is empty")]
+    {
+        let said = generate(&directory, format!("{HEADER}{}", office("a").replace("contract.pdf", path)));
+        assert_eq!(said.code, Some(1), "{path}");
+        assert!(said.stderr.contains(expected), "{path}: {}", said.stderr);
     }
 }
