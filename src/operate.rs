@@ -102,7 +102,8 @@ fn provider(options: &RunOptions) -> Result<Tenios, Failure> {
 
 async fn connect() -> Result<Client, Failure> {
     let failed = |e: &dyn std::fmt::Display| Failure::Runtime(format!("no Kubernetes credentials: {e}"));
-    let mut config = kubeconfig::config(None, &KubeConfigOptions::default()).await.map_err(|e| failed(&e))?;
+    let mut config =
+        kubeconfig::config(None, &KubeConfigOptions::default(), None).await.map_err(|e| failed(&e))?;
     // Sending a write again after a 504 turns our own success into a conflict; we settle that ourselves.
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use http::Uri;
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 use secrecy::SecretString;
@@ -121,14 +122,14 @@ impl ClusterOptions {
             cluster: given(self.cluster.as_ref()),
             user: given(self.user.as_ref()),
         };
-        kubeconfig::config(self.kubeconfig.as_deref(), &options).await.map_err(Failure::Failed)
+        let wrong = |server: &str, error| Failure::usage(format!("--server {server}: {error}"));
+        let server = given(self.server.as_ref());
+        let server = server.map(|server| server.parse::<Uri>().map_err(|error| wrong(&server, error)));
+        let file = self.kubeconfig.as_deref();
+        kubeconfig::config(file, &options, server.transpose()?).await.map_err(Failure::Failed)
     }
 
     fn adjust(&self, config: &mut Config) -> Result<(), Failure> {
-        if let Some(server) = given(self.server.as_ref()) {
-            config.cluster_url =
-                server.parse().map_err(|error| Failure::usage(format!("--server {server}: {error}")))?;
-        }
         let user = &mut config.auth_info;
         kubeconfig::take_token(user).map_err(Failure::Failed)?;
         user.token = self.token.clone().or(user.token.take());

@@ -3,10 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use http::Uri;
 use kube::Config;
 use kube::config::{AuthInfo, Context, KubeConfigOptions, Kubeconfig, KubeconfigError, NamedContext};
 
-use super::causes;
+use super::{causes, proxy};
 
 /// This file; without one those of `KUBECONFIG`, or the one in the home directory.
 ///
@@ -46,17 +47,27 @@ fn without_empty(mut config: Kubeconfig) -> Kubeconfig {
 }
 
 /// How to reach the cluster: by this kubeconfig, or, where it names no context and nothing was asked of it, as
-/// a pod of it.
+/// a pod of it. `server` takes the place of the address in the kubeconfig.
 ///
 /// # Errors
 /// When neither says how.
-pub async fn config(file: Option<&Path>, options: &KubeConfigOptions) -> Result<Config, String> {
+pub async fn config(
+    file: Option<&Path>,
+    options: &KubeConfigOptions,
+    server: Option<Uri>,
+) -> Result<Config, String> {
     let asked =
         file.is_some() || [&options.context, &options.cluster, &options.user].iter().any(|o| o.is_some());
     let by_file = match read(file) {
         Ok(kubeconfig) => {
             let kubeconfig = with_a_context(kubeconfig, options)?;
-            Config::from_custom_kubeconfig(kubeconfig, options).await
+            let proxy = proxy::by_kubeconfig(proxy_url(&kubeconfig, options))?;
+            let mut config = Config::from_custom_kubeconfig(kubeconfig, options).await;
+            if let Ok(config) = &mut config {
+                config.cluster_url = server.unwrap_or_else(|| config.cluster_url.clone());
+                config.proxy_url = proxy::choose(proxy, &config.cluster_url)?;
+            }
+            config
         }
         Err(error) => Err(error),
     };
@@ -66,6 +77,16 @@ pub async fn config(file: Option<&Path>, options: &KubeConfigOptions) -> Result<
         Err(error) => Config::incluster()
             .map_err(|in_pod| format!("{}; and as a pod: {}", causes(&error), causes(&in_pod))),
     }
+}
+
+/// Of the cluster that is asked.
+fn proxy_url<'a>(kubeconfig: &'a Kubeconfig, options: &KubeConfigOptions) -> Option<&'a str> {
+    let context = options.context.as_ref().or(kubeconfig.current_context.as_ref());
+    let context = kubeconfig.contexts.iter().find(|named| Some(&named.name) == context);
+    let by_context = context.and_then(|named| named.context.as_ref()).map(|context| &context.cluster);
+    let cluster = options.cluster.as_ref().or(by_context)?;
+    let cluster = kubeconfig.clusters.iter().find(|named| named.name == *cluster)?;
+    cluster.cluster.as_ref()?.proxy_url.as_deref()
 }
 
 /// kubectl needs no context where a cluster is named, and refuses a user that is not there: kube-rs would ask as

@@ -19,6 +19,7 @@ pub struct Plugin {
     kubeconfig: PathBuf,
     namespace: String,
     operator_namespace: String,
+    environment: Vec<(String, String)>,
 }
 
 /// What it printed and how it ended.
@@ -54,7 +55,20 @@ impl Plugin {
             kubeconfig: scenario.control_plane.kubeconfig(identity).await,
             namespace: scenario.namespace.clone(),
             operator_namespace: scenario.operator_namespace.clone(),
+            environment: Vec::new(),
         }
+    }
+
+    /// With another kubeconfig.
+    pub fn at(self, kubeconfig: &std::path::Path) -> Self {
+        Self { kubeconfig: kubeconfig.to_owned(), ..self }
+    }
+
+    /// With these variables.
+    pub fn with(mut self, environment: &[(&str, &str)]) -> Self {
+        let owned = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.environment.extend(owned);
+        self
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
@@ -64,6 +78,7 @@ impl Plugin {
         }
         command.args(["-n", &self.namespace]).args(arguments).arg("--kubeconfig").arg(&self.kubeconfig);
         command.env("TENIOS_NAMESPACE", &self.operator_namespace);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -26,6 +26,7 @@ mod namespaces;
 mod needles;
 mod outcome;
 mod poison;
+mod proxy;
 mod push;
 mod push_attack;
 mod retain;

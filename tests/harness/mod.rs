@@ -28,6 +28,7 @@ pub mod link;
 pub mod operator;
 pub mod ports;
 pub mod process;
+pub mod proxy;
 pub mod scenario;
 pub mod shipped;
 pub mod wait;
@@ -40,6 +41,7 @@ pub use kubectl::{Kubectl, Output};
 pub use link::Link;
 pub use operator::{Operator, OperatorOptions};
 pub use process::Process;
+pub use proxy::Proxy;
 pub use scenario::Scenario;
 
 /// Whatever went wrong while setting up, as text.
