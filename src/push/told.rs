@@ -43,7 +43,9 @@ impl Push {
     }
 
     pub(super) fn told(&self) -> Told {
-        Told { order_id: order_id(&self.order_id), number: number(&self.phonenumber) }
+        // It is logged and shown, so it must not be the secret in the wrong place.
+        let order_id = order_id(&self.order_id).filter(|id| !self.has_secret() || !id.contains(&self.secret));
+        Told { order_id, number: number(&self.phonenumber) }
     }
 
     /// The number as it came, for the log, where it is not longer than one and consists of what numbers are written

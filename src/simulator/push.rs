@@ -21,17 +21,22 @@ const ANSWER_LIMIT: usize = 16 * 1024;
 #[serde(deny_unknown_fields)]
 pub struct PushOverrides {
     /// Instead of the order's number.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "said")]
     pub phonenumber: Option<Value>,
     /// Instead of the order's id.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "said")]
     pub order_id: Option<Value>,
     /// Instead of the order's secret.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "said")]
     pub push_secret: Option<Value>,
     /// Instead of the order's `push_url`.
     #[serde(default)]
     pub url: Option<String>,
+}
+
+/// A null that is there is told as null.
+fn said<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(from).map(Some)
 }
 
 /// What a receiver said.

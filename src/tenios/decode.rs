@@ -14,9 +14,9 @@ const LAYERS: usize = 2;
 pub(crate) fn text(bytes: &[u8], limit: usize) -> Option<String> {
     let plain = decompressed(bytes, limit)?;
     let text = decoded(&plain);
-    // Text has none of them; what was compressed in a way that nobody knows here is full of them.
+    // Text has no others; what was compressed in a way that nobody knows here is full of them.
     let readable =
-        !text.contains(|c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{7}' | '\u{85}'));
+        !text.contains(|c: char| c.is_control() && !matches!(c, '\u{7}'..='\r' | '\u{1b}' | '\u{85}'));
     readable.then(|| text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').to_owned())
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::refusal::{arrived, presentable, refusal};
+use super::refusal::{arrived, presentable, refusal, shown};
 use super::{ANSWER_LIMIT, decode};
 use crate::ledger::Refusal;
 
@@ -108,7 +108,7 @@ pub(super) fn classify(
         _ => format!("HTTP {status}, which does not tell whether the request was processed"),
     };
     // A person has to find out what became of it, and this may be all there is to go by.
-    let said = answer.arrived().map(|text| redact(&text).chars().take(SAID).collect::<String>());
+    let said = answer.arrived().map(|text| shown(&text, SAID, redact));
     let said = said.map(|text| format!("; the answer says: {text}")).unwrap_or_default();
     Outcome::Unknown { why: format!("{seen}{said}") }
 }

@@ -61,13 +61,29 @@ pub(super) fn refusal(answer: &Answer) -> Refusal {
 /// a text. It comes after what can't be shown was left out and before the bounds: either could keep a secret
 /// from being recognised.
 pub(super) fn presentable(refusal: &Refusal, redact: impl Fn(&str) -> String) -> Refusal {
-    let shown = |text: &str, limit| redact(&one_line(text)).chars().take(limit).collect();
+    let shown = |text: &str, limit| shown(text, limit, &redact);
     Refusal {
         code: shown(&refusal.code, 128),
         message: shown(&refusal.message, 512),
         fields: refusal.fields.iter().take(16).map(|field| shown(field, 64)).collect(),
         can_pass: refusal.can_pass,
     }
+}
+
+/// How much of a text is read, so that a server can't keep this process busy with one.
+const READ: usize = 8 * 1024;
+
+/// What of a quote is not recognised where the text was cut off, however many characters each of its own takes.
+const CUT_OFF: usize = 64;
+
+/// The text as it may be shown, in so many characters.
+pub(super) fn shown(text: &str, limit: usize, redact: impl Fn(&str) -> String) -> String {
+    let line = one_line(text);
+    let Some((end, _)) = line.char_indices().nth(READ) else {
+        return redact(&line).chars().take(limit).collect();
+    };
+    let redacted: Vec<char> = redact(&line[..end]).chars().collect();
+    redacted[..redacted.len().saturating_sub(CUT_OFF)].iter().take(limit).collect()
 }
 
 /// The object that speaks of the error: the outermost one that has a documented name, else one within it.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tenios_operator::api::order::OrderState;
-use tenios_operator::simulator::PushTime;
+use tenios_operator::simulator::{Action, PushTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -36,6 +36,26 @@ async fn p17_p18_pushes_twice_late_and_with_another_number_end_with_the_first_on
     let after = w.order_at("o", OrderState::Assigned).await.status.unwrap();
     assert_eq!(after.phone_number, first.phone_number);
     assert_eq!(w.requests(ORDER), 1);
+}
+
+/// The path names the order, whatever the body does.
+#[tokio::test]
+async fn p03_p17_a_push_with_a_bare_number_and_no_order_id_settles_an_unknown_outcome() {
+    let w = World::new("bare-push").await;
+    w.simulator.set(|s| s.push.when = PushTime::Never);
+    w.faults(ORDER, Action::DropAfter);
+    w.plain_order("o").await;
+    w.order_at("o", OrderState::OutcomeUnknown).await;
+    let national = w.push(json!({"phonenumber": "0221 1234567", "order_id": null})).await;
+    assert_eq!(national.status, Some(503), "{national:?}");
+    let answer = w.push(json!({"phonenumber": 4_922_112_345_678_u64, "order_id": null})).await;
+    assert_eq!(answer.status, Some(200), "{answer:?}");
+    let status = w.order_at("o", OrderState::Assigned).await.status.unwrap();
+    assert_eq!(status.phone_number.as_deref(), Some("+4922112345678"));
+    assert_eq!(status.order_id, None);
+    assert_eq!(w.push(json!({})).await.status, Some(200));
+    w.order_where("o", "the order id", |o| o.status.as_ref().is_some_and(|s| s.order_id.is_some())).await;
+    w.no_more_requests(ORDER, 1).await;
 }
 
 #[tokio::test]

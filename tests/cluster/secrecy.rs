@@ -19,6 +19,7 @@ use tenios_operator::server::{Limits, Reply, RequestBody, Server, read_body};
 use tenios_operator::simulator::{Action, Fault, Millis, Options, PushSettings, PushTime, Simulator};
 use tenios_operator::tenios::{Document, PushTarget, Request};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::harness::{ControlPlane, OperatorOptions, Scenario, http, wait};
 use crate::loose::{loosen, resource};
@@ -217,6 +218,13 @@ fn needles(provider: &Provider) -> Needles {
         ("the city", CITY),
         ("the postcode", ZIP),
         ("the house number", HOUSE),
+        ("the street in ASCII", "Alte Ziegelei am Suessbach"),
+        ("the street's last word in ASCII", "Suessbach"),
+        ("the decomposed street's last word", "Su\u{308}ßbach"),
+        ("the city in ASCII", "Grosskrotzenburg"),
+        ("the city in capitals", "GROSSKROTZENBURG"),
+        ("the city with entities", "Gro&#223;krotzenburg"),
+        ("the street with entities", "&#65;&#108;&#116;&#101;&#32;&#90;&#105;&#101;&#103;&#101;&#108;"),
     ] {
         needles.add(what, secret.as_bytes());
         // What is left of it where a text was cut.
@@ -310,9 +318,38 @@ fn refusal(request: &Value) -> Bytes {
         let (half, rest) = quote.split_at(quote.char_indices().nth(3).map_or(0, |(at, _)| at));
         fields.extend([format!("{} {quote}", "-".repeat(43)), format!("{half}\u{7}{rest}")]);
     }
-    let body =
-        json!({"error_code": "BAD_CREDENTIALS", "error_message": request.to_string(), "fields": fields});
+    let message = format!("{} {request}", encoded(request).join(" "));
+    let body = json!({"error_code": "BAD_CREDENTIALS", "error_message": message, "fields": fields});
     body.to_string().into()
+}
+
+/// As a framework, a proxy or another system writes them.
+fn encoded(request: &Value) -> Vec<String> {
+    let of = |name: &str| request[name].as_str().unwrap_or_default();
+    let key = of("access_key");
+    let percent = key.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
+    let entities = of("street").chars().fold(String::new(), |text, c| format!("{text}&#{};", u32::from(c)));
+    let german = |text: &str| {
+        [("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("ß", "ss")]
+            .iter()
+            .fold(text.to_owned(), |t, (a, b)| t.replace(a, b))
+    };
+    let cut = |text: &str| text.chars().take(9).collect::<String>();
+    vec![
+        STANDARD.encode(key),
+        STANDARD.encode(format!("a{key}")),
+        STANDARD.encode(format!("ab{key}")),
+        percent,
+        entities,
+        cut(key),
+        cut(of("push_secret")),
+        cut(of("street")),
+        german(of("street")),
+        german(of("city")),
+        of("street").nfd().collect(),
+        of("city").nfd().collect(),
+        of("city").to_uppercase(),
+    ]
 }
 
 #[test]
