@@ -17,6 +17,10 @@ pub const DOCUMENT_DIGEST: &str = "documentDigest";
 pub const ACCESS_KEY: &str = "accessKeySecretRef";
 /// The [`super::Account`] of that key, or of the operator's own.
 pub const ACCOUNT: &str = "account";
+/// One hexadecimal digit for each part of the address, so that a conflict can name the part that differs. A
+/// whole digest of a house number would be as good as the number to whoever reads the ledger; of sixteen
+/// changes, a digit misses one.
+pub const ADDRESS_HINTS: &str = "addressHints";
 /// Before the name of what stands in the spec, as against what it was resolved to.
 pub const SPEC: &str = "spec.";
 
@@ -27,6 +31,12 @@ pub fn digest(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// One of the digest's digits.
+#[must_use]
+pub fn hint(text: &str) -> char {
+    digest(text.as_bytes()).chars().next_back().unwrap_or_default()
 }
 
 /// The part of the terms that stands in the spec.

@@ -9,7 +9,7 @@ use super::{
     Decision, Found, Memory, Pace, Pending, Sender, Standing, pending, refusal_message, shown, strays,
 };
 use crate::api::flaw;
-use crate::api::verification::{Approval, VerificationState};
+use crate::api::verification::{Address, Approval, VerificationState};
 use crate::api::{PhoneVerificationSpec, PhoneVerificationStatus, Reason};
 use crate::ledger::{AttemptId, Event, Key, Phase, State, Terms, terms};
 
@@ -139,19 +139,11 @@ fn settle(view: &View) -> Option<Next> {
 fn submitted(view: &View) -> Option<Next> {
     let id = view.state.id()?;
     if let Some(name) = changed(view.spec, view.state) {
-        let value = |terms: &Terms| match terms.get(name) {
-            // The address is named by its digest: messages do not carry it.
-            Some(value) => format!("{value:?}"),
-            None => "nothing".into(),
-        };
+        let difference = difference(name, &spec_terms(view.spec), &view.state.terms);
         return Some(rest(
             VerificationState::Conflict,
             Reason::Conflict,
-            format!(
-                "{name} is {}, but what was submitted under this name had {}; nothing is sent. Set it back, or give the new verification another name",
-                value(&spec_terms(view.spec)),
-                value(&view.state.terms)
-            ),
+            format!("{difference}; nothing is sent. Set it back, or give the new verification another name"),
         ));
     }
     let strays = strays(view.state, "verification");
@@ -188,6 +180,38 @@ fn changed<'a>(spec: &PhoneVerificationSpec, state: &'a State) -> Option<&'a str
         .map(|(name, _)| name.as_str())
 }
 
+/// Messages do not carry the address, and its digest tells nobody anything: it is named by its parts.
+fn difference(name: &str, wanted: &Terms, submitted: &Terms) -> String {
+    if name == "spec.address" {
+        let parts = different_parts(wanted, submitted);
+        let (fields, differ) = match parts.as_slice() {
+            [] => (name.to_owned(), "differs"),
+            [part] => (part.clone(), "differs"),
+            parts => (parts.join(", "), "differ"),
+        };
+        return format!("{fields} {differ} from what was submitted under this name");
+    }
+    let value = |terms: &Terms| terms.get(name).map_or("nothing".into(), |value| format!("{value:?}"));
+    format!("{name} is {}, but what was submitted under this name had {}", value(wanted), value(submitted))
+}
+
+/// None where an earlier version submitted it, which recorded no hints.
+fn different_parts(wanted: &Terms, submitted: &Terms) -> Vec<String> {
+    let hints = |terms: &Terms| terms.get(terms::ADDRESS_HINTS).cloned().unwrap_or_default();
+    let (wanted, submitted) = (hints(wanted), hints(submitted));
+    let pairs = ADDRESS_PARTS.iter().zip(wanted.chars().zip(submitted.chars()));
+    let different = pairs.filter(|(_, (wanted, submitted))| wanted != submitted);
+    different.map(|(part, _)| format!("spec.address.{part}")).collect()
+}
+
+const ADDRESS_PARTS: [&str; 5] = ["country", "city", "zip", "street", "houseNumber"];
+
+/// In the order of `ADDRESS_PARTS`.
+fn address_hints(address: &Address) -> String {
+    let Address { country, city, zip, street, house_number } = address;
+    [country, city, zip, street, house_number].map(|part| terms::hint(part)).into_iter().collect()
+}
+
 fn spec_terms(spec: &PhoneVerificationSpec) -> Terms {
     let address = &spec.address;
     let parts = [&address.country, &address.city, &address.zip, &address.street, &address.house_number];
@@ -204,6 +228,7 @@ fn spec_terms(spec: &PhoneVerificationSpec) -> Terms {
     ]
     .into_iter()
     .chain(access_key)
+    .chain([(terms::ADDRESS_HINTS, address_hints(&spec.address))])
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
 }

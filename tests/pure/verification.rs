@@ -204,6 +204,41 @@ fn only_what_was_submitted_stands_for_its_spec() {
 }
 
 #[test]
+fn p21_a_conflict_names_the_part_of_the_address_that_differs_and_neither_digest_nor_address() {
+    let address = |part: &str, text: &str| {
+        let mut spec = serde_json::to_value(spec(&json!({}))).unwrap();
+        spec["address"][part] = text.into();
+        serde_json::from_value::<PhoneVerificationSpec>(spec).unwrap()
+    };
+    let submitted = state("submitted");
+    let mut of_an_earlier_version = submitted.clone();
+    of_an_earlier_version.terms.retain(|name, _| name.starts_with("spec."));
+    let parts = [
+        ("city", "Bonn"),
+        ("zip", "50668"),
+        ("street", "Am Hof"),
+        ("houseNumber", "5"),
+        ("country", "Austria"),
+    ];
+    for (part, text) in parts {
+        let spec = address(part, text);
+        let now = said(decided(&spec, &submitted, |_| {}));
+        let expected =
+            format!("Conflict: spec.address.{part} differs from what was submitted under this name; ");
+        assert!(now.starts_with(&expected), "{part}: {now}");
+        let before = said(decided(&spec, &of_an_earlier_version, |_| {}));
+        assert!(before.starts_with("Conflict: spec.address differs from what"), "{part}: {before}");
+        for message in [now, before] {
+            assert!(!message.contains("sha256") && !message.contains(text), "{part}: {message}");
+        }
+    }
+    // Next to nothing is recorded of each part: a digest of a house number would be as good as the number.
+    let beside: usize =
+        submitted.terms.iter().filter(|(name, _)| name.contains("address")).map(|(_, v)| v.len()).sum();
+    assert_eq!(beside, "sha256:".len() + 64 + 5);
+}
+
+#[test]
 fn what_was_adopted_needs_no_word_about_the_request_before() {
     let open = Event::Intended { attempt: AttemptId::parse("a2").unwrap(), at: at(-1), terms: terms() };
     let said = said(decided(&spec(&json!({})), &state("submitted").then(&open), |_| {}));
