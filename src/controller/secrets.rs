@@ -1,10 +1,12 @@
 //! Reading Secrets: by `get` only, when needed, never kept.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
 
 use super::{Failed, call};
 use crate::api::SecretKeyRef;
@@ -14,16 +16,20 @@ use crate::tenios::Document;
 /// Access keys longer than this are a mistake, such as a whole file in the wrong key.
 const ACCESS_KEY_LIMIT: usize = 1024;
 
+/// A Secret of a megabyte takes five while it is read: as text, as JSON and decoded.
+const READ_AT_ONCE: usize = 2;
+
 /// Where access keys and documents come from.
 #[derive(Clone)]
 pub(super) struct Secrets {
     client: Client,
+    reading: Arc<Semaphore>,
     own_access_key: Option<PathBuf>,
 }
 
 impl Secrets {
     pub(super) fn new(client: Client, own_access_key: Option<PathBuf>) -> Self {
-        Self { client, own_access_key }
+        Self { client, reading: Arc::new(Semaphore::new(READ_AT_ONCE)), own_access_key }
     }
 
     /// The access key that the spec names, else the operator's own, read anew each time.
@@ -86,6 +92,8 @@ impl Secrets {
             )));
         }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        // Never closed.
+        let _turn = self.reading.acquire().await;
         let secret = match call(api.get_opt(&reference.name)).await {
             Ok(Some(secret)) => secret,
             Ok(None) => return Ok(Found::Missing(format!("Secret {:?} is not there", reference.name))),

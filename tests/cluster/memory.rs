@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 use tenios_operator::api::PhoneNumberOrder;
 use tenios_operator::api::order::OrderState;
 use tenios_operator::controller::CLAIM;
+use tenios_operator::simulator::{Action, Fault, Millis};
 
 use crate::harness::wait;
-use crate::world::World;
+use crate::world::{VERIFICATION, World};
 
 /// Half of what the chart gives a pod.
 const ENOUGH_KIB: u64 = 64 * 1024;
@@ -83,4 +84,27 @@ async fn p26_a_lease_of_a_megabyte_takes_no_memory_and_no_line_of_the_log() {
     println!("figure: peak with a Lease of a megabyte and 100 orders | {peak} KiB");
     assert!(peak < ENOUGH_KIB, "{peak} KiB");
     assert!(!w.operator.log().contains("forged"), "{}", w.operator.log_tail());
+}
+
+#[tokio::test]
+async fn p26_documents_of_the_largest_size_leave_room_in_the_pod() {
+    let w = World::with("documents", |o| o.args(["--provider-timeout=30s"])).await;
+    // Of a megabyte, with the end where it belongs.
+    let mut document = crate::world::PDF[..9].to_vec();
+    document.resize(1_000_000 - crate::world::PDF.len() + 9, b'\n');
+    document.extend_from_slice(&crate::world::PDF[9..]);
+    w.secret("large", "extract.pdf", &document).await;
+    w.simulator.fault(Fault { times: 40, ..Fault::once(VERIFICATION, Action::Delay { ms: Millis(2000) }) });
+    for n in 0..40 {
+        let large = json!({"document": {"secretRef": {"name": "large"}}});
+        w.verification(&format!("v{n}"), large).await;
+    }
+    wait::until("all are submitted", Duration::from_secs(90), async || {
+        (w.requests(VERIFICATION) == 40).then_some(())
+    })
+    .await;
+    let peak = w.operator.peak_kib().unwrap();
+    println!("figure: peak with 40 documents of a megabyte | {peak} KiB");
+    // Sixteen are in flight and sixteen wait for their turn.
+    assert!(peak < ENOUGH_KIB + 32 * 1024 / 2, "{peak} KiB");
 }
