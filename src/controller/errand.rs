@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
+use tokio::task::JoinHandle;
 use tracing::Instrument;
 use tracing::field::Empty;
 
@@ -17,7 +18,7 @@ use super::places::Place;
 use crate::api::Reason;
 use crate::ledger::{AppendError, AttemptId, Entry, Event, Key, Terms};
 use crate::lifecycle::{Pace, Standing};
-use crate::telemetry::{ProviderLabels, traced, traceparent};
+use crate::telemetry::{Metrics, ProviderLabels, traced, traceparent};
 use crate::tenios::{Outcome, Request, SendBy};
 
 /// What is sent, once its intent is recorded.
@@ -125,7 +126,10 @@ pub(super) async fn start(
     );
     tokio::spawn(
         async move {
-            run(&context, errand, send_by, place).await;
+            let (key, attempt) = (errand.key.clone(), errand.attempt.clone());
+            let call = tokio::spawn(call(context.clone(), errand, send_by, place).in_current_span());
+            let event = outcome(&context.metrics, &key, &attempt, call).await;
+            record(&context, &key, &attempt, &event).await;
             drop((done, drained));
         }
         .instrument(span),
@@ -146,7 +150,20 @@ async fn claim(context: &Context, namespace: &str) -> Result<(), NotStarted> {
     Err(NotStarted::Ledger(format!("Lease {CLAIM} in namespace {namespace} {why}")))
 }
 
-async fn run(context: &Context, errand: Errand, send_by: SendBy, place: Place) {
+/// What became of the request, also where the call ended in the middle: then nobody knows whether it left.
+async fn outcome(metrics: &Metrics, key: &Key, attempt: &AttemptId, call: JoinHandle<Event>) -> Event {
+    let Ok(event) = call.await else {
+        metrics.reconcile_error(key.kind, "panic");
+        tracing::error!(
+            "the call of the provider panicked, so that its outcome is unknown; please report it"
+        );
+        let why = "the operator failed in the middle of it".into();
+        return Event::Unknown { attempt: attempt.clone(), at: Timestamp::now(), why };
+    };
+    event
+}
+
+async fn call(context: Arc<Context>, errand: Errand, send_by: SendBy, place: Place) -> Event {
     let Errand { key, attempt, request, access_key, .. } = errand;
     let began = Instant::now();
     let tenios = context.tenios.clone().within(traceparent());
@@ -157,12 +174,15 @@ async fn run(context: &Context, errand: Errand, send_by: SendBy, place: Place) {
     let took = began.elapsed();
     context.metrics.provider_request(labels, took.as_secs_f64());
     tracing::info!(?outcome, ?took, "the provider was called");
-    let event = event(&attempt, outcome);
-    context.flights.answered(&key, &attempt, &event);
-    context.book.insist(&key, &event).await;
-    context.flights.landed(&key, &attempt);
-    context.wake.now(&key);
-    context.wake.changed(&key);
+    event(&attempt, outcome)
+}
+
+async fn record(context: &Context, key: &Key, attempt: &AttemptId, event: &Event) {
+    context.flights.answered(key, attempt, event);
+    context.book.insist(key, event).await;
+    context.flights.landed(key, attempt);
+    context.wake.now(key);
+    context.wake.changed(key);
 }
 
 fn endpoint(key: &Key) -> &'static str {
@@ -180,5 +200,25 @@ fn event(attempt: &AttemptId, outcome: Outcome) -> Event {
         Outcome::Refused(refusal) => Event::Refused { attempt, at, refusal },
         Outcome::NotProcessed { why, retry_after } => Event::NotProcessed { attempt, at, why, retry_after },
         Outcome::Unknown { why } => Event::Unknown { attempt, at, why },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AttemptId, Event, Key, Metrics, outcome};
+    use crate::ledger::Kind;
+
+    #[tokio::test]
+    async fn p24_a_panic_while_a_request_is_sent_ends_in_an_unknown_outcome() {
+        let metrics = Metrics::default();
+        let key = Key { kind: Kind::Order, namespace: "shop".into(), name: "main-line".into() };
+        let attempt = AttemptId::random();
+        let call = tokio::spawn(async { panic!("in the middle") });
+        let event = outcome(&metrics, &key, &attempt, call).await;
+        assert!(
+            matches!(&event, Event::Unknown { attempt: unknown, .. } if *unknown == attempt),
+            "{event:?}"
+        );
+        assert!(metrics.encode().contains(r#"kind="PhoneNumberOrder",reason="panic"} 1"#));
     }
 }

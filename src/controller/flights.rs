@@ -97,6 +97,16 @@ impl Flights {
         }
     }
 
+    /// Forgets since when this process knows what others did for a resource that is gone. Whoever looks at it
+    /// again waits longer than needed, not shorter.
+    pub(super) fn forget(&self, key: &Key) {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let mut flights = self.flights();
+        if matches!(flights.get(key), Some(Flight::Elsewhere(..))) {
+            flights.remove(key);
+        }
+    }
+
     /// This process is about to intend and send this attempt. False where it is sending for this key
     /// already.
     pub(super) fn take_off(&self, key: &Key, attempt: &AttemptId) -> bool {

@@ -197,10 +197,16 @@ impl Context {
 
     /// Tells the user by an event, once for the same words.
     async fn remark<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K, remark: Option<&str>) {
-        let Some(remark) = remark else { return };
-        if self.is_news(key, remark) {
-            status::publish(&self.client, object, "Warning", "AnnotationIgnored", remark).await;
-            self.was_told(key, remark);
+        if let Some(remark) = remark {
+            self.warn(key, object, "AnnotationIgnored", remark).await;
+        }
+    }
+
+    /// Warns by an event, once for the same words.
+    async fn warn<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K, reason: &str, words: &str) {
+        if self.is_news(key, words) {
+            status::publish(&self.client, object, "Warning", reason, words).await;
+            self.was_told(key, words);
         }
     }
 
@@ -214,10 +220,7 @@ impl Context {
         };
         let Ok(Whose::Anothers(ledger)) = whose else { return false };
         let why = namespaces::served_by_another(&key.namespace, &ledger);
-        if self.is_news(key, &why) {
-            status::publish(&self.client, object, "Warning", "ServedByAnother", &why).await;
-            self.was_told(key, &why);
-        }
+        self.warn(key, object, "ServedByAnother", &why).await;
         true
     }
 
@@ -240,6 +243,7 @@ impl Context {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.wake.forget(key);
+        self.flights.forget(key);
         self.metrics.resource(key, None);
         self.gone.notify_one();
     }
@@ -264,6 +268,20 @@ pub enum Failed {
     /// It said nothing.
     #[error("the apiserver did not answer within {} s", CALL_TIMEOUT.as_secs())]
     Silent(#[from] tokio::time::error::Elapsed),
+}
+
+impl Failed {
+    /// What the apiserver refuses again and again, until a person helps.
+    fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Apiserver(kube::Error::Api(status))
+                if (400..500).contains(&status.code) && !matches!(status.code, 404 | 408 | 409 | 429) =>
+            {
+                Some(&status.message)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// One call to the apiserver. A paused one must not hold a visit for ever.

@@ -201,7 +201,7 @@ where
     // It says anew what it waits for.
     context.wake.forget(&key);
     let began = Instant::now();
-    let task = tokio::spawn(visit(context.clone(), object).instrument(span));
+    let task = tokio::spawn(visit(context.clone(), object.clone()).instrument(span));
     let result = task.await;
     if !context.caches.holds(&key) {
         // What was kept for it since its end was seen.
@@ -216,11 +216,21 @@ where
         Ok(Err(failed)) => {
             context.metrics.reconcile_error(kind, "apiserver");
             tracing::warn!(error = %failed, %key, "a reconcile failed; it is tried again");
+            if let Some(why) = failed.refusal() {
+                let words = format!(
+                    "the apiserver refuses what the operator does for this resource, so that its status may not be \
+                     true; it is tried again: {why}"
+                );
+                context.warn(&key, &*object, "ReconcileFailed", &words).await;
+            }
             Ok(Action::requeue(context.wait(&key, crate::api::Reason::Other)))
         }
         Err(panic) => {
             context.metrics.reconcile_error(kind, "panic");
             tracing::error!(error = %panic, %key, "a reconcile panicked; please report it");
+            let words = "the operator failed in the middle of a reconcile, so that the status may not be true; it is \
+                         tried again. Please report it with the operator's log";
+            context.warn(&key, &*object, "ReconcileFailed", words).await;
             Ok(Action::requeue(context.config.pace.retry_max))
         }
     }

@@ -1,7 +1,8 @@
 //! Promise 26: a namespace that can't be listed or is another's stops only itself.
 
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{Api, DeleteParams, PostParams};
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::json;
 use tenios_operator::api::PhoneNumberOrder;
 use tenios_operator::api::order::OrderState;
@@ -73,4 +74,34 @@ async fn p24_what_waits_or_is_suspended_has_a_status_once_the_namespace_is_ours(
     w.order_at("suspended", OrderState::Suspended).await;
     w.order_at("waits", OrderState::Waiting).await;
     metric(&w, "tenios_namespaces_of_others 0").await;
+}
+
+#[tokio::test]
+async fn p24_a_status_that_may_not_be_written_is_told_by_an_event() {
+    let w = World::new("mute").await;
+    let roles: Api<Role> = w.scenario.api();
+    let bindings: Api<RoleBinding> = w.scenario.api();
+    let binding = bindings.list(&ListParams::default()).await.unwrap().items.remove(0);
+    // As the shipped one, without the status.
+    let rules = json!([
+        {"apiGroups": ["tenios.dev"], "resources": ["phoneverifications", "phonenumberorders"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "list", "watch", "create"]},
+    ]);
+    let role = json!({"metadata": {"name": "mute"}, "rules": rules});
+    roles.create(&PostParams::default(), &serde_json::from_value(role).unwrap()).await.unwrap();
+    let mute = json!({
+        "metadata": {"name": "mute"}, "subjects": binding.subjects,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "mute"},
+    });
+    bindings.create(&PostParams::default(), &serde_json::from_value(mute).unwrap()).await.unwrap();
+    bindings.delete(binding.metadata.name.as_deref().unwrap(), &DeleteParams::default()).await.unwrap();
+    w.order("o", json!({"verificationRef": {"name": "later"}})).await;
+    wait::until("the event", 2 * PATIENCE, async || {
+        let events = w.events().await;
+        let told = events.iter().find(|event| event.reason.as_deref() == Some("ReconcileFailed"))?;
+        told.note.as_deref()?.contains("phonenumberorders/status").then_some(())
+    })
+    .await;
+    assert!(w.operator.metrics().await.contains("kind=\"PhoneNumberOrder\",reason=\"apiserver\"} "));
 }
