@@ -83,12 +83,12 @@ async fn p24_a_status_that_may_not_be_written_is_told_by_an_event() {
     let bindings: Api<RoleBinding> = w.scenario.api();
     let binding = bindings.list(&ListParams::default()).await.unwrap().items.remove(0);
     // As the shipped one, without the status.
-    let rules = json!([
+    let allowed = json!([
         {"apiGroups": ["tenios.dev"], "resources": ["phoneverifications", "phonenumberorders"], "verbs": ["get", "list", "watch"]},
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "list", "watch", "create"]},
     ]);
-    let role = json!({"metadata": {"name": "mute"}, "rules": rules});
+    let role = json!({"metadata": {"name": "mute"}, "rules": allowed});
     roles.create(&PostParams::default(), &serde_json::from_value(role).unwrap()).await.unwrap();
     let mute = json!({
         "metadata": {"name": "mute"}, "subjects": binding.subjects,
