@@ -59,7 +59,9 @@ pub fn every_chart() -> &'static [(String, String)] {
 
 /// The documents of a YAML stream.
 pub fn documents(yaml: &str) -> Vec<Value> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(yaml).unwrap();
+    // Kubernetes reads YAML 1.1, where 0440 is octal.
+    let options = serde_saphyr::options! { legacy_octal_numbers: true };
+    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(yaml, options).unwrap();
     documents.into_iter().filter(|document| !document.is_null()).collect()
 }
 

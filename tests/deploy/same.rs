@@ -70,9 +70,6 @@ fn comparable(yaml: &str) -> BTreeMap<String, String> {
             sort_by_name(&mut pod["volumes"]);
             sort_by_name(&mut pod["containers"][0]["env"]);
             sort_by_name(&mut pod["containers"][0]["volumeMounts"]);
-            for volume in pod["volumes"].as_array_mut().unwrap() {
-                normalise_mode(&mut volume["secret"]["defaultMode"]);
-            }
         }
         serde_json::to_string_pretty(&object).unwrap()
     };
@@ -82,11 +79,4 @@ fn comparable(yaml: &str) -> BTreeMap<String, String> {
 fn sort_by_name(list: &mut Value) {
     let list = list.as_array_mut().expect("a list");
     list.sort_by_key(|element| element["name"].as_str().map(str::to_owned));
-}
-
-/// `0440` is octal for Kubernetes, which reads YAML 1.1, and a text here.
-fn normalise_mode(mode: &mut Value) {
-    if let Some(octal) = mode.as_str() {
-        *mode = i64::from_str_radix(octal, 8).expect("an octal mode").into();
-    }
 }

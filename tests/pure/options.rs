@@ -169,3 +169,28 @@ fn a_variable_is_read_as_its_flag_is() {
         assert!(code == Some(1) || said.contains("--push-key-file"), "{variable}={}: {said}", row.loose[0]);
     }
 }
+
+/// What it warns of before it looks for its cluster.
+#[test]
+fn a_log_level_in_other_words_does_not_turn_the_log_off() {
+    let warned = |filter: &str| {
+        let (code, said) =
+            run("TENIOS_LOG", filter, &["--log-format=text", "--access-key-file=/no/such/key"]);
+        assert_eq!(code, Some(1), "{filter}: {said}");
+        said.contains("--access-key-file is not there yet")
+    };
+    for filter in [
+        "warning",
+        "WARNING",
+        " warn\n",
+        "info,",
+        "off,tenios_operator=warn",
+        "tenios_operator",
+        "hyper=off,info",
+    ] {
+        assert!(warned(filter), "{filter}");
+    }
+    for filter in ["error", "off", "info,tenios_operator=error"] {
+        assert!(!warned(filter), "{filter}");
+    }
+}

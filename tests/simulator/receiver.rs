@@ -90,6 +90,7 @@ pub const FIRST: &str = "the-first-push-key-of-all";
 #[rstest]
 #[case::alone(FIRST, FIRST)]
 #[case::with_a_blank_line(FIRST, "\n  the-first-push-key-of-all \n\n")]
+#[case::as_windows_writes_it(FIRST, "\u{feff}the-first-push-key-of-all\r\nanother-push-key-altogether\r\n")]
 #[case::before_another(FIRST, "the-first-push-key-of-all\nanother-push-key-altogether\n")]
 #[case::after_another(FIRST, "another-push-key-altogether\nthe-first-push-key-of-all\n")]
 #[tokio::test]
