@@ -131,6 +131,9 @@ impl Receiver {
             tracing::error!(%key, %attempt, order_id, phonenumber = push.number_as_it_came(),
                 "a genuine push carries no E.164 number; look it up in the TENIOS portal, and record it with spec.adopt.phoneNumber");
         }
+        if told.order_id.is_none() && told.number.is_some() {
+            tracing::warn!(%key, %attempt, "a genuine push carries no order id; its number is stored under the order of its path");
+        }
         let usable = told.number.is_some();
         let storing = self.store(key, attempt, told);
         let stored = tokio::time::timeout(STORE_WITHIN, storing).await.unwrap_or(false);

@@ -1,7 +1,7 @@
 //! What a push says, as far as it can be used. TENIOS documents one shape and promises none.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::BODY_LIMIT;
 use crate::api::PhoneNumber;
@@ -30,7 +30,20 @@ pub(super) struct Told {
 impl Push {
     /// None where the body is no push.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
-        serde_json::from_str(&decode::text(body, BODY_LIMIT)?).ok()
+        let text = decode::text(body, BODY_LIMIT)?;
+        serde_json::from_str(&text).ok().or_else(|| Self::of_form(&text))
+    }
+
+    /// What a form sends: any content type is taken, and this is the other one that such calls are made with.
+    fn of_form(text: &str) -> Option<Self> {
+        let mut fields = Map::new();
+        for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
+            // Twice the same name is no more a push than in JSON.
+            if fields.insert(name.into_owned(), Value::String(value.into_owned())).is_some() {
+                return None;
+            }
+        }
+        serde_json::from_value(Value::Object(fields)).ok()
     }
 
     pub(super) fn secret(&self) -> &[u8] {
@@ -57,17 +70,11 @@ impl Push {
     }
 }
 
-/// A text, or a whole number as one. JavaScript and PHP make `300000.0` of some of them.
+/// A text, or a whole number as one.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Number(number) => match number.as_f64() {
-            _ if number.is_u64() => Some(number.to_string()),
-            Some(float) if float.fract() == 0.0 && (0.0..1e15).contains(&float) => {
-                Some(format!("{float:.0}"))
-            }
-            _ => None,
-        },
+        Value::Number(number) => decode::whole(number),
         Value::Array(one) => one.first().filter(|_| one.len() == 1).filter(|v| !v.is_array()).and_then(text),
         _ => None,
     }
@@ -90,7 +97,12 @@ fn number(value: &Value) -> Option<PhoneNumber> {
         c.is_whitespace()
             || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '/' | '.' | '(' | ')' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{202a}'..='\u{202e}' | '\u{feff}')
     };
-    let text = text.replace("(0)", "").replace(separates, "").replace('\u{ff0b}', "+");
+    let text = text
+        .trim()
+        .trim_start_matches("tel:")
+        .replace("(0)", "")
+        .replace(separates, "")
+        .replace('\u{ff0b}', "+");
     let digits = if let Some(digits) = text.strip_prefix('+').or_else(|| text.strip_prefix("00")) {
         digits
     } else if text.len() > NATIONAL || text.len() == NATIONAL && text.starts_with("49") {
@@ -130,6 +142,7 @@ mod tests {
             (json!("+49 221 123-45678"), Some("+4922112345678")),
             (json!("+49 (0)221 / 12345678\n"), Some("+4922112345678")),
             (json!(["+4922112345678"]), Some("+4922112345678")),
+            (json!("tel:+49-221-12345678"), Some("+4922112345678")),
             (json!("+3225551234"), Some("+3225551234")),
             // Within Germany, or perhaps in Senegal.
             (json!("022112345678"), None),
@@ -172,13 +185,23 @@ mod tests {
         for (body, number, id) in [
             (r#"{"push_secret":""}"#, None, None),
             ("\u{feff}{\"push_secret\":\"\",\"phonenumber\":\"+491\"}", Some("+491"), None),
+            ("phonenumber=%2B491&order_id=7&push_secret=a", Some("+491"), Some("7")),
+            ("push_secret=a&phonenumber=+49221+12345678", Some("+4922112345678"), None),
             (r#"{"push_secret":"","phone_number":"+491","orderId":7}"#, Some("+491"), Some("7")),
         ] {
             let told = Push::read(body.as_bytes()).map(|push| push.told());
             let told = told.map(|told| (told.number.map(|n| n.to_string()), told.order_id));
             assert_eq!(told, Some((number.map(str::to_owned), id.map(str::to_owned))), "{body}");
         }
-        for body in ["", "{}", "[]", r#"{"push_secret":7}"#, r#"{"push_secret":"","push_secret":""}"#] {
+        for body in [
+            "",
+            "{}",
+            "[]",
+            r#"{"push_secret":7}"#,
+            r#"{"push_secret":"","push_secret":""}"#,
+            "push_secret=a&push_secret=a",
+            "order_id=7",
+        ] {
             assert!(Push::read(body.as_bytes()).is_none(), "{body}");
         }
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use serde_json::Number;
 
 /// A proxy may compress what was compressed already, and no more layers are taken off: each costs time.
 const LAYERS: usize = 2;
@@ -18,6 +19,15 @@ pub(crate) fn text(bytes: &[u8], limit: usize) -> Option<String> {
     let readable =
         !text.contains(|c: char| c.is_control() && !matches!(c, '\u{7}'..='\r' | '\u{1b}' | '\u{85}'));
     readable.then(|| text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').to_owned())
+}
+
+/// The digits of a whole number. JavaScript and PHP make `300000.0` of some of them.
+pub(crate) fn whole(number: &Number) -> Option<String> {
+    if number.is_u64() {
+        return Some(number.to_string());
+    }
+    let float = number.as_f64().filter(|float| float.fract() == 0.0 && (0.0..1e15).contains(float))?;
+    Some(format!("{float:.0}"))
 }
 
 /// By what the bytes are, not by `Content-Encoding`: a proxy may have taken off one of the two.

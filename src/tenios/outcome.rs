@@ -130,7 +130,9 @@ fn accepted(answer: &Answer, id_field: &str) -> Result<String, String> {
         Some(Value::String(text)) => {
             text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').to_owned()
         }
-        Some(Value::Number(number)) if number.is_u64() => number.to_string(),
+        Some(Value::Number(number)) => {
+            decode::whole(number).ok_or_else(|| format!("without a readable {id_field}"))?
+        }
         Some(_) => return Err(format!("without a readable {id_field}")),
         None => return Err("with an unreadable answer".into()),
     };

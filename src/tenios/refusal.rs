@@ -29,7 +29,7 @@ const DEPTH: usize = 4;
 
 /// What was refused. Whatever can't be sorted is part of the message, because a person may understand it.
 pub(super) fn refusal(answer: &Answer) -> Refusal {
-    let json = answer.text().and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    let json = answer.text().as_deref().and_then(json);
     let said = json.as_ref().and_then(|json| object(json, DEPTH));
     let code = said.and_then(|said| first(said, &CODE, |value| plain(value, DEPTH)));
     let message = said.and_then(|said| first(said, &MESSAGE, message));
@@ -55,6 +55,12 @@ pub(super) fn refusal(answer: &Answer) -> Refusal {
         message: texts.join(": "),
         fields: fields.unwrap_or_default(),
     }
+}
+
+/// The JSON that a text is, or that a program wrote its warnings around.
+fn json(text: &str) -> Option<Value> {
+    let within = || text.get(text.find('{')?..=text.rfind('}')?);
+    serde_json::from_str(text).ok().or_else(|| serde_json::from_str(within()?).ok())
 }
 
 /// A refusal as it may be recorded and shown. `redact` takes what the provider quoted of the request out of

@@ -175,6 +175,7 @@ fn what_can_not_be_sent_is_no_document(#[case] bytes: Vec<u8>, #[case] named: &s
 #[case::more_fields(json!("extra_fields"), "300000")]
 #[case::created(json!({"status_after": {"code": 201, "body": {"order_id": "7"}}}), "7")]
 #[case::long(json!({"body_after": {"body": json!({"order_id": "x".repeat(128)}).to_string()}}), &"x".repeat(128))]
+#[case::a_float_that_is_whole(json!({"body_after": {"body": r#"{"order_id":42.0}"#}}), "42")]
 #[case::just_fits(json!({"huge": {"bytes": 60_000}}), "300000")]
 #[tokio::test]
 async fn an_accepted_order_has_its_id(#[case] fault: Value, #[case] id: &str) {
@@ -428,6 +429,11 @@ async fn p03_p21_an_answer_that_has_no_id_is_unknown_and_shown(#[case] body: Vec
 #[case::other_names(r#"{"errorCode":"BAD_CREDENTIALS","message":"No."}"#.into(), "No.", &[])]
 #[case::nested(r#"{"error":{"code":"BAD_CREDENTIALS","message":"No."}}"#.into(), "No.", &[])]
 #[case::listed(r#"{"errors":[{"code":"BAD_CREDENTIALS","message":"No.","field":"zip"}]}"#.into(), "No.", &["zip"])]
+#[case::warnings_around(
+    "<br /><b>Warning</b>: x in y\n{\"error_code\":\"BAD_CREDENTIALS\",\"error_message\":\"No.\"}\n<br />".into(),
+    "No.",
+    &[]
+)]
 #[case::byte_order_mark("\u{feff}{\"error_code\":\"BAD_CREDENTIALS\",\"error_message\":\"No.\"}".into(), "No.", &[])]
 #[case::latin1(b"{\"error_code\":\"BAD_CREDENTIALS\",\"error_message\":\"Schl\xfcssel\"}".to_vec(), "Schlüssel", &[])]
 #[case::gzip(gzip(br#"{"error_code":"BAD_CREDENTIALS","error_message":"No."}"#), "No.", &[])]

@@ -56,7 +56,12 @@ pub(super) fn redact(text: &str, request: &Request, fields: &[(&'static str, Str
         return text.to_owned();
     }
     let plain = encoding::plain(text);
-    let secrets: Vec<Secret> = fields.iter().filter_map(|(name, value)| Secret::new(name, value)).collect();
+    let mut secrets: Vec<Secret> =
+        fields.iter().filter_map(|(name, value)| Secret::new(name, value)).collect();
+    if let Request::Verification { address, .. } = request {
+        // Written without a blank, a house number would be a part of another word.
+        secrets.extend(Secret::new("street", &format!("{}{}", address.street, address.house_number)));
+    }
     let mut found = quotes(&plain, &secrets);
     if let Request::Verification { document, .. } = request {
         found.extend(pieces(&plain, &document.0).into_iter().map(|at| (at, "document_data")));

@@ -161,6 +161,8 @@ fn p21_an_address_is_taken_out_in_other_letters() {
         "Am-S\u{fc}\u{1e9e}bach",
         "süßbach",
         "am_suessbach",
+        "Am Süßbach-Öhrchen17b",
+        "am suessbachoehrchen 17B",
         "Am Süßba",
         "Am Suessb…",
         "bach-Oehrchen",
