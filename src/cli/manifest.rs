@@ -47,6 +47,8 @@ struct Entry {
     name: String,
     line: usize,
     value: Rc<Node>,
+    /// Whether it came by `<<`: then the same name after it is no repetition.
+    is_merged: bool,
 }
 
 /// Why the rest of a part can't be read.
@@ -63,7 +65,7 @@ impl Node {
                 elements.into_iter().map(|element| Rc::new(Self::of_json(element, line))).collect(),
             ),
             Value::Object(fields) => {
-                let entry = |(name, value)| Entry { name, line, value: Rc::new(Self::of_json(value, line)) };
+                let entry = |(name, value)| Entry::new(name, line, Rc::new(Self::of_json(value, line)));
                 Content::Mapping(fields.into_iter().map(entry).collect())
             }
             value => Content::Scalar { value, written: None },
@@ -400,11 +402,20 @@ impl Reader {
             Items::Sequence(elements) => elements.push(node),
             Items::Mapping { entries, key } => match key.take() {
                 None => *key = Some(node.as_key(line)?),
-                Some(Key::Name(name, line)) => entries.push(Entry { name, line, value: node }),
+                Some(Key::Name(name, line)) => {
+                    entries.retain(|entry| !(entry.is_merged && entry.name == name));
+                    entries.push(Entry::new(name, line, node));
+                }
                 Some(Key::Merge) => merge(entries, &node, line)?,
             },
         }
         Ok(())
+    }
+}
+
+impl Entry {
+    fn new(name: String, line: usize, value: Rc<Node>) -> Self {
+        Self { name, line, value, is_merged: false }
     }
 }
 
@@ -441,7 +452,7 @@ fn merge(entries: &mut Vec<Entry>, from: &Node, line: usize) -> Result<(), Unrea
             for other in others {
                 match entries.iter_mut().find(|entry| entry.name == other.name) {
                     Some(entry) => entry.value = Rc::clone(&other.value),
-                    None => entries.push(Entry { line, ..other.clone() }),
+                    None => entries.push(Entry { line, is_merged: true, ..other.clone() }),
                 }
             }
             Ok(())

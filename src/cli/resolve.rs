@@ -25,17 +25,11 @@ fn number(text: &str) -> Option<Number> {
     }
     let digits = text.replace('_', "");
     integer(&digits).or_else(|| {
-        // JSON has no word for what is too large or no number at all, and neither has what is sent.
-        let is_float = FLOAT.as_ref().is_some_and(|form| form.is_match(&digits));
-        let special = matches!(
-            text.trim_start_matches(['-', '+']),
-            ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN"
-        );
-        match digits.parse().ok().and_then(Number::from_f64) {
-            Some(number) if is_float => Some(number),
-            None if is_float || special => Some(0.into()),
-            _ => None,
-        }
+        let float = digits.parse().ok().filter(|_| FLOAT.as_ref().is_some_and(|form| form.is_match(&digits)));
+        // JSON has no word for these, and which number it is does not matter where text is wanted.
+        let is_none = matches!(text, ".nan" | ".NaN" | ".NAN")
+            || matches!(text.trim_start_matches(['-', '+']), ".inf" | ".Inf" | ".INF");
+        float.and_then(Number::from_f64).or_else(|| is_none.then(|| 0.into()))
     })
 }
 

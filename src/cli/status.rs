@@ -19,6 +19,7 @@ use super::out::{self, Format};
 use super::table::{self, Cell, Colour};
 use super::target;
 use crate::ledger::Kind;
+use crate::net::causes;
 
 /// How often a live table is drawn again, for the ages.
 const REDRAWN_EVERY: Duration = Duration::from_secs(1);
@@ -90,7 +91,7 @@ async fn watch(
         tokio::select! {
             change = changes.next() => match change {
                 None => return Ok(()),
-                Some(Err(error)) => eprintln!("the watch broke and is set up again: {error}"),
+                Some(Err(error)) => eprintln!("the watch broke and is set up again: {}", causes(&error)),
                 Some(Ok((kind, event))) => {
                     if let Some((position, object, gone)) = take(shown, kind, event)
                         && !live

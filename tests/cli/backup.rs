@@ -100,3 +100,69 @@ async fn an_export_leaves_out_what_belongs_to_this_cluster_and_its_tools() {
     assert_eq!(export["items"][0]["spec"]["adopt"]["orderId"], "300000");
     assert_eq!(export["items"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn kubectl_reads_every_text_of_an_export_as_it_was() {
+    let w = World::new("cli-texts").await;
+    w.plain_order("o").await;
+    w.order_at("o", OrderState::Assigned).await;
+    let texts = [
+        "NO",
+        "y",
+        "~",
+        "null",
+        "<<",
+        "=",
+        "0o17",
+        "1:30",
+        "1e3",
+        "1_2",
+        ".5",
+        "+4",
+        "01067",
+        "2026-11-22",
+        "- a",
+        "a: b",
+        "a #b",
+        "#",
+        "a\nb\n",
+        " a ",
+        "\ta",
+        "\u{2028}a",
+        "a\u{85}b",
+        "\u{7f}",
+        "\u{feff}a",
+        "a\u{a0}b",
+        "\u{a0}",
+        "\"'",
+        "\\x",
+        "---",
+        "...",
+        "@",
+        "%",
+        "`",
+        "!x",
+        "&x",
+        "*x",
+        "[",
+        "{",
+        "?",
+        "|",
+        ">",
+        "",
+        "é\u{301}😀",
+        "a\r\nb",
+        "on",
+        "0x1F",
+        ".inf",
+    ];
+    let notes: serde_json::Map<String, Value> =
+        texts.iter().enumerate().map(|(index, text)| (format!("text-{index}"), json!(text))).collect();
+    w.patch_order("o", json!({"metadata": {"annotations": notes}})).await.unwrap();
+    let export = Plugin::of(&w.scenario).await.run(&["export"]).await.done();
+    let kubectl = w.scenario.kubectl();
+    let read =
+        kubectl.run_with_input(&["create", "--dry-run=client", "-o", "json", "-f", "-"], &export).await;
+    let read: Value = serde_json::from_str(&read.expect_success()).unwrap();
+    assert_eq!(read["metadata"]["annotations"], Value::Object(notes), "{export}");
+}

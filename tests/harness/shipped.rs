@@ -24,7 +24,9 @@ impl Shipped {
         if !output.success {
             return Err(format!("{} failed:\n{}", output.command, output.stderr).into());
         }
-        Ok(Self { documents: serde_saphyr::from_multiple(&output.stdout)? })
+        // `0440` is octal to kubectl.
+        let options = serde_saphyr::options! { legacy_octal_numbers: true };
+        Ok(Self { documents: serde_saphyr::from_multiple_with_options(&output.stdout, options)? })
     }
 
     /// All objects of a kind.
