@@ -13,7 +13,7 @@ use tenios_operator::controller::{self, Context, skew};
 use tenios_operator::ledger::kubernetes::KubernetesLedger;
 use tenios_operator::ledger::{Book, Budgets, Event, Key};
 use tenios_operator::lifecycle::Pace;
-use tenios_operator::net::{Listen, Roots, kubeconfig};
+use tenios_operator::net::{Listen, Roots, kubeconfig, proxy};
 use tenios_operator::options::RunOptions;
 use tenios_operator::push::{Address, PushKeys, Receiver};
 use tenios_operator::server::{Limits, Server, Talk, Tls};
@@ -34,6 +34,7 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     telemetry::init(options.log_format, options.log.clone(), traces);
     let traces_end = CancellationToken::new();
     let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(traces_end.clone())));
+    proxy::check_environment().map_err(Failure::Configuration)?;
     let tenios = provider(&options)?;
     let keys = match &options.push_key_file {
         // A Secret that is mounted if it is there, and needed only with a base URL.
@@ -41,6 +42,12 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
         Some(path) => Some(PushKeys::from_file(path).map_err(|e| flag("--push-key-file", e))?),
         None => None,
     };
+    if let Some(path) = options.access_key_file.as_deref().filter(|path| path.is_dir()) {
+        return Err(flag(
+            "--access-key-file",
+            format!("{} is a directory: name the file in it", path.display()),
+        ));
+    }
     let awaits_key = Arc::new(AwaitedFile::new(options.access_key_file.clone()));
     if let Some((path, error)) = awaits_key.missing() {
         tracing::warn!(path = %path.display(), %error,

@@ -5,7 +5,7 @@ mod base_url;
 mod causes;
 pub mod kubeconfig;
 mod listen;
-mod proxy;
+pub mod proxy;
 mod roots;
 
 pub use base_url::{BaseUrl, BaseUrlError};

@@ -34,6 +34,19 @@ pub(super) fn choose(by_kubeconfig: Option<Uri>, cluster: &Uri) -> Result<Option
     parse(name, &url).map(Some)
 }
 
+/// Looks at the variables that name a proxy: the provider's client would leave out what is none in silence.
+///
+/// # Errors
+/// One line that names the variable, without its value.
+pub fn check_environment() -> Result<(), String> {
+    for names in [["HTTPS_PROXY", "https_proxy"], ["HTTP_PROXY", "http_proxy"], ["ALL_PROXY", "all_proxy"]] {
+        if let Some((name, url)) = first_set(names) {
+            parse(name, &url)?;
+        }
+    }
+    Ok(())
+}
+
 fn first_set(names: [&'static str; 2]) -> Option<(&'static str, String)> {
     names
         .into_iter()

@@ -194,3 +194,23 @@ fn a_log_level_in_other_words_does_not_turn_the_log_off() {
         assert!(!warned(filter), "{filter}");
     }
 }
+
+#[test]
+fn a_directory_or_a_proxy_that_is_none_is_named() {
+    for (variable, value, named) in [
+        ("TENIOS_ACCESS_KEY_FILE", "/", "--access-key-file"),
+        ("TENIOS_PUSH_KEY_FILE", "/", "--push-key-file"),
+        ("TENIOS_CA_FILE", "/", "--tenios-ca-file"),
+        ("HTTPS_PROXY", "ftp://user:hunter2@proxy.example", "HTTPS_PROXY"),
+        ("https_proxy", "http://", "https_proxy"),
+        ("ALL_PROXY", "socks5://:1080", "ALL_PROXY"),
+    ] {
+        let (code, said) = run(variable, value, &[]);
+        assert!(code == Some(2) && said.contains(named), "{variable}={value}: {said}");
+        assert!(!said.contains("hunter2") && said.trim_end().lines().count() == 1, "{said}");
+    }
+    for proxy in ["proxy.example:3128", "http://user:secret@proxy.example", "socks5h://[::1]:1080", ""] {
+        let (code, said) = run("HTTPS_PROXY", proxy, &[]);
+        assert_eq!(code, Some(1), "{proxy}: {said}");
+    }
+}
