@@ -167,4 +167,12 @@ mod tests {
         }
         assert_eq!(text(b"", LIMIT).as_deref(), Some(""));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_are_a_reason_to_fail(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200), how in 0..4_usize) {
+            let heads: [&[u8]; 4] = [b"", b"\x1f\x8b\x08\x00", b"\x78\x9c", b"\xff\xfe"];
+            let _ = text(&[heads[how], &bytes[..]].concat(), LIMIT);
+        }
+    }
 }

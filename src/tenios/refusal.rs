@@ -76,8 +76,8 @@ pub(super) fn presentable(refusal: &Refusal, redact: impl Fn(&str) -> String) ->
     }
 }
 
-/// How much of a text is read, so that a server can't keep this process busy with one.
-const READ: usize = 8 * 1024;
+/// How many times more of a text is read than is shown: a server must not keep this process busy with one.
+const READ: usize = 16;
 
 /// What of a quote is not recognised where the text was cut off, however many characters each of its own takes.
 const CUT_OFF: usize = 64;
@@ -85,7 +85,7 @@ const CUT_OFF: usize = 64;
 /// The text as it may be shown, in so many characters.
 pub(super) fn shown(text: &str, limit: usize, redact: impl Fn(&str) -> String) -> String {
     let line = one_line(text);
-    let Some((end, _)) = line.char_indices().nth(READ) else {
+    let Some((end, _)) = line.char_indices().nth(limit * READ) else {
         return redact(&line).chars().take(limit).collect();
     };
     let redacted: Vec<char> = redact(&line[..end]).chars().collect();
@@ -218,5 +218,14 @@ mod tests {
         ] {
             assert_eq!(one_line(&without_markup(page)), shown, "{page}");
         }
+    }
+
+    #[test]
+    fn p21_what_is_left_of_a_quote_where_a_long_text_was_cut_off_is_not_shown() {
+        let redact = |text: &str| text.replace("secret ", "");
+        let long = "secret ".repeat(64 * READ);
+        assert_eq!(shown(&long, 64, redact), "");
+        assert_eq!(shown("a secret b", 64, redact), "a b");
+        assert_eq!(shown(&"b".repeat(64 * READ + 1), 64, redact).len(), 64);
     }
 }

@@ -237,3 +237,18 @@ fn what_quotes_nothing_stays() {
         assert_eq!(shown(text), text);
     }
 }
+
+proptest::proptest! {
+    /// What a provider says is no reason to fail, and what is left is no part of what was quoted.
+    #[test]
+    fn p21_whatever_stands_around_a_quote_it_is_taken_out(
+        before in "([%&#;\\\\ux={}=+/0-9a-fA-F ]|\\PC){0,30}",
+        after in "([%&#;\\\\ux={}=+/0-9a-fA-F ]|\\PC){0,30}",
+    ) {
+        for value in [KEY, STREET] {
+            let shown = shown(&format!("{before} {value} {after}"));
+            proptest::prop_assert!(!shown.contains(value), "{shown}");
+        }
+        let _ = shown(&format!("{before}{after}"));
+    }
+}
