@@ -56,9 +56,7 @@ pub(super) fn undone(pieces: &[Piece], mark: char) -> Vec<Piece> {
     let mut rest = pieces;
     while let Some(first) = rest.first() {
         let read = match first.c {
-            c if c == mark => {
-                hex_number(&rest[1..], 2, 2).and_then(|(n, _)| Some((char::from(u8::try_from(n).ok()?), 3)))
-            }
+            c if c == mark => marked(&rest[1..]),
             '&' => entity(rest),
             '\\' => escape(rest),
             _ => None,
@@ -68,6 +66,15 @@ pub(super) fn undone(pieces: &[Piece], mark: char) -> Vec<Piece> {
         rest = &rest[length..];
     }
     undone
+}
+
+/// `c3`, or `u00f6` as JavaScript's `escape` has it, behind their mark, and how many characters with it.
+fn marked(pieces: &[Piece]) -> Option<(char, usize)> {
+    let (number, digits) = match pieces.first()?.c {
+        'u' => hex_number(&pieces[1..], 4, 4).map(|(number, digits)| (number, digits + 1))?,
+        _ => hex_number(pieces, 2, 2)?,
+    };
+    Some((char::from_u32(number)?, digits + 1))
 }
 
 /// The number that these begin with, of so many hexadecimal digits, and how many these are.
@@ -163,6 +170,20 @@ pub(super) fn hex(pieces: &[Piece]) -> Vec<Piece> {
         }
     }
     merged(&bytes)
+}
+
+/// Each number that a byte may have, as that byte: some print an array of them.
+pub(super) fn decimal(pieces: &[Piece]) -> Vec<Piece> {
+    let numbers = pieces.split(|piece| !piece.c.is_ascii_digit()).filter(|run| (1..=3).contains(&run.len()));
+    let bytes = numbers.filter_map(|run| {
+        let number =
+            run.iter().filter_map(|piece| piece.c.to_digit(10)).fold(0, |number, digit| number * 10 + digit);
+        let c = char::from(u8::try_from(number).ok()?);
+        Some(Piece { c, at: run.first()?.at.start..run.last()?.at.end })
+    });
+    let bytes: Vec<Piece> = bytes.collect();
+    // One or two are numbers, as most are.
+    if bytes.len() < 4 { Vec::new() } else { merged(&bytes) }
 }
 
 /// The words that may be base64 of either alphabet, of at least so many characters.

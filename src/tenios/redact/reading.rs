@@ -22,7 +22,8 @@ pub(super) struct Reading {
 /// Every reading of a text: as it is, with its encodings undone, and each of them with `ae` for `ä` and the like
 /// made alike.
 pub(super) fn of(plain: &[Piece]) -> Vec<Reading> {
-    let mut stages = vec![plain.to_vec(), encoding::merged(plain), encoding::hex(plain)];
+    let mut stages =
+        vec![plain.to_vec(), encoding::merged(plain), encoding::hex(plain), encoding::decimal(plain)];
     // Quoted-printable marks its bytes with what everybody else puts before a value.
     stages.push(encoding::merged(&encoding::undone(plain, '=')));
     let mut stage = plain.to_vec();

@@ -102,6 +102,8 @@ fn quoted(value: &str) -> Vec<(&'static str, String)> {
         ("hexadecimal entities", hexadecimal),
         ("quoted-printable", printable),
         ("taken for Latin-1", mojibake(value)),
+        ("JavaScript's", each(value.encode_utf16().map(|unit| format!("%u{unit:04x}")))),
+        ("array of bytes", format!("{:?}", value.as_bytes())),
         ("hex", hex(value)),
         ("hex in small letters", hex(value).to_lowercase()),
         ("hex with colons", spaced.join(":")),
