@@ -10,7 +10,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{EnumValueParser, PathBufValueParser, PossibleValuesParser, RangedU64ValueParser};
+use clap::builder::{
+    EnumValueParser, NonEmptyStringValueParser, PathBufValueParser, PossibleValuesParser,
+    RangedU64ValueParser,
+};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -147,10 +150,10 @@ pub struct RunOptions {
 #[derive(Debug, Args)]
 pub struct SimulateOptions {
     /// Where it listens.
-    #[arg(long, env = "TENIOS_LISTEN", default_value = "127.0.0.1:8787")]
+    #[arg(long, env = "TENIOS_LISTEN", default_value = "127.0.0.1:8787", value_parser = socket)]
     pub listen: SocketAddr,
     /// The access key of its account.
-    #[arg(long, env = "TENIOS_ACCESS_KEY", hide_env_values = true)]
+    #[arg(long, env = "TENIOS_ACCESS_KEY", hide_env_values = true, value_parser = Trimmed(NonEmptyStringValueParser::new()))]
     pub access_key: String,
     /// How long after its creation a document is approved; `never` leaves that to /_simulator/.
     #[arg(long, env = "TENIOS_APPROVE_AFTER", default_value = "0s", value_parser = approval)]
@@ -159,16 +162,16 @@ pub struct SimulateOptions {
     #[arg(long, env = "TENIOS_ASSIGN_AFTER", default_value = "2s", value_parser = duration_or_zero)]
     pub assign_after: Duration,
     /// Where every request is journalled, one JSON object a line.
-    #[arg(long, env = "TENIOS_JOURNAL")]
+    #[arg(long, env = "TENIOS_JOURNAL", value_parser = Trimmed(PathBufValueParser::new()))]
     pub journal: Option<PathBuf>,
     /// Certificate chain, as PEM; without it plain HTTP.
-    #[arg(long, env = "TENIOS_TLS_CERT_FILE", requires = "tls_key_file")]
+    #[arg(long, env = "TENIOS_TLS_CERT_FILE", requires = "tls_key_file", value_parser = Trimmed(PathBufValueParser::new()))]
     pub tls_cert_file: Option<PathBuf>,
     /// Private key, as PEM.
-    #[arg(long, env = "TENIOS_TLS_KEY_FILE", requires = "tls_cert_file")]
+    #[arg(long, env = "TENIOS_TLS_KEY_FILE", requires = "tls_cert_file", value_parser = Trimmed(PathBufValueParser::new()))]
     pub tls_key_file: Option<PathBuf>,
     /// Extra trust roots for the push, as PEM.
-    #[arg(long, env = "TENIOS_PUSH_CA_FILE")]
+    #[arg(long, env = "TENIOS_PUSH_CA_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
     pub push_ca_file: Option<PathBuf>,
 }
 
@@ -262,6 +265,11 @@ impl RunOptions {
         }
         Ok(())
     }
+}
+
+/// Unlike the operator, the stand-in says where it listens, so that port 0 is one.
+fn socket(text: &str) -> Result<SocketAddr, &'static str> {
+    trimmed(text).parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:8787")
 }
 
 fn approval(text: &str) -> Result<Approval, String> {

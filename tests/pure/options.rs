@@ -214,3 +214,32 @@ fn a_directory_or_a_proxy_that_is_none_is_named() {
         assert_eq!(code, Some(1), "{proxy}: {said}");
     }
 }
+
+#[test]
+fn the_stand_in_is_configured_alike() {
+    let read = |arguments: &[&str]| {
+        let options = Options::try_parse_from([&["tenios-operator", "simulate"], arguments].concat());
+        options.map(|options| format!("{options:?}")).map_err(|error| options::explain(&error))
+    };
+    for flag in [
+        "--listen=127.0.0.1:0",
+        "--approve-after=never",
+        "--assign-after=0s",
+        "--journal=file",
+        "--push-ca-file=file",
+    ] {
+        let same = [flag.to_owned(), flag.replace('=', "= ") + "\n"]
+            .map(|flag| read(&["--access-key=key", &flag]).unwrap());
+        assert_eq!(same[0], same[1], "{flag}");
+    }
+    for flag in
+        ["--access-key= ", "--listen=here", "--approve-after=soon", "--assign-after=-1s", "--journal="]
+    {
+        let said =
+            read(&["--access-key=key", flag][usize::from(flag.starts_with("--access"))..]).unwrap_err();
+        assert!(
+            said.contains(flag.split('=').next().unwrap()) && said.lines().count() == 1,
+            "{flag}: {said}"
+        );
+    }
+}
