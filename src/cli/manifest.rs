@@ -1,16 +1,11 @@
 //! Manifests as kubectl reads them, and the line of everything in them.
 
-use std::collections::HashMap;
+mod reader;
+
 use std::fmt;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
-use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag, options};
-
-use super::resolve;
-
-/// What a document may grow to once its anchors are put in: each of a chain of them doubles it.
-const MOST_VALUES: usize = 1_000_000;
 
 /// A step from a value to one inside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,7 +168,7 @@ pub(super) fn documents(text: &str) -> Vec<Result<Rc<Node>, Unreadable>> {
             found.extend(documents.into_iter().map(Ok));
             continue;
         }
-        let (documents, broken) = Reader::read(chunk);
+        let (documents, broken) = reader::read(&chunk);
         found.extend(documents.into_iter().map(Ok));
         found.extend(broken.map(Err));
     }
@@ -193,7 +188,7 @@ fn json(chunk: Chunk<'_>) -> Option<Vec<Rc<Node>>> {
         let (before, text) = (&chunk.text[..start], &chunk.text[start..values.byte_offset()]);
         start = values.byte_offset();
         let lines_before = chunk.lines_before + before.matches('\n').count();
-        match Reader::read(Chunk { lines_before, text }) {
+        match reader::read(&Chunk { lines_before, text }) {
             (read, None) => documents.extend(read),
             _ => documents.push(Rc::new(Node::of_json(value, lines_before + 1))),
         }
@@ -243,176 +238,6 @@ impl Chunk<'_> {
     }
 }
 
-/// Where the lines of a part end, as an editor counts them.
-struct Lines {
-    before: usize,
-    ends: Vec<usize>,
-}
-
-impl Lines {
-    fn of(chunk: &Chunk<'_>) -> Self {
-        let ends = chunk.text.chars().enumerate().filter(|(_, c)| *c == '\n').map(|(index, _)| index);
-        Self { before: chunk.lines_before, ends: ends.collect() }
-    }
-
-    fn line(&self, character: usize) -> usize {
-        self.before + 1 + self.ends.partition_point(|end| *end < character)
-    }
-}
-
-/// Line ends to YAML 1.1, and to no editor.
-const OTHER_LINE_ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
-
-/// The same text, character by character, with the line ends that kubectl sees. Within quotes U+2028 and
-/// U+2029 stay what they are.
-fn with_line_ends(text: &str) -> std::borrow::Cow<'_, str> {
-    if !text.contains(OTHER_LINE_ENDS) {
-        return text.into();
-    }
-    let quoted: Vec<std::ops::Range<usize>> = Parser::new_from_str(text)
-        .map_while(Result::ok)
-        .filter(|(event, _)| {
-            matches!(event, Event::Scalar(_, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, ..))
-        })
-        .map(|(_, span)| span.start.index()..span.end.index())
-        .collect();
-    let is_quoted = |index: usize| {
-        let after = quoted.partition_point(|range| range.end <= index);
-        quoted.get(after).is_some_and(|range| range.contains(&index))
-    };
-    let ends = text.chars().enumerate().map(|(index, c)| match c {
-        '\u{85}' => '\n',
-        _ if OTHER_LINE_ENDS.contains(&c) && !is_quoted(index) => '\n',
-        _ => c,
-    });
-    ends.collect::<String>().into()
-}
-
-/// What `go-yaml` refuses wherever it stands.
-fn forbidden(text: &str) -> Option<(usize, char)> {
-    let is_allowed = |c: char| {
-        matches!(c, '\t' | '\n' | '\r' | '\u{85}')
-            || !(c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}'))
-    };
-    text.chars().enumerate().find(|(_, c)| !is_allowed(*c))
-}
-
-/// Builds nodes from what the parser comes across.
-struct Reader {
-    lines: Lines,
-    open: Vec<Open>,
-    anchors: HashMap<usize, Rc<Node>>,
-    documents: Vec<Rc<Node>>,
-}
-
-/// A collection whose end was not seen yet.
-struct Open {
-    line: usize,
-    anchor: usize,
-    items: Items,
-}
-
-enum Items {
-    Sequence(Vec<Rc<Node>>),
-    Mapping { entries: Vec<Entry>, key: Option<Key> },
-}
-
-enum Key {
-    Name(String, usize),
-    Merge,
-}
-
-impl Reader {
-    fn read(chunk: Chunk<'_>) -> (Vec<Rc<Node>>, Option<Unreadable>) {
-        let lines = Lines::of(&chunk);
-        if let Some((index, c)) = forbidden(chunk.text) {
-            let why = format!("U+{:04X} is a control character, which kubectl does not read", u32::from(c));
-            return (Vec::new(), Some(Unreadable { line: lines.line(index), why }));
-        }
-        let mut reader = Self { lines, open: Vec::new(), anchors: HashMap::new(), documents: Vec::new() };
-        let text = with_line_ends(chunk.text);
-        let options = options! { emit_comments: false };
-        for event in Parser::new_from_str_with_options(&text, options) {
-            let taken = match event {
-                Ok((event, span)) => reader.take(event, &span),
-                Err(error) => Err(reader.broken(&error)),
-            };
-            if let Err(broken) = taken {
-                return (reader.documents, Some(broken));
-            }
-        }
-        (reader.documents, None)
-    }
-
-    fn broken(&self, error: &ScanError) -> Unreadable {
-        Unreadable { line: self.lines.line(error.marker().index()), why: error.info() }
-    }
-
-    fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Unreadable> {
-        let line = self.lines.line(span.start.index());
-        let fail = |why: &str| Err(Unreadable { line, why: why.into() });
-        match event {
-            Event::DocumentStart(..) => self.anchors.clear(),
-            Event::Scalar(text, style, anchor, tag) => {
-                let content = scalar(&text, style, tag.as_deref());
-                return self.put(Node { line, size: 1, content }, anchor);
-            }
-            Event::SequenceStart(_, anchor, _) => {
-                self.open.push(Open { line, anchor, items: Items::Sequence(Vec::new()) });
-            }
-            Event::MappingStart(_, anchor, _) => {
-                let items = Items::Mapping { entries: Vec::new(), key: None };
-                self.open.push(Open { line, anchor, items });
-            }
-            Event::SequenceEnd | Event::MappingEnd => {
-                let Some(open) = self.open.pop() else { return Ok(()) };
-                let content = match open.items {
-                    Items::Sequence(elements) => Content::Sequence(elements),
-                    Items::Mapping { entries, .. } => Content::Mapping(entries),
-                };
-                let size = content.size();
-                if size > MOST_VALUES {
-                    return fail("is too large once its anchors are put in");
-                }
-                return self.put(Node { line: open.line, size, content }, open.anchor);
-            }
-            Event::Alias(anchor) => match self.anchors.get(&anchor).map(Rc::clone) {
-                Some(node) => return self.place(node, line),
-                None => return fail("an alias stands inside of what it means"),
-            },
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn put(&mut self, node: Node, anchor: usize) -> Result<(), Unreadable> {
-        let (line, node) = (node.line, Rc::new(node));
-        if anchor != 0 {
-            self.anchors.insert(anchor, Rc::clone(&node));
-        }
-        self.place(node, line)
-    }
-
-    fn place(&mut self, node: Rc<Node>, line: usize) -> Result<(), Unreadable> {
-        let Some(open) = self.open.last_mut() else {
-            self.documents.push(node);
-            return Ok(());
-        };
-        match &mut open.items {
-            Items::Sequence(elements) => elements.push(node),
-            Items::Mapping { entries, key } => match key.take() {
-                None => *key = Some(node.as_key(line)?),
-                Some(Key::Name(name, line)) => {
-                    entries.retain(|entry| !(entry.is_merged && entry.name == name));
-                    entries.push(Entry::new(name, line, node));
-                }
-                Some(Key::Merge) => merge(entries, &node, line)?,
-            },
-        }
-        Ok(())
-    }
-}
-
 impl Entry {
     fn new(name: String, line: usize, value: Rc<Node>) -> Self {
         Self { name, line, value, is_merged: false }
@@ -428,59 +253,6 @@ impl Content {
         };
         inner + 1
     }
-}
-
-impl Node {
-    fn as_key(&self, line: usize) -> Result<Key, Unreadable> {
-        let fail = |why: &str| Err(Unreadable { line, why: why.into() });
-        match &self.content {
-            Content::Scalar { value: Value::String(text), written: Some(_) } if text == "<<" => {
-                Ok(Key::Merge)
-            }
-            Content::Scalar { value: Value::String(name), .. } => Ok(Key::Name(name.clone(), line)),
-            Content::Scalar { value: Value::Null, .. } => fail("a field has no name"),
-            Content::Scalar { value, .. } => Ok(Key::Name(value.to_string(), line)),
-            _ => fail("a list or an object is no name of a field"),
-        }
-    }
-}
-
-/// `<<`: the fields of other objects, where they stand.
-fn merge(entries: &mut Vec<Entry>, from: &Node, line: usize) -> Result<(), Unreadable> {
-    match &from.content {
-        Content::Mapping(others) => {
-            for other in others {
-                match entries.iter_mut().find(|entry| entry.name == other.name) {
-                    Some(entry) => entry.value = Rc::clone(&other.value),
-                    None => entries.push(Entry { line, is_merged: true, ..other.clone() }),
-                }
-            }
-            Ok(())
-        }
-        Content::Sequence(all) => all.iter().rev().try_for_each(|one| match one.content {
-            Content::Mapping(_) => merge(entries, one, line),
-            _ => Err(Unreadable { line, why: "<< takes objects only".into() }),
-        }),
-        Content::Scalar { .. } => Err(Unreadable { line, why: "<< takes objects only".into() }),
-    }
-}
-
-fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Content {
-    let is_text = match tag {
-        None => style != ScalarStyle::Plain,
-        Some(tag) => !matches!(tag.core_suffix(), Some("bool" | "float" | "int" | "null")),
-    };
-    if is_text {
-        return Content::Scalar { value: text.into(), written: None };
-    }
-    let value = if text == "<<" { text.into() } else { resolve::plain(text) };
-    let is_odd = match &value {
-        Value::String(read) => read == "<<",
-        Value::Bool(read) => text != if *read { "true" } else { "false" },
-        Value::Number(read) => text != read.to_string(),
-        _ => false,
-    };
-    Content::Scalar { value, written: is_odd.then(|| text.to_owned()) }
 }
 
 impl fmt::Display for Unreadable {
