@@ -1,6 +1,7 @@
 //! The simulator and the server below it, over real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod answers;
 mod attack;
 mod client;
 mod contract;
