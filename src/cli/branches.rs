@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use csv::{ReaderBuilder, StringRecord};
+use icu_normalizer::ComposingNormalizerBorrowed;
 
 use super::encoding::{self, NoText};
 
@@ -194,13 +195,13 @@ fn count(record: &StringRecord, columns: &[Option<&str>]) -> String {
     format!("has {} columns, and the header {}", record.len(), columns.len())
 }
 
-/// Without white space around it, with ordinary spaces for no-break ones, and without what has no width: both
-/// come along when text is copied from a web page.
+/// Without white space around it, with ordinary spaces for no-break ones, and without what has no width, which
+/// come along when text is copied from a web page; and composed (NFC), as most type it.
 pub(super) fn clean(cell: &str) -> String {
     let visible = cell.chars().filter(|c| !matches!(c, '\u{200B}' | '\u{2060}' | '\u{FEFF}'));
     let spaced: String =
         visible.map(|c| if matches!(c, '\u{A0}' | '\u{2007}' | '\u{202F}') { ' ' } else { c }).collect();
-    spaced.trim().to_owned()
+    ComposingNormalizerBorrowed::new_nfc().normalize(spaced.trim()).into_owned()
 }
 
 /// What was typed into the spreadsheet, where that can still be told.

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use icu_normalizer::ComposingNormalizerBorrowed;
+use super::branches::clean;
 
 /// The file that this text means, beside the table. A name as it is wins; else `\` separates directories, and
 /// `ö` is `ö` however a file system writes it: macOS takes names apart (NFD), and what it packs stays so.
@@ -21,23 +21,18 @@ pub(super) fn file(directory: &Path, text: &str) -> Result<PathBuf, String> {
     Ok(found)
 }
 
+/// What looks the same to a person.
 fn inside(directory: &Path, name: &str) -> Result<PathBuf, String> {
     let exact = directory.join(name);
     if exact.exists() {
         return Ok(exact);
     }
     let entries = std::fs::read_dir(directory).map_err(|error| error.to_string())?;
-    let wanted = comparable(name);
-    let mut same =
-        entries.flatten().filter(|entry| comparable(&entry.file_name().to_string_lossy()) == wanted);
+    let wanted = clean(name);
+    let mut same = entries.flatten().filter(|entry| clean(&entry.file_name().to_string_lossy()) == wanted);
     match (same.next(), same.next()) {
         (Some(only), None) => Ok(only.path()),
         (None, _) => Err("there is no such file; give its path beside the table".into()),
         (Some(_), Some(_)) => Err(format!("several files in {} look like this", directory.display())),
     }
-}
-
-/// As a person sees it.
-fn comparable(name: &str) -> String {
-    ComposingNormalizerBorrowed::new_nfc().normalize(&super::branches::clean(name)).into_owned()
 }

@@ -167,6 +167,7 @@ fn tables_are_read_however_the_spreadsheet_saved_them() {
         ("an empty column between", plain.replace(",city", ",,city").replace(",Köln", ",,Köln").into_bytes()),
         ("lines that end in CR", plain.replace('\n', "\r").into_bytes()),
         ("no-break spaces", plain.replace(',', "\u{a0},\u{202f}").into_bytes()),
+        ("decomposed letters", plain.replace("Köln", "Ko\u{308}ln").into_bytes()),
         ("a zero-width space", plain.replace("Köln", "Kö\u{200b}ln").into_bytes()),
         (
             "quotes around all",
