@@ -30,7 +30,7 @@ pub(super) struct Watched {
 
 impl Watched {
     fn is_missing(&self) -> bool {
-        self.resources.iter().chain([&self.leases]).any(|listing| listing.is_missing())
+        self.resources.iter().any(|listing| listing.is_missing())
     }
 }
 

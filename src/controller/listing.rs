@@ -6,14 +6,47 @@ use std::time::{Duration, Instant};
 use kube::runtime::watcher;
 use tokio::sync::watch;
 
+use crate::ledger::Kind;
+
 /// A watch that broke and works again says nothing until something changes. What can't be watched says so
 /// again at least every 30 s, the longest wait of kube's back-off.
 const REPEATED_WITHIN: Duration = Duration::from_secs(90);
 
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watching {
+    Resources(Kind),
+    /// That say whose a namespace is.
+    Leases,
+}
+
+impl Watching {
+    fn plural(self) -> &'static str {
+        match self {
+            Self::Resources(kind) => kind.plural(),
+            Self::Leases => "leases",
+        }
+    }
+
+    /// What it means that they can't be listed, and what to do.
+    fn consequence(self) -> &'static str {
+        match self {
+            Self::Resources(_) => {
+                "can't be listed, so that nothing is done there; it is tried again. Look whether the namespace \
+                 exists and a RoleBinding lets the operator read it, or take it out of --watch-namespace"
+            }
+            Self::Leases => {
+                "can't be listed, so that each is read when it is needed, and that one was deleted is seen late. \
+                 The operator's role has to allow list and watch on Leases named tenios-operator-ledger"
+            }
+        }
+    }
+}
+
 /// One watch: what it is of, whether it was listed, what keeps it from being.
 #[derive(Debug)]
 pub(super) struct Listing {
-    resource: &'static str,
+    of: Watching,
     /// All where there is none.
     namespace: Option<String>,
     listed: watch::Sender<bool>,
@@ -27,8 +60,8 @@ struct Broken {
 }
 
 impl Listing {
-    pub(super) fn new(resource: &'static str, namespace: Option<String>) -> Self {
-        Self { resource, namespace, listed: watch::Sender::new(false), broken: Mutex::default() }
+    pub(super) fn new(of: Watching, namespace: Option<String>) -> Self {
+        Self { of, namespace, listed: watch::Sender::new(false), broken: Mutex::default() }
     }
 
     fn broken(&self) -> MutexGuard<'_, Option<Broken>> {
@@ -60,7 +93,7 @@ impl Listing {
         self.listed.send_replace(true);
         if self.broken().take().is_some() {
             tracing::info!(
-                resource = self.resource,
+                resource = self.of.plural(),
                 namespace = self.namespace(),
                 "listed, and watched again"
             );
@@ -74,22 +107,9 @@ impl Listing {
         if before.is_some_and(|before| before.why == why) {
             return;
         }
-        if self.is_listed() {
-            tracing::warn!(
-                resource = self.resource,
-                namespace = self.namespace(),
-                error = why,
-                "a watch broke; it is set up again"
-            );
-        } else {
-            tracing::warn!(
-                resource = self.resource,
-                namespace = self.namespace(),
-                error = why,
-                "can't be listed, so that nothing is done there; it is tried again. Look whether the namespace \
-                 exists and a RoleBinding lets the operator read it, or take it out of --watch-namespace"
-            );
-        }
+        let means =
+            if self.is_listed() { "a watch broke; it is set up again" } else { self.of.consequence() };
+        tracing::warn!(resource = self.of.plural(), namespace = self.namespace(), error = why, "{means}");
     }
 
     fn namespace(&self) -> &str {

@@ -20,7 +20,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::caches::{Guarded, Watched};
-use super::listing::Listing;
+use super::listing::{Listing, Watching};
 use super::wake::Scope;
 use super::{Context, Failed, namespaces, order, sweep, verification};
 use crate::ledger::{Key, Kind};
@@ -42,7 +42,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     for namespace in namespaces {
         let verifications = Watch::new(&context, namespace.as_deref(), Kind::Verification);
         let orders = Watch::new(&context, namespace.as_deref(), Kind::Order);
-        let leases = Arc::new(Listing::new("leases", namespace.clone()));
+        let leases = Arc::new(Listing::new(Watching::Leases, namespace.clone()));
         watched.push(Watched {
             namespace: namespace.clone(),
             verifications: verifications.store(),
@@ -98,7 +98,7 @@ where
             api,
             store: writer.as_reader(),
             writer,
-            listing: Arc::new(Listing::new(kind.plural(), scope.namespace.clone())),
+            listing: Arc::new(Listing::new(Watching::Resources(kind), scope.namespace.clone())),
             woken: context.wake.woken(scope.clone()),
             scope,
         }

@@ -66,8 +66,9 @@ where
     let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), &namespace);
     match call(api.patch_status(&object.name_any(), &PatchParams::default(), &patch)).await {
         Ok(_) => Ok(true),
-        // Deleted, or re-created: the next visit shows what is due.
-        Err(Failed::Apiserver(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(false),
+        // Deleted. A conflict is tried again: it may be another's uid by now, or that the apiserver gave up against
+        // others who write all the time.
+        Err(Failed::Apiserver(kube::Error::Api(status))) if status.code == 404 => Ok(false),
         Err(error) => Err(error),
     }
 }
