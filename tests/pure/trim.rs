@@ -2,13 +2,14 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tenios_operator::controller::trim::Trim;
+use tenios_operator::controller::trim::{Bounds, Trim};
 
 const LIMIT: usize = 1000;
+const TEXT_LIMIT: usize = 200;
 
 /// Through the filter in pieces of this size.
 fn through(text: &str, piece: usize) -> String {
-    let mut trim = Trim::new(LIMIT);
+    let mut trim = Trim::new(Bounds { member: LIMIT, text: TEXT_LIMIT });
     let kept: Vec<u8> = text.as_bytes().chunks(piece).flat_map(|piece| trim.push(piece)).collect();
     String::from_utf8(kept).unwrap()
 }
@@ -71,11 +72,19 @@ fn p26_a_megabyte_of_labels_leaves_nothing_and_a_spec_too_long_can_t_be_read() {
     let mut large = order("a");
     large["metadata"]["labels"]["x"] = json!("y".repeat(1_000_000));
     large["metadata"]["annotations"]["tenios.dev/not-placed"] = json!("z".repeat(10_000));
-    large["spec"]["city"] = json!("Köln".repeat(10_000));
+    let long = "Köln\\\"".repeat(10_000);
+    large["spec"]["city"] = json!(long);
+    large["spec"]["list"] = json!([{long.as_str(): 1, "b": long}, "c"]);
+    large["status"]["list"] = json!(vec!["x"; 1000]);
     let text = through(&large.to_string(), 4096);
     assert!(text.len() < 1000, "{} bytes", text.len());
     let left: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(left["spec"], json!("(too long)"));
+    // The rest can be read, so that what is wrong can be named.
+    let none = json!(["(too long)"]);
+    assert_eq!(left["spec"]["verificationRef"], order("a")["spec"]["verificationRef"]);
+    assert_eq!(left["spec"]["city"], none);
+    assert_eq!(left["spec"]["list"], json!([{"(too long)": 1, "b": none}, "c"]));
+    assert_eq!(left["status"], json!("(too long)"));
     assert_eq!(left["metadata"]["annotations"]["tenios.dev/not-placed"], json!("(too long)"));
     assert_eq!(left["metadata"]["name"], json!("a"));
 }

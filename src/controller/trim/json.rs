@@ -27,9 +27,27 @@ const ANNOTATION_LIMIT: usize = 256;
 /// Longer than every key that is kept.
 const KEY_LIMIT: usize = 512;
 
-/// Stands for a member that was too long; of another type than what belongs there, so that reading fails and
-/// says where.
+/// Stands for a member of an object that was too long: reading fails there, and says where.
 const TOO_LONG: &[u8] = b"\"(too long)\"";
+
+/// Stands for a text that was too long, of another type for the same reason. It must not look like a shorter one.
+const TEXT_TOO_LONG: &[u8] = b"[\"(too long)\"]";
+
+/// How many bytes are kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    /// Of a member of an object, such as `spec`.
+    pub member: usize,
+    /// Of a text within it.
+    pub text: usize,
+}
+
+impl Bounds {
+    /// For a text: what stands for it has to be one, or the list that it is in can't be read.
+    const fn of_text(bytes: usize) -> Self {
+        Self { member: bytes, text: usize::MAX }
+    }
+}
 
 /// What is done with a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,8 +60,8 @@ enum Role {
     Object,
     Metadata,
     Annotations,
-    /// Kept as it is, up to so many bytes.
-    Kept(usize),
+    /// Kept as it is, within these bounds.
+    Kept(Bounds),
     Dropped,
 }
 
@@ -70,27 +88,63 @@ enum At {
     Element,
     /// In a value that is kept or dropped as a whole.
     Within {
-        limit: Option<usize>,
-        held: Vec<u8>,
+        held: Option<Held>,
         extent: Extent,
     },
+}
+
+/// What is kept of a value so far.
+#[derive(Debug)]
+struct Held {
+    bounds: Bounds,
+    bytes: Vec<u8>,
+    /// Where the present text begins.
+    text_at: usize,
+    /// Whether what comes is left out: the rest of a text, or of all.
+    text_cut: bool,
+    cut: bool,
+}
+
+impl Held {
+    fn new(bounds: Bounds) -> Self {
+        Self { bounds, bytes: Vec::new(), text_at: 0, text_cut: false, cut: false }
+    }
+
+    /// Takes a byte, after which `extent` stands; `was_text` says whether it stood in a text before.
+    fn take(&mut self, byte: u8, was_text: bool, extent: &Extent) {
+        if !was_text && extent.text {
+            self.text_at = self.bytes.len();
+        }
+        if !self.text_cut && !self.cut {
+            self.bytes.push(byte);
+        }
+        if extent.text && !self.text_cut && !self.cut && self.bytes.len() - self.text_at > self.bounds.text {
+            self.bytes.truncate(self.text_at);
+            self.bytes.extend_from_slice(if extent.is_key { TOO_LONG } else { TEXT_TOO_LONG });
+            self.text_cut = true;
+        }
+        self.text_cut &= extent.text;
+        if !self.cut && self.bytes.len() > self.bounds.member {
+            self.bytes = TOO_LONG.to_vec();
+            self.cut = true;
+        }
+    }
 }
 
 /// A filter over the bytes of a response: those that are kept come out. Bounded by the longest member that
 /// is kept, not by what arrives.
 #[derive(Debug)]
 pub struct Trim {
-    /// How long a member of an object may be.
-    limit: usize,
+    bounds: Bounds,
     open: Vec<Open>,
     at: At,
 }
 
 impl Trim {
-    /// A filter for objects whose members, such as `spec`, are no longer than this.
+    /// A filter that keeps so much of each object.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
-        Self { limit, open: Vec::new(), at: At::Value(Role::Root) }
+    pub fn new(bounds: Bounds) -> Self {
+        Self { bounds, open: Vec::new(), at: At::Value(Role::Root) }
     }
 
     /// What is kept of these bytes, and of earlier ones that could not be decided before.
@@ -106,20 +160,16 @@ impl Trim {
     /// False where the byte was not used up.
     fn take(&mut self, byte: u8, out: &mut Vec<u8>) -> bool {
         match &mut self.at {
-            At::Within { limit, held, extent } => {
+            At::Within { held, extent } => {
+                let was_text = extent.text;
                 let end = extent.step(byte);
                 if end != End::Before
-                    && let Some(most) = *limit
+                    && let Some(held) = held
                 {
-                    if held.len() < most {
-                        held.push(byte);
-                    } else {
-                        *limit = None;
-                        *held = TOO_LONG.to_vec();
-                    }
+                    held.take(byte, was_text, extent);
                 }
                 if end != End::NotYet {
-                    out.append(held);
+                    out.extend(held.take().into_iter().flat_map(|held| held.bytes));
                     self.value_ended();
                 }
                 return end != End::Before;
@@ -171,13 +221,13 @@ impl Trim {
                 self.at = if role == Role::Items { At::Element } else { At::Member };
             }
             (At::Value(role), _) => {
-                let limit = match role {
+                let bounds = match role {
                     Role::Dropped => None,
-                    Role::Kept(limit) => Some(*limit),
+                    Role::Kept(bounds) => Some(*bounds),
                     // Of another type than the apiserver's.
-                    _ => Some(self.limit),
+                    _ => Some(self.bounds),
                 };
-                self.at = At::Within { limit, held: Vec::new(), extent: Extent::default() };
+                self.at = At::Within { held: bounds.map(Held::new), extent: Extent::default() };
                 return false;
             }
         }
@@ -192,11 +242,15 @@ impl Trim {
             (Role::Root, b"items") => Role::Items,
             (Role::Root, b"object") => Role::Object,
             (Role::Metadata, b"annotations") => Role::Annotations,
-            (Role::Metadata, key) if METADATA_KEPT.contains(&key) => Role::Kept(METADATA_LIMIT),
-            (Role::Annotations, key) if ANNOTATIONS_KEPT.contains(&key) => Role::Kept(ANNOTATION_LIMIT),
+            (Role::Metadata, key) if METADATA_KEPT.contains(&key) => {
+                Role::Kept(Bounds::of_text(METADATA_LIMIT))
+            }
+            (Role::Annotations, key) if ANNOTATIONS_KEPT.contains(&key) => {
+                Role::Kept(Bounds::of_text(ANNOTATION_LIMIT))
+            }
             (Role::Metadata | Role::Annotations, _) => Role::Dropped,
             _ if key.len() == KEY_LIMIT => Role::Dropped,
-            _ => Role::Kept(self.limit),
+            _ => Role::Kept(self.bounds),
         };
         if role != Role::Dropped {
             self.separate(out);
@@ -227,8 +281,12 @@ impl Trim {
 /// How far a value reaches.
 #[derive(Debug, Default)]
 struct Extent {
-    depth: u64,
+    /// The objects and lists that are open, and whether each is an object.
+    open: Vec<bool>,
+    before_key: bool,
     text: bool,
+    /// Whether the text is a key.
+    is_key: bool,
     escaped: bool,
 }
 
@@ -244,30 +302,42 @@ enum End {
 impl Extent {
     fn step(&mut self, byte: u8) -> End {
         if self.text {
-            if self.escaped {
-                self.escaped = false;
-            } else if byte == b'\\' {
-                self.escaped = true;
-            } else if byte == b'"' {
-                self.text = false;
-                return self.end();
-            }
-            return End::NotYet;
+            return self.within_text(byte);
         }
         match byte {
-            b'"' => self.text = true,
-            b'{' | b'[' => self.depth += 1,
-            b'}' | b']' if self.depth > 0 => {
-                self.depth -= 1;
+            b'"' => {
+                self.text = true;
+                self.is_key = self.before_key;
+            }
+            b'{' | b'[' => {
+                self.before_key = byte == b'{';
+                self.open.push(self.before_key);
+            }
+            b'}' | b']' if self.open.pop().is_some() => {
+                self.before_key = false;
                 return self.end();
             }
-            b'}' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n' if self.depth == 0 => return End::Before,
+            b'}' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n' if self.open.is_empty() => return End::Before,
+            b',' => self.before_key = self.open.last() == Some(&true),
+            b':' => self.before_key = false,
             _ => {}
         }
         End::NotYet
     }
 
+    fn within_text(&mut self, byte: u8) -> End {
+        if self.escaped {
+            self.escaped = false;
+        } else if byte == b'\\' {
+            self.escaped = true;
+        } else if byte == b'"' {
+            self.text = false;
+            return self.end();
+        }
+        End::NotYet
+    }
+
     fn end(&self) -> End {
-        if self.depth == 0 { End::Here } else { End::NotYet }
+        if self.open.is_empty() { End::Here } else { End::NotYet }
     }
 }

@@ -17,7 +17,7 @@ use kube::client::{Body as RequestBody, ClientBuilder};
 use tower::layer::layer_fn;
 use tower::{BoxError, Service};
 
-pub use json::Trim;
+pub use json::{Bounds, Trim};
 
 use super::CLAIM;
 
@@ -31,15 +31,15 @@ pub fn client(config: kube::Config) -> Result<kube::Client, kube::Error> {
 }
 
 /// Spec or status: far above what the schemas take. Something longer came by a looser one and can't be read.
-const RESOURCE_LIMIT: usize = 256 * 1024;
+const RESOURCE: Bounds = Bounds { member: 256 * 1024, text: 64 * 1024 };
 /// The apiserver takes 1 MiB, which base64 makes a third longer.
-const SECRET_LIMIT: usize = 2 * 1024 * 1024;
+const SECRET: Bounds = Bounds { member: 2 * 1024 * 1024, text: 2 * 1024 * 1024 };
 /// A Lease holds a name.
-const LEASE_LIMIT: usize = 2 * 1024;
+const LEASE: Bounds = Bounds { member: 2 * 1024, text: 2 * 1024 };
 
-/// How long a member of an object may be that is answered under this path; none where it is not a tenant's,
-/// such as a ledger entry, on which what others put has to survive a write.
-fn limit(path: &str) -> Option<usize> {
+/// How much is kept of an object that is answered under this path; none where it is not a tenant's, such as a
+/// ledger entry, on which what others put has to survive a write.
+fn bounds(path: &str) -> Option<Bounds> {
     let mut parts = path.trim_start_matches('/').split('/');
     let group = match parts.next()? {
         "api" => "",
@@ -52,10 +52,10 @@ fn limit(path: &str) -> Option<usize> {
         resource = parts.next()?;
     }
     match (group, resource, parts.next()) {
-        ("tenios.dev", "phoneverifications" | "phonenumberorders", _) => Some(RESOURCE_LIMIT),
-        ("", "secrets", _) => Some(SECRET_LIMIT),
+        ("tenios.dev", "phoneverifications" | "phonenumberorders", _) => Some(RESOURCE),
+        ("", "secrets", _) => Some(SECRET),
         // The Lease of the leader election is written back whole.
-        ("coordination.k8s.io", "leases", None | Some(CLAIM)) => Some(LEASE_LIMIT),
+        ("coordination.k8s.io", "leases", None | Some(CLAIM)) => Some(LEASE),
         _ => None,
     }
 }
@@ -78,19 +78,19 @@ where
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        let limit = limit(request.uri().path());
+        let bounds = bounds(request.uri().path());
         let answer = self.inner.call(request);
-        async move { Ok(trimmed(answer.await?, limit)) }.boxed()
+        async move { Ok(trimmed(answer.await?, bounds)) }.boxed()
     }
 }
 
-fn trimmed<B>(response: Response<B>, limit: Option<usize>) -> Response<Trimmed<B>> {
+fn trimmed<B>(response: Response<B>, bounds: Option<Bounds>) -> Response<Trimmed<B>> {
     let (mut parts, inner) = response.into_parts();
     let json = parts
         .headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
-    let trim = limit.filter(|_| json).map(Trim::new);
+    let trim = bounds.filter(|_| json).map(Trim::new);
     if trim.is_some() {
         parts.headers.remove(header::CONTENT_LENGTH);
     }
@@ -129,23 +129,23 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{LEASE_LIMIT, RESOURCE_LIMIT, SECRET_LIMIT, limit};
+    use super::{LEASE, RESOURCE, SECRET, bounds};
 
     #[test]
     fn what_tenants_write_is_trimmed_and_what_is_written_back_whole_is_not() {
         for (path, expected) in [
-            ("/apis/tenios.dev/v1alpha1/phonenumberorders", Some(RESOURCE_LIMIT)),
-            ("/apis/tenios.dev/v1alpha1/namespaces/shop/phonenumberorders", Some(RESOURCE_LIMIT)),
-            ("/apis/tenios.dev/v1alpha1/namespaces/shop/phoneverifications/v/status", Some(RESOURCE_LIMIT)),
+            ("/apis/tenios.dev/v1alpha1/phonenumberorders", Some(RESOURCE)),
+            ("/apis/tenios.dev/v1alpha1/namespaces/shop/phonenumberorders", Some(RESOURCE)),
+            ("/apis/tenios.dev/v1alpha1/namespaces/shop/phoneverifications/v/status", Some(RESOURCE)),
             ("/apis/tenios.dev/v1alpha1/namespaces/tenios-system/ledgerentries", None),
-            ("/api/v1/namespaces/shop/secrets/tenios", Some(SECRET_LIMIT)),
-            ("/apis/coordination.k8s.io/v1/leases", Some(LEASE_LIMIT)),
-            ("/apis/coordination.k8s.io/v1/namespaces/shop/leases/tenios-operator-ledger", Some(LEASE_LIMIT)),
+            ("/api/v1/namespaces/shop/secrets/tenios", Some(SECRET)),
+            ("/apis/coordination.k8s.io/v1/leases", Some(LEASE)),
+            ("/apis/coordination.k8s.io/v1/namespaces/shop/leases/tenios-operator-ledger", Some(LEASE)),
             ("/apis/coordination.k8s.io/v1/namespaces/tenios-system/leases/tenios-operator", None),
             ("/apis/events.k8s.io/v1/namespaces/shop/events", None),
             ("/version", None),
         ] {
-            assert_eq!(limit(path), expected, "{path}");
+            assert_eq!(bounds(path), expected, "{path}");
         }
     }
 }
