@@ -112,18 +112,20 @@ impl Held {
 
     /// Takes a byte, after which `extent` stands; `was_text` says whether it stood in a text before.
     fn take(&mut self, byte: u8, was_text: bool, extent: &Extent) {
-        if !was_text && extent.text {
+        let text = extent.text;
+        if !was_text && text.is_some() {
             self.text_at = self.bytes.len();
         }
         if !self.text_cut && !self.cut {
             self.bytes.push(byte);
         }
-        if extent.text && !self.text_cut && !self.cut && self.bytes.len() - self.text_at > self.bounds.text {
+        if text.is_some() && !self.text_cut && !self.cut && self.bytes.len() - self.text_at > self.bounds.text
+        {
             self.bytes.truncate(self.text_at);
-            self.bytes.extend_from_slice(if extent.is_key { TOO_LONG } else { TEXT_TOO_LONG });
+            self.bytes.extend_from_slice(if text == Some(Text::Key) { TOO_LONG } else { TEXT_TOO_LONG });
             self.text_cut = true;
         }
-        self.text_cut &= extent.text;
+        self.text_cut &= text.is_some();
         if !self.cut && self.bytes.len() > self.bounds.member {
             self.bytes = TOO_LONG.to_vec();
             self.cut = true;
@@ -161,7 +163,7 @@ impl Trim {
     fn take(&mut self, byte: u8, out: &mut Vec<u8>) -> bool {
         match &mut self.at {
             At::Within { held, extent } => {
-                let was_text = extent.text;
+                let was_text = extent.text.is_some();
                 let end = extent.step(byte);
                 if end != End::Before
                     && let Some(held) = held
@@ -284,10 +286,15 @@ struct Extent {
     /// The objects and lists that are open, and whether each is an object.
     open: Vec<bool>,
     before_key: bool,
-    text: bool,
-    /// Whether the text is a key.
-    is_key: bool,
+    /// The text that it is in.
+    text: Option<Text>,
     escaped: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Text {
+    Key,
+    Value,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -301,13 +308,12 @@ enum End {
 
 impl Extent {
     fn step(&mut self, byte: u8) -> End {
-        if self.text {
+        if self.text.is_some() {
             return self.within_text(byte);
         }
         match byte {
             b'"' => {
-                self.text = true;
-                self.is_key = self.before_key;
+                self.text = Some(if self.before_key { Text::Key } else { Text::Value });
             }
             b'{' | b'[' => {
                 self.before_key = byte == b'{';
@@ -331,7 +337,7 @@ impl Extent {
         } else if byte == b'\\' {
             self.escaped = true;
         } else if byte == b'"' {
-            self.text = false;
+            self.text = None;
             return self.end();
         }
         End::NotYet
