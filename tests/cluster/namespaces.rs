@@ -77,11 +77,11 @@ async fn p24_what_waits_or_is_suspended_has_a_status_once_the_namespace_is_ours(
 }
 
 /// In place of what the operator may do in the tenant's namespace.
-async fn only_role(w: &World, rules: Value) {
+async fn only_role(w: &World, allowed: Value) {
     let roles: Api<Role> = w.scenario.api();
     let bindings: Api<RoleBinding> = w.scenario.api();
     let shipped = bindings.list(&ListParams::default()).await.unwrap().items.remove(0);
-    let role = json!({"metadata": {"name": "only"}, "rules": rules});
+    let role = json!({"metadata": {"name": "only"}, "rules": allowed});
     roles.create(&PostParams::default(), &serde_json::from_value(role).unwrap()).await.unwrap();
     let only = json!({
         "metadata": {"name": "only"}, "subjects": shipped.subjects,
