@@ -53,7 +53,7 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
         tracing::warn!(path = %path.display(), %error,
             "--access-key-file is not there yet: not ready until the Secret that it is mounted from has this key");
     }
-    let client = connect().await?;
+    let client = connect()?;
     let metrics = Arc::new(Metrics::default());
     let ledger = Arc::new(KubernetesLedger::new(&client, options.namespace.as_ref()));
     let budgets = Budgets { operator: options.order_budget, namespace: options.order_budget_per_namespace };
@@ -107,10 +107,9 @@ fn provider(options: &RunOptions) -> Result<Tenios, Failure> {
         .map_err(|e| flag("--tenios-url", e))
 }
 
-async fn connect() -> Result<Client, Failure> {
+fn connect() -> Result<Client, Failure> {
     let failed = |e: &dyn std::fmt::Display| Failure::Runtime(format!("no Kubernetes credentials: {e}"));
-    let mut config =
-        kubeconfig::config(None, &KubeConfigOptions::default(), None).await.map_err(|e| failed(&e))?;
+    let mut config = kubeconfig::config(None, &KubeConfigOptions::default(), None).map_err(|e| failed(&e))?;
     // Sending a write again after a 504 turns our own success into a conflict; we settle that ourselves.
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));

@@ -104,8 +104,8 @@ impl ClusterOptions {
         given(self.namespace.as_ref())
     }
 
-    pub(super) async fn connect(&self) -> Result<Cluster, Failure> {
-        let mut config = self.config().await?;
+    pub(super) fn connect(&self) -> Result<Cluster, Failure> {
+        let mut config = self.config()?;
         self.adjust(&mut config)?;
         let address = config.cluster_url.to_string();
         let namespace = self.namespace().unwrap_or_else(|| config.default_namespace.clone());
@@ -113,7 +113,7 @@ impl ClusterOptions {
         Ok(Cluster { client, namespace, named_namespace: self.namespace(), address })
     }
 
-    async fn config(&self) -> Result<Config, Failure> {
+    fn config(&self) -> Result<Config, Failure> {
         if self.as_user.is_none() && (!self.as_group.is_empty() || self.as_uid.is_some()) {
             return Err(Failure::usage("--as-group and --as-uid only work with --as"));
         }
@@ -126,7 +126,7 @@ impl ClusterOptions {
         let server = given(self.server.as_ref());
         let server = server.map(|server| server.parse::<Uri>().map_err(|error| wrong(&server, error)));
         let file = self.kubeconfig.as_deref();
-        kubeconfig::config(file, &options, server.transpose()?).await.map_err(Failure::Failed)
+        kubeconfig::config(file, &options, server.transpose()?).map_err(Failure::Failed)
     }
 
     fn adjust(&self, config: &mut Config) -> Result<(), Failure> {

@@ -148,7 +148,7 @@ fn in_cluster(command: Command, options: &ClusterOptions) -> Result<(), Failure>
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(Failure::failed)?.block_on(async {
-        let cluster = options.connect().await?;
+        let cluster = options.connect()?;
         let said = match command {
             Command::Status(options) => status::run(&options, &cluster).await,
             Command::Approve(options) => approve::run(&options, approve::Verdict::Approved, &cluster).await,

@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 
 use http::Uri;
 use kube::Config;
-use kube::config::{AuthInfo, Context, KubeConfigOptions, Kubeconfig, KubeconfigError, NamedContext};
+use kube::config::{
+    AuthInfo, Cluster, Context, ExecAuthCluster, KubeConfigOptions, Kubeconfig, KubeconfigError, NamedContext,
+};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::{causes, proxy};
 
@@ -51,7 +55,7 @@ fn without_empty(mut config: Kubeconfig) -> Kubeconfig {
 ///
 /// # Errors
 /// When neither says how.
-pub async fn config(
+pub fn config(
     file: Option<&Path>,
     options: &KubeConfigOptions,
     server: Option<Uri>,
@@ -59,34 +63,74 @@ pub async fn config(
     let asked =
         file.is_some() || [&options.context, &options.cluster, &options.user].iter().any(|o| o.is_some());
     let by_file = match read(file) {
-        Ok(kubeconfig) => {
-            let kubeconfig = with_a_context(kubeconfig, options)?;
-            let proxy = proxy::by_kubeconfig(proxy_url(&kubeconfig, options))?;
-            let mut config = Config::from_custom_kubeconfig(kubeconfig, options).await;
-            if let Ok(config) = &mut config {
-                config.cluster_url = server.unwrap_or_else(|| config.cluster_url.clone());
-                config.proxy_url = proxy::choose(proxy, &config.cluster_url)?;
-            }
-            config
-        }
+        Ok(kubeconfig) => resolve(with_a_context(kubeconfig, options)?, options),
         Err(error) => Err(error),
     };
     match by_file {
-        Ok(config) => Ok(config),
+        Ok(resolved) => resolved.config(server),
         Err(error) if asked => Err(causes(&error)),
         Err(error) => Config::incluster()
             .map_err(|in_pod| format!("{}; and as a pod: {}", causes(&error), causes(&in_pod))),
     }
 }
 
-/// Of the cluster that is asked.
-fn proxy_url<'a>(kubeconfig: &'a Kubeconfig, options: &KubeConfigOptions) -> Option<&'a str> {
-    let context = options.context.as_ref().or(kubeconfig.current_context.as_ref());
-    let context = kubeconfig.contexts.iter().find(|named| Some(&named.name) == context);
-    let by_context = context.and_then(|named| named.context.as_ref()).map(|context| &context.cluster);
-    let cluster = options.cluster.as_ref().or(by_context)?;
-    let cluster = kubeconfig.clusters.iter().find(|named| named.name == *cluster)?;
-    cluster.cluster.as_ref()?.proxy_url.as_deref()
+/// What a context comes to. kube-rs puts it together itself, but fails over a `NO_PROXY` that kubectl takes.
+struct Resolved {
+    context: Context,
+    cluster: Cluster,
+    user: AuthInfo,
+    roots: Option<Vec<u8>>,
+}
+
+fn resolve(kubeconfig: Kubeconfig, options: &KubeConfigOptions) -> Result<Resolved, KubeconfigError> {
+    let Kubeconfig { contexts, clusters, auth_infos, current_context, .. } = kubeconfig;
+    let name = options.context.clone().or(current_context).ok_or(KubeconfigError::CurrentContextNotSet)?;
+    let context = contexts.into_iter().find(|named| named.name == name).and_then(|named| named.context);
+    let context = context.ok_or(KubeconfigError::LoadContext(name))?;
+    let name = options.cluster.as_ref().unwrap_or(&context.cluster);
+    let cluster = clusters.into_iter().find(|named| named.name == *name).and_then(|named| named.cluster);
+    let cluster = cluster.ok_or_else(|| KubeconfigError::LoadClusterOfContext(name.clone()))?;
+    let name = options.user.as_ref().or(context.user.as_ref());
+    let user =
+        auth_infos.into_iter().find(|named| Some(&named.name) == name).and_then(|named| named.auth_info);
+    let mut user = user.unwrap_or_default();
+    let for_plugins = ExecAuthCluster::try_from(&cluster)?;
+    let roots = for_plugins.certificate_authority_data.clone();
+    if let Some(exec) = user.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
+        exec.cluster = Some(for_plugins);
+    }
+    Ok(Resolved { context, cluster, user, roots })
+}
+
+impl Resolved {
+    fn config(self, server: Option<Uri>) -> Result<Config, String> {
+        let Self { context, cluster, user, roots } = self;
+        let url = match (server, &cluster.server) {
+            (Some(server), _) => server,
+            (None, Some(url)) => {
+                url.parse().map_err(|error| format!("the cluster's server {url:?}: {error}"))?
+            }
+            (None, None) => return Err("the cluster in the kubeconfig has no server".into()),
+        };
+        let proxy = proxy::by_kubeconfig(cluster.proxy_url.as_deref())?;
+        let mut config = Config::new(url);
+        config.proxy_url = proxy::choose(proxy, &config.cluster_url)?;
+        config.root_cert = roots.map(|pem| certificates(&pem)).transpose()?;
+        config.default_namespace = context.namespace.unwrap_or(config.default_namespace);
+        config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
+        config.disable_compression = cluster.disable_compression.unwrap_or(false);
+        config.tls_server_name = cluster.tls_server_name;
+        config.auth_info = user;
+        Ok(config)
+    }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let certificates =
+        CertificateDer::pem_slice_iter(pem).map(|certificate| certificate.map(|der| der.to_vec()));
+    certificates
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("the cluster's certificate authority: {error}"))
 }
 
 /// kubectl needs no context where a cluster is named, and refuses a user that is not there: kube-rs would ask as

@@ -91,7 +91,14 @@ async fn the_plugin_goes_through_the_proxy_that_kubectl_goes_through() {
         (&named, vec![("HTTPS_PROXY", "http://127.0.0.1:9")], true),
         (&bare, vec![("HTTPS_PROXY", &*proxy.url)], true),
         (&bare, vec![("https_proxy", &*without_scheme)], true),
-        (&bare, vec![("HTTPS_PROXY", &*proxy.url), ("NO_PROXY", "127.0.0.1,other.test,10.0.0.0/8")], true),
+        (
+            &bare,
+            vec![
+                ("HTTPS_PROXY", &*proxy.url),
+                ("NO_PROXY", "127.0.0.1, other.test,10.0.0.0/8,/run/socket,<local>,"),
+            ],
+            true,
+        ),
         (&bare, vec![("HTTPS_PROXY", &*proxy.url), ("NO_PROXY", "localhost,kubernetes.default.svc")], false),
         (&bare, vec![("HTTPS_PROXY", &*proxy.url), ("no_proxy", ".svc")], false),
         (&bare, vec![("HTTP_PROXY", &*proxy.url)], false),
