@@ -13,9 +13,8 @@ use super::find;
 use super::out;
 use super::schema::Finding;
 use super::{Failure, phone_number, validate};
+use crate::tenios::Document;
 
-/// What TENIOS takes, and what fits into a Secret.
-pub(super) const DOCUMENT_LIMIT: usize = 1_000_000;
 const DOCUMENT_KEY: &str = "document.pdf";
 const COUNTRY: &str = "Germany";
 
@@ -149,12 +148,8 @@ fn document(branch: &Branch, directory: &Path) -> Result<Vec<u8>, BadCell> {
     }
     let file = find::file(directory, path).map_err(|why| bad(format!("{path}: {why}")))?;
     let pdf = std::fs::read(file).map_err(|error| bad(format!("{path}: {error}")))?;
-    if !pdf.starts_with(b"%PDF-") {
-        return Err(bad(format!("{path} is no PDF")));
-    }
-    if pdf.len() > DOCUMENT_LIMIT {
-        return Err(bad(format!("{path} has {} bytes, more than {DOCUMENT_LIMIT}", pdf.len())));
-    }
+    // What the operator would not send is not put into a Secret either.
+    Document::new(pdf.clone()).map_err(|why| bad(format!("{path} {why}")))?;
     Ok(pdf)
 }
 

@@ -67,7 +67,7 @@ fn a_bad_row_is_reported_with_line_and_column_and_the_others_are_made() {
         "branches.csv:5: column areaCode: 2211 is no German area code",
         "branches.csv:5: column documentType: \"PASSPORT\" is none of",
         "branches.csv:6: column city: is empty",
-        "branches.csv:7: column document: letter.doc is no PDF",
+        "branches.csv:7: column document: letter.doc is not a PDF",
         "branches.csv:8: column document: gone.pdf",
         "branches.csv:9: column document: large.pdf has",
         "branches.csv:11: column name: \"good\" stands in line 2, too",
