@@ -69,13 +69,13 @@ async fn p26_a_lease_of_a_megabyte_takes_no_memory_and_no_line_of_the_log() {
     let lease = json!({"metadata": {"name": CLAIM}, "spec": {"holderIdentity": holder}});
     let leases: Api<Lease> = w.scenario.api();
     leases.create(&PostParams::default(), &serde_json::from_value(lease).unwrap()).await.unwrap();
-    for n in 0..100 {
-        suspended(&w, &format!("o{n}"), json!({})).await;
-    }
     wait::until("the namespace is left alone", Duration::from_secs(60), async || {
         w.operator.metrics().await.contains("\ntenios_namespaces_of_others 1\n").then_some(())
     })
     .await;
+    for n in 0..100 {
+        suspended(&w, &format!("o{n}"), json!({})).await;
+    }
     wait::until("each is told so", Duration::from_secs(60), async || {
         (w.events().await.len() == 100).then_some(())
     })
