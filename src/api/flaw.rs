@@ -2,8 +2,9 @@
 //! still make no request. It is reported and not sent (promise 23), in words without the value.
 
 use super::order::{AdoptOrder, LinkTo};
-use super::verification::AdoptVerification;
-use super::{PhoneNumberOrderSpec, PhoneVerificationSpec, SecretKeyRef};
+use super::text::TextFlaw;
+use super::verification::{Address, AdoptVerification};
+use super::{PhoneNumberOrderSpec, PhoneVerificationSpec, SecretKeyRef, germany};
 
 /// The bound of a name and of a Secret's key.
 const NAME: usize = 253;
@@ -25,25 +26,42 @@ pub fn of_order(spec: &PhoneNumberOrderSpec) -> Option<String> {
 #[must_use]
 pub fn of_verification(spec: &PhoneVerificationSpec) -> Option<String> {
     let address = &spec.address;
-    let german = address.country == "Germany";
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let german = germany::is_named(&address.country);
     let area = spec.area_code.as_str();
     let area_fits = (1..=8).contains(&area.len())
-        && digits(area)
+        && area.bytes().all(|b| b.is_ascii_digit())
         && !area.starts_with('0')
-        && (!german || (2..=5).contains(&area.len()) && !area.starts_with('1'));
-    let zip_fits = !german || address.zip.len() == 5 && digits(&address.zip);
+        && (!german || germany::is_area_code(area));
     let adopted: Option<&AdoptVerification> = spec.adopt.as_ref();
-    text("spec.address.country", Some(&address.country), 64)
-        .or_else(|| text("spec.address.city", Some(&address.city), 128))
-        .or_else(|| text("spec.address.zip", Some(&address.zip), 16))
-        .or_else(|| (!zip_fits).then(|| "spec.address.zip: a German postcode has 5 digits".into()))
-        .or_else(|| text("spec.address.street", Some(&address.street), 128))
-        .or_else(|| text("spec.address.houseNumber", Some(&address.house_number), 16))
+    of_address(address)
         .or_else(|| (!area_fits).then(|| "spec.areaCode: expected digits without the leading 0".into()))
         .or_else(|| secret("spec.document.secretRef", Some(&spec.document.secret_ref)))
         .or_else(|| secret("spec.accessKeySecretRef", spec.access_key_secret_ref.as_ref()))
         .or_else(|| id("spec.adopt.verificationId", adopted.map(|adopt| &*adopt.verification_id)))
+}
+
+/// The part of an address that can't be as it is.
+fn of_address(address: &Address) -> Option<String> {
+    let parts = [
+        ("country", &address.country, 64),
+        ("city", &address.city, 128),
+        ("zip", &address.zip, 16),
+        ("street", &address.street, 128),
+        ("houseNumber", &address.house_number, 16),
+    ];
+    let of_text = |(name, part, limit): (&str, &String, usize)| {
+        let path = format!("spec.address.{name}");
+        let flaw = TextFlaw::of(part).map(|flaw| format!("{path}: {}", flaw.message()));
+        text(&path, Some(part), limit).or(flaw)
+    };
+    let misnamed = || {
+        germany::is_misnamed(&address.country).then(|| format!("spec.address.country: {}", germany::WRITE_IT))
+    };
+    let postcode = || {
+        let fits = !germany::is_named(&address.country) || germany::is_postcode(&address.zip);
+        (!fits).then(|| "spec.address.zip: a German postcode has 5 digits".into())
+    };
+    parts.into_iter().find_map(of_text).or_else(misnamed).or_else(postcode)
 }
 
 fn link(link: &LinkTo) -> Option<String> {

@@ -5,13 +5,16 @@
 pub mod condition;
 pub mod crd;
 pub mod flaw;
+pub mod germany;
 pub mod ledger_entry;
 pub mod order;
+pub mod pdf;
 pub mod phone_number;
 pub mod printable;
 pub mod reading;
 pub mod reference;
 pub mod skew;
+pub mod text;
 pub mod verification;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};

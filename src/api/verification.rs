@@ -5,7 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, SecretKeyRef};
+use super::text::{TextFlaw, canonical, decomposed};
+use super::{Condition, SecretKeyRef, germany};
 
 /// A verification document for one area code, submitted to TENIOS once.
 ///
@@ -31,11 +32,11 @@ use super::{Condition, SecretKeyRef};
     printcolumn(name = "Verification", json_path = ".status.verificationId", type_ = "string", priority = 1),
     printcolumn(name = "Area", json_path = ".spec.areaCode", type_ = "string", priority = 1),
     printcolumn(name = "Message", json_path = ".status.conditions[?(@.type==\"Ready\")].message", type_ = "string", priority = 1),
-    validation = Rule::new("!(oldSelf.?status.?state.orValue('') in ['Submitting', 'AwaitingApproval', 'Approved', 'Rejected', 'OutcomeUnknown']) || (self.spec.address == oldSelf.spec.address && self.spec.areaCode == oldSelf.spec.areaCode && self.spec.document == oldSelf.spec.document)")
+    validation = Rule::new(frozen())
         .message("address, areaCode and document are frozen while the submission is open or accepted; for another address or document create another PhoneVerification")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.address.country != 'Germany' || self.areaCode.matches('^[2-9][0-9]{1,4}$')")
+#[x_kube(validation = Rule::new(germany::AREA_CODE)
     .message("a German area code has 2 to 5 digits without the leading 0, the first 2 to 9, such as 221")
     .field_path(".areaCode"))]
 pub struct PhoneVerificationSpec {
@@ -60,28 +61,80 @@ pub struct PhoneVerificationSpec {
     pub suspend: bool,
 }
 
-/// A postal address.
+/// A postal address. White space at the ends of its parts does not count, nor whether Unicode is composed; what is sent is NFC.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.country != 'Germany' || self.zip.matches('^[0-9]{5}$')")
+#[x_kube(validation = Rule::new(germany::POSTCODE)
     .message("a German postcode has 5 digits; quote it in YAML so that leading zeros stay")
     .field_path(".zip"))]
 pub struct Address {
     /// Country by its English name.
     #[schemars(length(min = 1, max = 64), extend("example" = "Germany"))]
+    #[x_kube(validation = TextFlaw::Blank.rule(), validation = TextFlaw::Control.rule(), validation = TextFlaw::Invisible.rule())]
+    #[x_kube(validation = germany::rule())]
     pub country: String,
     /// City.
     #[schemars(length(min = 1, max = 128), extend("example" = "Köln"))]
+    #[x_kube(validation = TextFlaw::Blank.rule(), validation = TextFlaw::Control.rule(), validation = TextFlaw::Invisible.rule())]
     pub city: String,
     /// Postcode, as text.
     #[schemars(length(min = 1, max = 16), extend("example" = "50667"))]
+    #[x_kube(validation = TextFlaw::Blank.rule(), validation = TextFlaw::Control.rule(), validation = TextFlaw::Invisible.rule())]
     pub zip: String,
     /// Street, without the house number.
     #[schemars(length(min = 1, max = 128), extend("example" = "Domkloster"))]
+    #[x_kube(validation = TextFlaw::Blank.rule(), validation = TextFlaw::Control.rule(), validation = TextFlaw::Invisible.rule())]
     pub street: String,
     /// House number, as text.
     #[schemars(length(min = 1, max = 16), extend("example" = "4a"))]
+    #[x_kube(validation = TextFlaw::Blank.rule(), validation = TextFlaw::Control.rule(), validation = TextFlaw::Invisible.rule())]
     pub house_number: String,
+}
+
+impl Address {
+    /// In the form in which it is compared and sent.
+    #[must_use]
+    pub fn canonical(&self) -> Self {
+        self.map(canonical)
+    }
+
+    /// How an earlier version may have recorded the same address, which it took as it was written: with or without
+    /// white space around it, composed or not, and with Germany by another name.
+    pub fn spellings(&self) -> impl Iterator<Item = Self> {
+        let canonical = self.canonical();
+        let forms =
+            [self.clone(), self.map(|part| part.trim().to_owned()), canonical.map(decomposed), canonical];
+        let german = germany::is_named(&self.country);
+        forms.into_iter().flat_map(move |form| {
+            let countries = germany::spellings().filter(move |_| german);
+            let renamed = form.clone();
+            let renamed = countries.map(move |country| Self { country, ..renamed.clone() });
+            std::iter::once(form).chain(renamed)
+        })
+    }
+
+    fn map(&self, change: impl Fn(&str) -> String) -> Self {
+        Self {
+            country: change(&self.country),
+            city: change(&self.city),
+            zip: change(&self.zip),
+            street: change(&self.street),
+            house_number: change(&self.house_number),
+        }
+    }
+}
+
+/// What may not change once it was sent. CEL can't compose: where one of two texts is decomposed, which shows in
+/// its combining marks, they are let through, and the operator compares them.
+fn frozen() -> String {
+    let same = ["country", "city", "zip", "street", "houseNumber"].map(|part| {
+        let [new, old] = ["self", "oldSelf"].map(|whose| format!("{whose}.spec.address.{part}"));
+        format!("({new}.trim() == {old}.trim() || {new}.matches(r'\\p{{M}}') != {old}.matches(r'\\p{{M}}'))")
+    });
+    format!(
+        "!(oldSelf.?status.?state.orValue('') in ['Submitting', 'AwaitingApproval', 'Approved', 'Rejected', 'OutcomeUnknown']) || ({} && self.spec.areaCode == oldSelf.spec.areaCode && self.spec.document == oldSelf.spec.document)",
+        same.join(" && ")
+    )
 }
 
 // The address is personal data and must not reach a log (promise 21).

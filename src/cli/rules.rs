@@ -3,17 +3,29 @@
 
 use serde_json::Value;
 
-use super::schema::matches;
+use crate::api::germany;
+use crate::api::text::TextFlaw;
 
 /// The function that says what this rule says; none where there is none.
 #[must_use]
 pub fn of(rule: &str) -> Option<fn(&Value) -> bool> {
+    if let Some(flaw) = TextFlaw::ALL.into_iter().find(|flaw| flaw.cel() == rule) {
+        return Some(match flaw {
+            TextFlaw::Blank => |value| !TextFlaw::Blank.is_in(text(value)),
+            TextFlaw::Control => |value| !TextFlaw::Control.is_in(text(value)),
+            TextFlaw::Invisible => |value| !TextFlaw::Invisible.is_in(text(value)),
+        });
+    }
+    if rule == germany::cel() {
+        return Some(|country| !germany::is_misnamed(text(country)));
+    }
     Some(match rule {
-        "self.country != 'Germany' || self.zip.matches('^[0-9]{5}$')" => {
-            |address| address["country"] != "Germany" || matches("^[0-9]{5}$", text(&address["zip"]))
-        }
-        "self.address.country != 'Germany' || self.areaCode.matches('^[2-9][0-9]{1,4}$')" => |spec| {
-            spec["address"]["country"] != "Germany" || matches("^[2-9][0-9]{1,4}$", text(&spec["areaCode"]))
+        germany::POSTCODE => |address| {
+            !germany::is_named(text(&address["country"])) || germany::is_postcode(text(&address["zip"]))
+        },
+        germany::AREA_CODE => |spec| {
+            !germany::is_named(text(&spec["address"]["country"]))
+                || germany::is_area_code(text(&spec["areaCode"]))
         },
         "has(self.verificationRef) != has(self.verificationId)" => {
             |spec| has(spec, "verificationRef") != has(spec, "verificationId")

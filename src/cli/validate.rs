@@ -17,7 +17,7 @@ use super::manifest::{self, Node, Step};
 use super::metadata::metadata;
 use super::schema::{Check, Finding};
 use super::{Failure, area_codes, out};
-use crate::api::{GROUP, crd};
+use crate::api::{GROUP, crd, germany};
 
 #[derive(Debug, Args)]
 pub(super) struct ValidateOptions {
@@ -261,7 +261,8 @@ pub(super) fn is_name(name: &str, most: usize, dots: bool) -> bool {
 fn area_code(check: &mut Check, spec: &Value) {
     let Some(code) = spec["areaCode"].as_str() else { return };
     let known_wrong = check.found.iter().any(|finding| finding.field() == "spec.areaCode");
-    if spec["address"]["country"] == "Germany" && !known_wrong && !area_codes::is_german(code) {
+    let german = spec["address"]["country"].as_str().is_some_and(germany::is_named);
+    if german && !known_wrong && !area_codes::is_german(code) {
         let path = vec![Step::Field("spec".into()), Step::Field("areaCode".into())];
         let mut inner = Check::at(path);
         inner.report(format!("{code} is no German area code"));

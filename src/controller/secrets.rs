@@ -11,10 +11,7 @@ use tokio::sync::Semaphore;
 use super::{Failed, call};
 use crate::api::SecretKeyRef;
 use crate::lifecycle::Found;
-use crate::tenios::Document;
-
-/// Access keys longer than this are a mistake, such as a whole file in the wrong key.
-const ACCESS_KEY_LIMIT: usize = 1024;
+use crate::tenios::{Document, access_key};
 
 /// A Secret of a megabyte takes five while it is read: as text, as JSON and decoded.
 const READ_AT_ONCE: usize = 2;
@@ -59,12 +56,9 @@ impl Secrets {
                 }
             },
         };
-        Ok(match String::from_utf8(bytes).map(|text| text.trim().to_owned()) {
-            Ok(text) if text.is_empty() => Found::Invalid(format!("{whence} is empty")),
-            Ok(text) if text.len() <= ACCESS_KEY_LIMIT && !text.contains(char::is_control) => {
-                Found::Usable(text.into())
-            }
-            _ => Found::Invalid(format!("{whence} is no access key: expected one line of text")),
+        Ok(match access_key(bytes) {
+            Ok(access_key) => Found::Usable(access_key),
+            Err(why) => Found::Invalid(format!("{whence} {why}")),
         })
     }
 

@@ -91,7 +91,7 @@ async fn send(
         return None;
     };
     let request = Request::Verification {
-        address: spec.address.clone(),
+        address: spec.address.canonical(),
         area_code: spec.area_code.clone(),
         document_type: spec.document.type_,
         document,

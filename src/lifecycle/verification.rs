@@ -48,6 +48,9 @@ pub struct View<'a> {
     pub now: Timestamp,
 }
 
+/// The name of the address in the terms.
+const ADDRESS: &str = "spec.address";
+
 type Next = Decision<VerificationState>;
 
 /// What to do next. Steps that send nothing come before those that may.
@@ -174,7 +177,7 @@ fn submitted(view: &View) -> Option<Next> {
 /// The first field of the spec that differs from what was submitted. An adopted verification has no
 /// recorded terms to differ from.
 fn changed<'a>(spec: &PhoneVerificationSpec, state: &'a State) -> Option<&'a str> {
-    let wanted = spec_terms(spec);
+    let wanted = spec_terms_beside(spec, &state.terms);
     terms::of_spec(&state.terms)
         .find(|(name, value)| wanted.get(*name) != Some(value))
         .map(|(name, _)| name.as_str())
@@ -182,7 +185,7 @@ fn changed<'a>(spec: &PhoneVerificationSpec, state: &'a State) -> Option<&'a str
 
 /// Messages do not carry the address, and its digest tells nobody anything: it is named by its parts.
 fn difference(name: &str, wanted: &Terms, submitted: &Terms) -> String {
-    if name == "spec.address" {
+    if name == ADDRESS {
         let parts = different_parts(wanted, submitted);
         let (fields, differ) = match parts.as_slice() {
             [] => (name.to_owned(), "differs"),
@@ -213,24 +216,40 @@ fn address_hints(address: &Address) -> String {
 }
 
 fn spec_terms(spec: &PhoneVerificationSpec) -> Terms {
-    let address = &spec.address;
-    let parts = [&address.country, &address.city, &address.zip, &address.street, &address.house_number];
-    // As a JSON array, so that no two addresses run into the same text.
-    let address = serde_json::json!(parts).to_string();
+    let address = spec.address.canonical();
     let document = &spec.document;
     let reference = format!("{}/{}", document.secret_ref.name, document.secret_ref.key);
     let access_key = spec.access_key_secret_ref.as_ref().map(|r| (terms::ACCESS_KEY, r.to_string()));
     [
-        ("spec.address", terms::digest(address.as_bytes())),
+        (ADDRESS, address_digest(&address)),
         ("spec.areaCode", spec.area_code.clone()),
         ("spec.document.secretRef", reference),
         ("spec.document.type", document.type_.as_str().to_owned()),
     ]
     .into_iter()
     .chain(access_key)
-    .chain([(terms::ADDRESS_HINTS, address_hints(&spec.address))])
+    .chain([(terms::ADDRESS_HINTS, address_hints(&address))])
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
+}
+
+/// The same, with the digest that is recorded of the address where both are of the same address: earlier
+/// versions recorded it as it was written.
+fn spec_terms_beside(spec: &PhoneVerificationSpec, recorded: &Terms) -> Terms {
+    let mut terms = spec_terms(spec);
+    if let (Some(wanted), Some(recorded)) = (terms.get_mut(ADDRESS), recorded.get(ADDRESS))
+        && wanted != recorded
+        && spec.address.spellings().any(|address| address_digest(&address) == *recorded)
+    {
+        wanted.clone_from(recorded);
+    }
+    terms
+}
+
+fn address_digest(address: &Address) -> String {
+    let parts = [&address.country, &address.city, &address.zip, &address.street, &address.house_number];
+    // As a JSON array, so that no two addresses run into the same text.
+    terms::digest(serde_json::json!(parts).to_string().as_bytes())
 }
 
 fn submit(view: &View) -> Next {
@@ -262,9 +281,10 @@ fn submit(view: &View) -> Next {
     }
     match &secrets.document {
         Found::Missing(why) => look_again(Reason::DocumentNotFound, format!("waits for the document: {why}")),
-        Found::Invalid(why) => {
-            look_again(Reason::DocumentInvalid, format!("the document can't be sent: {why}; put a PDF there"))
-        }
+        Found::Invalid(why) => look_again(
+            Reason::DocumentInvalid,
+            format!("the document can't be sent: {why}; put the whole PDF there, as it is"),
+        ),
         Found::Usable(digest) => {
             let mut terms = spec_terms(view.spec);
             terms.insert(terms::DOCUMENT_DIGEST.into(), digest.clone());
@@ -280,7 +300,7 @@ fn edited(view: &View) -> bool {
     let document = view.secrets.as_ref().map(|read| &read.document);
     let another =
         matches!(document, Some(Found::Usable(now)) if refused.get(terms::DOCUMENT_DIGEST) != Some(now));
-    another || terms::edited(&spec_terms(view.spec), refused)
+    another || terms::edited(&spec_terms_beside(view.spec, refused), refused)
 }
 
 fn back_off(view: &View) -> Option<Next> {

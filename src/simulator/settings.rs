@@ -156,7 +156,7 @@ pub struct Settings {
     pub unapproved: Refusal,
     /// Whether `zip` is required: the parameter table omits it, every example has it.
     pub require_zip: bool,
-    /// Whether `document_data` must be padded, unwrapped base64 of something that begins with `%PDF-`.
+    /// Whether `document_data` must be padded, unwrapped base64 of something that has `%PDF-` in its first 1,024 bytes.
     pub check_document_data: bool,
     /// See [`OrderIdType`].
     pub order_id: OrderIdType,

@@ -5,8 +5,10 @@
 //! redirects, no retries. A request is provably not processed while its last byte was not handed over,
 //! so that is what is tracked, rather than which kind of error came back.
 
+mod access_key;
 mod body;
 pub(crate) mod decode;
+mod document;
 mod outcome;
 mod redact;
 mod refusal;
@@ -23,8 +25,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
+pub use access_key::access_key;
 pub use body::SendBy;
 use body::{Departure, RequestBody};
+pub use document::Document;
 pub use outcome::Outcome;
 use outcome::{Answer, Body, End, classify};
 use redact::redact;
@@ -36,45 +40,6 @@ use crate::net::{BaseUrl, Roots, causes};
 
 /// Answers above this many bytes are not read further: a real one has about 60.
 const ANSWER_LIMIT: usize = 64 * 1024;
-
-/// A PDF. It is read when it is needed, held while it is sent, and can't be printed.
-#[derive(Clone)]
-pub struct Document(Bytes);
-
-impl Document {
-    /// The largest document that is sent, in bytes: a Secret holds at most 1 MiB, and a request of
-    /// 1.4 MB in base64 is already above what many servers take.
-    pub const LIMIT: usize = 1_000_000;
-
-    /// Takes bytes that look like a PDF.
-    ///
-    /// # Errors
-    /// A sentence that says what is wrong with them.
-    pub fn new(bytes: Vec<u8>) -> Result<Self, String> {
-        if bytes.is_empty() {
-            return Err("is empty".into());
-        }
-        if bytes.len() > Self::LIMIT {
-            return Err(format!("has {} bytes; at most {} can be sent", bytes.len(), Self::LIMIT));
-        }
-        if !bytes.starts_with(b"%PDF-") {
-            return Err("is not a PDF: it does not begin with %PDF-".into());
-        }
-        Ok(Self(bytes.into()))
-    }
-
-    /// `sha256:` and the digest in hex.
-    #[must_use]
-    pub fn digest(&self) -> String {
-        crate::ledger::terms::digest(&self.0)
-    }
-}
-
-impl std::fmt::Debug for Document {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Document({} bytes)", self.0.len())
-    }
-}
 
 /// One request, without the access key.
 #[derive(Clone, Debug)]

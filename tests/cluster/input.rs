@@ -15,6 +15,8 @@ use crate::world::{ORDER, PATIENCE, PDF, VERIFICATION, World, message, told};
 #[case::no_key("other", Reason::DocumentNotFound, Some(("other", PDF.to_vec())))]
 #[case::empty("doc", Reason::DocumentInvalid, Some(("extract.pdf", vec![])))]
 #[case::no_pdf("doc", Reason::DocumentInvalid, Some(("extract.pdf", b"\x89PNG\r\n".to_vec())))]
+#[case::cut_off("doc", Reason::DocumentInvalid, Some(("extract.pdf", PDF[..PDF.len() - 4].to_vec())))]
+#[case::a_web_page("doc", Reason::DocumentInvalid, Some(("extract.pdf", b"<!DOCTYPE html><html><title>Sign in</title></html>".to_vec())))]
 #[case::too_large("doc", Reason::DocumentInvalid, Some(("extract.pdf", [b"%PDF-".to_vec(), vec![0; Document::LIMIT]].concat())))]
 #[tokio::test]
 async fn p24_a_missing_or_invalid_document_is_named_and_goes_on_once_mended(

@@ -36,5 +36,6 @@ mod skew;
 mod stale;
 mod sweep;
 mod tenants;
+mod texts;
 mod traces;
 mod world;

@@ -116,7 +116,7 @@ async fn p04_a_mended_document_or_access_key_is_tried_sooner_than_the_unedited_s
     w.verification("v", json!({"approval": "Approved"})).await;
     w.verification_at("v", VerificationState::Refused).await;
     w.no_more_requests(VERIFICATION, 1).await;
-    w.secret("trade-register", "extract.pdf", b"%PDF-1.7 another one").await;
+    w.secret("trade-register", "extract.pdf", b"%PDF-1.7 another one %%EOF").await;
     w.verification_at("v", VerificationState::Approved).await;
     assert_eq!(w.requests(VERIFICATION), 2);
 

@@ -33,7 +33,7 @@ const PUSH_KEY: &str = "pu5h-k3y-0f-the-0perator";
 const OLD_PUSH_KEY: &str = "0lder-pu5h-k3y-to-verify";
 const GUESS: &str = "5ecret-that-was-guessed";
 const DOCUMENT: &str =
-    "%PDF-1.4 the register says that Alte Ziegelei 17b-Hinterhaus belongs to nobody (ÿÿ??>>)";
+    "%PDF-1.4 the register says that Alte Ziegelei 17b-Hinterhaus belongs to nobody (ÿÿ??>>) %%EOF";
 const STREET: &str = "Alte Ziegelei am Süßbach";
 const CITY: &str = "Großkrotzenburg";
 const ZIP: &str = "63538";

@@ -23,6 +23,7 @@ mod lifecycle;
 mod memory;
 mod metrics;
 mod options;
+mod pdf;
 mod recorded;
 mod retry;
 mod secrecy;

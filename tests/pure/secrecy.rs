@@ -9,7 +9,7 @@ fn p21_no_debug_output_shows_an_address_a_document_or_a_push_secret() {
         "country": "Germany", "city": "Aachen", "zip": "52062", "street": "Krugenofen", "houseNumber": "17b"
     }))
     .unwrap();
-    let document = Document::new(b"%PDF-1.4 Krugenofen".to_vec()).unwrap();
+    let document = Document::new(b"%PDF-1.4 Krugenofen %%EOF".to_vec()).unwrap();
     let target =
         PushTarget { url: "https://push.example/push/v1/a/b/c".into(), secret: "5ecre7".to_owned().into() };
     let shown = format!("{address:?} {document:?} {target:?}");
@@ -20,12 +20,12 @@ fn p21_no_debug_output_shows_an_address_a_document_or_a_push_secret() {
 
 #[test]
 fn a_document_is_a_pdf_of_at_most_a_million_bytes_known_by_its_digest() {
-    let mut bytes = b"%PDF-".to_vec();
+    let mut bytes = b"%PDF-%%EOF".to_vec();
     let document = Document::new(bytes.clone()).unwrap();
-    // sha256sum of these five bytes.
-    let digest = "sha256:38523c087796e5d5dd1cf9bad1fb026781a838dd9dd2cf8af58b9f6502a46778";
+    // sha256sum of these ten bytes.
+    let digest = "sha256:bfa46a6395a5ff9b24b500aa7b859b9cf7c2d1eaca67a66ef03f3355276a5f6e";
     assert_eq!(document.digest(), digest);
-    assert_eq!(format!("{document:?}"), "Document(5 bytes)");
+    assert_eq!(format!("{document:?}"), "Document(10 bytes)");
     bytes.resize(Document::LIMIT, b' ');
     assert!(Document::new(bytes.clone()).is_ok());
     bytes.push(b' ');

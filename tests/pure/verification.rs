@@ -7,6 +7,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tenios_operator::api::verification::VerificationState;
 use tenios_operator::api::{PhoneVerificationSpec, PhoneVerificationStatus, Reason};
+use tenios_operator::ledger::terms::digest;
 use tenios_operator::ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
 use tenios_operator::lifecycle::verification::{Secrets, View, decide, stands};
 use tenios_operator::lifecycle::{Decision, Found, Pace, Sender, Standing, project_verification};
@@ -254,4 +255,58 @@ fn p12_a_status_keeps_what_the_ledger_lost_and_could_not_take_back() {
     assert_eq!((next.state, next.observed_generation), (Some(VerificationState::Waiting), 7));
     assert_eq!(next.conditions[0].reason, Reason::LedgerUnavailable);
     assert_eq!((next.attempt.as_deref(), next.verification_id.as_deref()), (Some("a1"), Some("v1")));
+}
+
+/// The digest of the address as version 0.1.0 recorded it: of what was written.
+fn recorded_as_written(address: &Value) -> State {
+    let parts: Vec<&Value> =
+        ["country", "city", "zip", "street", "houseNumber"].iter().map(|part| &address[part]).collect();
+    let mut terms = terms();
+    terms.insert("spec.address".into(), digest(json!(parts).to_string().as_bytes()));
+    let intended = Event::Intended { attempt: attempt(), at: at(-9), terms };
+    let accepted = Event::Accepted { attempt: attempt(), at: at(-2), id: "v1".into() };
+    [intended, accepted].iter().fold(State::default(), State::then)
+}
+
+#[rstest]
+#[case::as_it_was(json!({}), json!({}), true)]
+#[case::decomposed_as_it_was(json!({"city": "Ko\u{308}ln"}), json!({"city": "Ko\u{308}ln"}), true)]
+#[case::decomposed_before(json!({"city": "Ko\u{308}ln"}), json!({"city": "K\u{f6}ln"}), true)]
+#[case::decomposed_now(json!({"city": "K\u{f6}ln"}), json!({"city": "Ko\u{308}ln"}), true)]
+#[case::a_block(json!({"street": "Domkloster\n"}), json!({"street": "Domkloster\n"}), true)]
+#[case::a_block_now(json!({}), json!({"street": "Domkloster\n"}), true)]
+#[case::a_block_of_decomposed(json!({"city": "Ko\u{308}ln\n"}), json!({"city": "Ko\u{308}ln\n"}), true)]
+#[case::within(json!({"street": "Dom\tkloster"}), json!({"street": "Dom\tkloster"}), true)]
+#[case::deutschland_as_it_was(json!({"country": "Deutschland"}), json!({"country": "Deutschland"}), true)]
+#[case::deutschland_before(json!({"country": "Deutschland"}), json!({"country": "Germany"}), true)]
+#[case::code_before(json!({"country": "DE", "city": "Ko\u{308}ln"}), json!({"country": "Germany"}), true)]
+#[case::austria_before(json!({"country": "Austria"}), json!({"country": "Germany"}), false)]
+#[case::another_street(json!({}), json!({"street": "Domklosters"}), false)]
+#[case::another_letter(json!({"city": "Ko\u{308}ln"}), json!({"city": "Koln"}), false)]
+fn p12_an_address_recorded_as_it_was_written_is_the_same_for_this_version(
+    #[case] then: Value,
+    #[case] now: Value,
+    #[case] same: bool,
+) {
+    let address = |changes: Value| {
+        let mut address = json!(spec(&json!({})).address);
+        address.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        address
+    };
+    let (spec, state) = (spec(&json!({"address": address(now)})), recorded_as_written(&address(then)));
+    let said = said(decided(&spec, &state, |_| {}));
+    assert_eq!((stands(&spec, &state), said.starts_with("AwaitingApproval")), (same, same), "{said}");
+}
+
+/// An upgrade is no edit: it makes nothing try again that was refused for good.
+#[test]
+fn p04_a_refused_address_recorded_as_it_was_written_is_not_edited() {
+    let decomposed = json!({"country": "Germany", "city": "Ko\u{308}ln", "zip": "50667", "street": "Domkloster", "houseNumber": "4"});
+    let mut state = recorded_as_written(&decomposed);
+    let refusal = Refusal { code: "CODE".into(), message: String::new(), fields: vec![], can_pass: false };
+    state.accepted = None;
+    state.phase = tenios_operator::ledger::Phase::Refused { attempt: attempt(), at: at(-2), refusal };
+    let spec = spec(&json!({"address": decomposed}));
+    let said = said(decided(&spec, &state, |view| view.secrets = Some(secrets())));
+    assert!(said.contains("mend the spec or the document"), "{said}");
 }

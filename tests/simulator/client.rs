@@ -131,9 +131,9 @@ fn body(simulator: &Simulator) -> Value {
 
 /// Around the size of the pieces that the document is encoded in.
 #[rstest]
-#[case(5)]
-#[case(6)]
-#[case(7)]
+#[case(10)]
+#[case(11)]
+#[case(12)]
 #[case(24 * 1024 - 1)]
 #[case(24 * 1024)]
 #[case(24 * 1024 + 1)]
@@ -141,7 +141,8 @@ fn body(simulator: &Simulator) -> Value {
 #[tokio::test]
 async fn a_document_arrives_in_base64_whatever_its_length(#[case] length: usize) {
     let mut document = b"%PDF-".to_vec();
-    document.extend((document.len()..length).map(|n| u8::try_from(n % 251).unwrap()));
+    document.extend((document.len()..length - 5).map(|n| u8::try_from(n % 251).unwrap()));
+    document.extend(b"%%EOF");
     let simulator = simulator().await;
     let outcome = send(simulator.url(), &verification(&document)).await;
     assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
@@ -307,7 +308,7 @@ async fn p04_who_can_not_be_reached_has_not_processed_anything() {
 #[tokio::test]
 async fn p02_a_request_that_is_due_no_more_does_not_leave() {
     let simulator = simulator().await;
-    for request in [order(), verification(b"%PDF-1.7")] {
+    for request in [order(), verification(b"%PDF-1.7 %%EOF")] {
         let client = client(simulator.url());
         let outcome = client.send(&request, &SecretString::from(KEY), SendBy::within(Duration::ZERO)).await;
         assert!(matches!(outcome, Outcome::NotProcessed { .. }), "{outcome:?}");
@@ -328,7 +329,7 @@ async fn an_early_answer_is_an_answer() {
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest).await;
     });
-    let outcome = send(&url, &verification(b"%PDF-1.7")).await;
+    let outcome = send(&url, &verification(b"%PDF-1.7 %%EOF")).await;
     assert!(matches!(outcome, Outcome::NotProcessed { .. }), "{outcome:?}");
     server.await.unwrap();
 }

@@ -95,7 +95,7 @@ pub fn verification() -> Value {
         "house_number": "11",
         "document_type": "ALLOCATION_NOTICE",
         "area_code": "221",
-        "document_data": STANDARD.encode("%PDF-1.7 a document"),
+        "document_data": STANDARD.encode("%PDF-1.7 a document %%EOF"),
     })
 }
 
