@@ -3,20 +3,20 @@
 
 use std::fmt::Write;
 
-use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use kube::core::Rule;
+use unicode_normalization::UnicodeNormalization;
 
 /// In the form in which it is compared and sent: without white space at its ends, which a block in YAML
 /// (`street: |`) and a paste bring along, and composed (NFC), whatever the editor wrote.
 #[must_use]
 pub fn canonical(text: &str) -> String {
-    ComposingNormalizerBorrowed::new_nfc().normalize(text.trim()).into_owned()
+    text.trim().nfc().collect()
 }
 
 /// The same decomposed (NFD), as some editors write it.
 #[must_use]
 pub fn decomposed(text: &str) -> String {
-    DecomposingNormalizerBorrowed::new_nfd().normalize(text).into_owned()
+    text.nfd().collect()
 }
 
 /// What a text of one line can't be sent with.
