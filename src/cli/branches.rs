@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use csv::{ReaderBuilder, StringRecord};
-use icu_normalizer::ComposingNormalizerBorrowed;
 
 use super::encoding::{self, NoText};
+use crate::api::text::canonical;
 
 /// The columns that each table has.
 pub const NEEDED: [&str; 8] =
@@ -201,7 +201,7 @@ pub(super) fn clean(cell: &str) -> String {
     let visible = cell.chars().filter(|c| !matches!(c, '\u{200B}' | '\u{2060}' | '\u{FEFF}'));
     let spaced: String =
         visible.map(|c| if matches!(c, '\u{A0}' | '\u{2007}' | '\u{202F}') { ' ' } else { c }).collect();
-    ComposingNormalizerBorrowed::new_nfc().normalize(spaced.trim()).into_owned()
+    canonical(&spaced)
 }
 
 /// What was typed into the spreadsheet, where that can still be told.
