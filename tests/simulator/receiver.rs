@@ -303,6 +303,26 @@ async fn p17_a_genuine_push_with_nothing_in_it_is_counted_and_asked_for_again() 
     assert_eq!(w.ledger.writes(), 1);
 }
 
+/// A field whose name broke on the way is no field. What can be read is stored, for whoever knows the secret.
+#[tokio::test]
+async fn p17_p19_of_a_genuine_push_with_a_broken_field_the_rest_is_stored_and_a_stranger_s_leaves_nothing() {
+    let w = World::start(FIRST, FIRST).await;
+    let (url, mut body) = w.genuine();
+    let send = async |body: &Value| {
+        let text = body.to_string().replace("phonenumber", "ph\u{1}nenumber");
+        let bytes: Vec<u8> = text.bytes().map(|byte| if byte == 1 { 0xa9 } else { byte }).collect();
+        client().post(&url).body(bytes).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(send(&body).await, 503);
+    let state = w.ledger.get().state();
+    assert_eq!((state.id(), w.ledger.writes()), (Some("300000"), 2));
+    assert!(w.counted("unusable"), "{}", w.metrics.encode());
+    body["push_secret"] = "0".repeat(64).into();
+    assert_eq!(send(&body).await, 404);
+    assert_eq!((w.ledger.reads(), w.ledger.writes()), (0, 2));
+    assert!(w.counted("unauthenticated"), "{}", w.metrics.encode());
+}
+
 #[rstest]
 #[case::at_the_end("/push/v1/shop/main-line/a1/")]
 #[case::in_front("//push/v1/shop/main-line/a1")]
