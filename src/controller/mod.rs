@@ -1,6 +1,7 @@
 //! The controllers: they observe, ask the lifecycle what to do, act, and show where it rests.
 
 mod caches;
+mod contested;
 mod errand;
 mod flights;
 pub mod leader;
@@ -33,7 +34,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::Reason;
 use crate::ledger::{Book, Event, Key};
-use crate::lifecycle::Pace;
+use crate::lifecycle::{Pace, Remark};
 use crate::push::Address as PushAddress;
 use crate::telemetry::{Metrics, Stand};
 use crate::tenios::Tenios;
@@ -81,6 +82,7 @@ pub struct Context {
     secrets: secrets::Secrets,
     flights: flights::Flights,
     wake: Arc<wake::Wake>,
+    contested: contested::Contested,
     places: places::Places,
     namespaces: namespaces::Namespaces,
     /// Errands, which go on when a reconcile does not.
@@ -119,6 +121,7 @@ impl Context {
             leads: AtomicBool::new(false),
             waits: Mutex::default(),
             remarks: Mutex::default(),
+            contested: contested::Contested::default(),
             gone: Notify::new(),
             client,
             book,
@@ -196,9 +199,9 @@ impl Context {
     }
 
     /// Tells the user by an event, once for the same words.
-    async fn remark<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K, remark: Option<&str>) {
-        if let Some(remark) = remark {
-            self.warn(key, object, "AnnotationIgnored", remark).await;
+    async fn remark<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K, remark: Option<&Remark>) {
+        if let Some(Remark { reason, words }) = remark {
+            self.warn(key, object, reason, words).await;
         }
     }
 
@@ -243,6 +246,7 @@ impl Context {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.wake.forget(key);
+        self.contested.forget(key);
         self.flights.forget(key);
         self.metrics.resource(key, None);
         self.gone.notify_one();

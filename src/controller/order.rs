@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::{Resource, ResourceExt};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::caches::Guarded;
 use super::errand::{self, Errand};
@@ -12,9 +12,12 @@ use super::unreadable::{self, Unreadable};
 use super::{Context, Failed, PATIENCE, now, status};
 use crate::api::order::OrderState;
 use crate::api::{NOT_PLACED_ANNOTATION, PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec, Reason};
-use crate::ledger::{AppendError, AttemptId, Claim, Key, Kind, Known, Reservation, State, Terms, terms};
+use crate::ledger::{
+    Account, AppendError, AttemptId, Bid, Key, Kind, Known, Payer, Reservation, Rival, State, Terms, Title,
+    terms,
+};
 use crate::lifecycle::order::{Link, Verification, View, decide};
-use crate::lifecycle::{Budget, Decision, Found, Standing, project_order, since};
+use crate::lifecycle::{Budget, Decision, Found, Standing, also_claimed, project_order, since};
 use crate::tenios::Request;
 
 /// A ring of more links than this is not looked for: it shows as waiting for its first link.
@@ -54,7 +57,7 @@ async fn settle(
                 let reference = order.spec.access_key_secret_ref.as_ref();
                 visit.access_key = Some(context.secrets.access_key(&key.namespace, reference).await?);
             }
-            Decision::Reserve => match context.book.reserve(&key.namespace, now()) {
+            Decision::Reserve(payer) => match context.book.reserve(&key.namespace, &payer, now()) {
                 Ok(place) => {
                     visit.reservation = Some(place);
                     visit.budget = Some(Budget::Reserved);
@@ -147,9 +150,9 @@ fn consider(
             (None, _, _) => Verification::Given(spec.verification_id.as_deref().unwrap_or_default()),
         },
         link: link(context, key, spec),
-        access_key: visit.access_key.as_ref().map(|found| found.as_ref().map(|_| ())),
+        access_key: visit.access_key.as_ref().map(|found| found.as_ref().map(account)),
         budget: visit.budget.clone().unwrap_or(Budget::NotAsked),
-        owner: &|claim| owner(context, key, claim),
+        rival: &|bid, payer| rival(context, key, bid, payer),
         pace: &context.config.pace,
         push: context.push.is_some(),
         now: now(),
@@ -157,14 +160,23 @@ fn consider(
     decide(&view)
 }
 
-/// Who owns a claim. What waits in conflict looks again when the owner's entry goes.
-fn owner(context: &Context, key: &Key, claim: &Claim) -> Option<Key> {
-    let owner = context.book.owner(claim).filter(|owner| owner != key);
-    if let Some(owner) = &owner {
-        context.wake.when_changed(owner, key);
-    }
+fn account(access_key: &SecretString) -> Account {
+    Account::of_key(access_key.expose_secret())
+}
+
+/// Who comes before this one with a claim. What waits in conflict looks again when that one's entry changes or
+/// goes, and that one is told.
+fn rival(context: &Context, key: &Key, bid: &Bid, payer: &Payer) -> Option<Rival> {
+    let before = context.book.rival(key, bid, payer)?;
+    context.wake.when_changed(&before.key, key);
     // Again, because it may have gone before the wake was registered.
-    owner.and_then(|_| context.book.owner(claim))
+    let rival = context.book.rival(key, bid, payer)?;
+    let anothers = &rival.key;
+    if bid.title != Title::Placed && context.caches.order(&anothers.namespace, &anothers.name).is_some() {
+        let by = (anothers.namespace == key.namespace).then_some(key.name.as_str());
+        context.contested.tell(anothers, || also_claimed(&bid.claim, by), &context.wake);
+    }
+    Some(rival)
 }
 
 /// Follows `linkTo.orderRef` from order to order.
@@ -221,7 +233,8 @@ async fn show(
         context.wake.changed(key);
         status::announce(&context.client, object, &previous.conditions, &next.conditions).await;
     }
-    context.remark(key, object, standing.remark.as_deref()).await;
+    let told = standing.remark.clone().or_else(|| context.contested.of(key));
+    context.remark(key, object, told.as_ref()).await;
     Ok(context.look_again(key, standing.reason, standing.again))
 }
 

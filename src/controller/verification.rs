@@ -50,7 +50,7 @@ async fn settle(
             Decision::Rest(standing) => return Ok(standing),
             Decision::ReadSecrets => secrets = Some(read(context, key, &verification.spec).await?),
             // The budget counts orders.
-            Decision::Reserve => {}
+            Decision::Reserve(_) => {}
             Decision::Record(events) => match context.book.append(&known.entry, &events).await {
                 Ok(()) => context.wake.changed(key),
                 Err(AppendError::Conflict(_)) => {}
@@ -158,7 +158,7 @@ async fn show(
         context.wake.changed(key);
         status::announce(&context.client, object, &previous.conditions, &next.conditions).await;
     }
-    context.remark(key, object, standing.remark.as_deref()).await;
+    context.remark(key, object, standing.remark.as_ref()).await;
     Ok(context.look_again(key, standing.reason, standing.again))
 }
 

@@ -22,17 +22,10 @@ impl Account {
     /// The account with this access key.
     #[must_use]
     pub fn of_key(access_key: &str) -> Self {
-        Self::digest("key", access_key)
-    }
-
-    /// Stands for the account of a key that can't be read now: only what names the same Secret, or also
-    /// none, shares it. So nobody gets at another's account by a reference to nothing.
-    #[must_use]
-    pub fn of_reference(namespace: &str, reference: Option<&str>) -> Self {
-        match reference {
-            Some(reference) => Self::digest("reference", &format!("{namespace}/{reference}")),
-            None => Self::digest("reference", ""),
-        }
+        // What the text was made from comes first, so that it is no digest that another program makes, too.
+        let text = format!("tenios-operator account\nkey\n{access_key}");
+        let digest = super::terms::digest(text.as_bytes());
+        Self(digest.chars().skip("sha256:".len()).take(DIGITS).collect())
     }
 
     /// As [`super::terms::ACCOUNT`] has it.
@@ -46,16 +39,19 @@ impl Account {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// What the text was made from comes first, so that it is no digest that another program makes, too.
-    fn digest(of: &str, text: &str) -> Self {
-        let digest = super::terms::digest(format!("tenios-operator account\n{of}\n{text}").as_bytes());
-        Self(digest.chars().skip("sha256:".len()).take(DIGITS).collect())
-    }
 }
 
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Whose account it is, as far as is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Payer {
+    /// None where it was recorded before accounts were, or where the access key can't be read.
+    pub account: Option<Account>,
+    /// Whether it is the operator's own access key.
+    pub own: bool,
 }

@@ -11,7 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    AppendError, Change, Claim, Entry, Event, Index, Key, Kind, Known, Ledger, ReadError, RemoveError,
+    AppendError, Bid, Change, Entry, Event, Index, Key, Kind, Known, Ledger, Payer, Purse, ReadError,
+    RemoveError, Rival,
 };
 use crate::telemetry::Metrics;
 
@@ -27,10 +28,14 @@ pub struct Budget {
     pub window: SignedDuration,
 }
 
+/// So many requests of a namespace may be refused for each order that it may place. A refusal costs nothing,
+/// but who asks for the same again and again is not to look like an attack to the provider.
+const REFUSALS_PER_ORDER: u32 = 10;
+
 /// The budgets of the operator and of each namespace.
 #[derive(Clone, Copy, Debug)]
 pub struct Budgets {
-    /// `--order-budget`
+    /// `--order-budget`: for the operator's own access key, and for each other one
     pub operator: Budget,
     /// `--order-budget-per-namespace`
     pub namespace: Budget,
@@ -40,7 +45,7 @@ pub struct Budgets {
 pub struct Book {
     ledger: Arc<dyn Ledger>,
     index: Mutex<Index>,
-    reserved: Mutex<Vec<String>>,
+    reserved: Mutex<Vec<[Purse; 2]>>,
     budgets: Budgets,
     listed: watch::Sender<bool>,
     reachable: AtomicBool,
@@ -48,16 +53,16 @@ pub struct Book {
     metrics: Arc<Metrics>,
 }
 
-/// A place in the budget, held from the decision to send until the intent is recorded.
+/// A place in the budgets, held from the decision to send until the intent is recorded.
 pub struct Reservation<'a> {
     book: &'a Book,
-    namespace: String,
+    purses: [Purse; 2],
 }
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         let mut reserved = lock(&self.book.reserved);
-        if let Some(at) = reserved.iter().position(|n| *n == self.namespace) {
+        if let Some(at) = reserved.iter().position(|purses| *purses == self.purses) {
             reserved.swap_remove(at);
         }
     }
@@ -180,10 +185,10 @@ impl Book {
             .unwrap_or_else(|| Known { entry: Arc::new(Entry::empty(key.clone())), state: Arc::default() })
     }
 
-    /// The first to claim this.
+    /// Another resource of the same account whose claim comes before this one.
     #[must_use]
-    pub fn owner(&self, claim: &Claim) -> Option<Key> {
-        lock(&self.index).owner(claim)
+    pub fn rival(&self, key: &Key, bid: &Bid, payer: &Payer) -> Option<Rival> {
+        lock(&self.index).rival(key, bid, payer)
     }
 
     /// Whether an order with this verification id was accepted.
@@ -303,31 +308,37 @@ impl Book {
         self.ledger.remove(entry).await
     }
 
-    /// A place in both budgets, or whose is spent.
+    /// A place in the budget of the namespace and in that of who pays, or whose is spent.
     ///
     /// # Errors
     /// [`Spent`] when there is none.
-    pub fn reserve(&self, namespace: &str, now: Timestamp) -> Result<Reservation<'_>, Spent> {
+    pub fn reserve(&self, namespace: &str, payer: &Payer, now: Timestamp) -> Result<Reservation<'_>, Spent> {
         let index = lock(&self.index);
         let mut reserved = lock(&self.reserved);
-        let here = reserved.iter().filter(|n| *n == namespace).count();
         let Budgets { operator, namespace: each } = self.budgets;
-        if let Some(until) = index.budget_opens(Some(namespace), each.requests, each.window, now, here) {
-            return Err(Spent { whose: "this namespace", until });
+        let refusals = Budget { requests: each.requests.saturating_mul(REFUSALS_PER_ORDER), ..each };
+        let purses = [Purse::Namespace(namespace.to_owned()), Purse::of(payer)];
+        let whose = if matches!(purses[1], Purse::Operator) { "the operator" } else { "this access key" };
+        let limits = [
+            (&purses[0], each, "this namespace"),
+            (&Purse::Refused(namespace.to_owned()), refusals, "this namespace for refused requests"),
+            (&purses[1], operator, whose),
+        ];
+        for (purse, Budget { requests, window }, whose) in limits {
+            let held = reserved.iter().filter(|held| held.contains(purse)).count();
+            if let Some(until) = index.budget_opens(purse, requests, window, now, held) {
+                return Err(Spent { whose, until });
+            }
         }
-        if let Some(until) = index.budget_opens(None, operator.requests, operator.window, now, reserved.len())
-        {
-            return Err(Spent { whose: "the operator", until });
-        }
-        reserved.push(namespace.to_owned());
-        Ok(Reservation { book: self, namespace: namespace.to_owned() })
+        reserved.push(purses.clone());
+        Ok(Reservation { book: self, purses })
     }
 
     /// What the operator's budget has left.
     #[must_use]
     pub fn budget_remaining(&self, now: Timestamp) -> i64 {
         let Budget { requests, window } = self.budgets.operator;
-        let spent = lock(&self.index).spent(None, window, now).len();
+        let spent = lock(&self.index).spent(&Purse::Operator, window, now).len();
         i64::from(requests) - i64::try_from(spent).unwrap_or(i64::MAX)
     }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Account;
 use crate::api::PhoneNumber;
 
 /// Names one request to the provider: 32 hexadecimal digits, random. Neither a counter nor a time: two
@@ -134,6 +135,12 @@ pub enum Event {
         /// The number.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         number: Option<PhoneNumber>,
+        /// The account of the access key that the spec names, where it could be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<Account>,
+        /// Whether that is the operator's own key.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        own: bool,
     },
     /// The provider pushed the number.
     Assigned {

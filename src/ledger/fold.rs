@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::account::Account;
+use super::account::{Account, Payer};
 use super::event::{AttemptId, Event, Refusal, Terms};
 use super::terms;
 use crate::api::PhoneNumber;
@@ -90,6 +90,16 @@ pub struct Accepted {
     pub at: Timestamp,
     /// Whether the id is the provider's answer, which wins over what a push says it is.
     pub answered: bool,
+    /// Whether that a request brought it is not the provider's word: a person says so, of one whose outcome was
+    /// not known, or the status did when the ledger had lost its entry.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resolves: bool,
+}
+
+impl Accepted {
+    fn by_request(id: Option<String>, attempt: &AttemptId, at: Timestamp, answered: bool) -> Self {
+        Self { id, attempt: Some(attempt.clone()), at, answered, resolves: false }
+    }
 }
 
 /// An assigned number.
@@ -103,6 +113,15 @@ pub struct Assigned {
     /// Whether the provider pushed it; otherwise a person recorded it, and may correct it.
     #[serde(default)]
     pub pushed: bool,
+    /// Whether only the status still told it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rebuilt: bool,
+}
+
+impl Assigned {
+    fn by_push(number: PhoneNumber, at: Timestamp) -> Self {
+        Self { number, at, pushed: true, rebuilt: false }
+    }
 }
 
 /// An order that exists beside the one of this resource: after a wrong "it was not placed", say.
@@ -156,6 +175,9 @@ pub struct State {
     /// None where it was recorded before accounts were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
+    /// Whether the adoption's account is that of the operator's own key.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference
@@ -203,6 +225,16 @@ impl State {
             || !self.strays.is_empty()
     }
 
+    /// Whose account the newest request or, where none may have placed anything, the adoption belongs to.
+    #[must_use]
+    pub fn payer(&self) -> Payer {
+        if !self.may_have_placed() || self.terms.is_empty() {
+            return Payer { account: self.account.clone(), own: self.own };
+        }
+        let account = self.terms.get(terms::ACCOUNT).map(|text| Account::recorded(text));
+        Payer { account, own: !self.terms.contains_key(terms::ACCESS_KEY) }
+    }
+
     fn apply(&mut self, event: &Event) {
         match event.clone() {
             Event::Intended { attempt, at, terms } => self.intend(attempt, at, terms),
@@ -234,7 +266,12 @@ impl State {
                     self.phase = Phase::NotPlaced { attempt };
                 }
             }
-            Event::Adopted { at, id, number } => self.adopt(at, id, number),
+            Event::Adopted { at, id, number, account, own } => {
+                if !self.may_have_placed() || self.terms.is_empty() {
+                    (self.account, self.own) = (account, own);
+                }
+                self.adopt(at, id, number);
+            }
             Event::Assigned { attempt, at, order_id, number } => {
                 self.assign(&attempt, at, Some(order_id), number);
             }
@@ -253,8 +290,9 @@ impl State {
                 if id.is_some() || number.is_some() {
                     self.phase = Phase::Accepted { attempt: attempt.clone() };
                     let pushed = attempt.is_some();
-                    self.accepted.get_or_insert(Accepted { id, attempt, at, answered: true });
-                    self.number = number.map(|number| Assigned { number, at, pushed });
+                    let resolves = pushed;
+                    self.accepted.get_or_insert(Accepted { id, attempt, at, answered: true, resolves });
+                    self.number = number.map(|number| Assigned { number, at, pushed, rebuilt: true });
                 } else if let Some(attempt) = attempt {
                     // Its sender may still be at work: nobody's word counts before its time is over.
                     self.phase = Phase::Open { attempt, at };
@@ -319,10 +357,10 @@ impl State {
         let newest = self.attempt() == Some(&attempt);
         match &mut self.accepted {
             None => {
-                self.accepted =
-                    Some(Accepted { id: Some(id), attempt: Some(attempt.clone()), at: since, answered });
+                self.accepted = Some(Accepted::by_request(Some(id), &attempt, since, answered));
             }
             Some(known) if known.attempt.as_ref() == Some(&attempt) => {
+                known.resolves = false;
                 if known.id.is_none() || (answered && !known.answered) {
                     known.id = Some(id);
                     known.answered = answered;
@@ -330,10 +368,11 @@ impl State {
             }
             Some(known) if known.id.as_ref() == Some(&id) => {
                 known.attempt.get_or_insert_with(|| attempt.clone());
+                known.resolves = false;
             }
             // Only a number was adopted while this request's outcome was unknown.
             Some(known) if known.id.is_none() && known.attempt.is_none() && newest => {
-                *known = Accepted { id: Some(id), attempt: Some(attempt.clone()), at: known.at, answered };
+                *known = Accepted::by_request(Some(id), &attempt, known.at, answered);
             }
             Some(_) => self.keep_stray(&attempt, id, None),
         }
@@ -345,7 +384,7 @@ impl State {
         let newest = self.attempt() == Some(attempt);
         if self.accepted.is_none() {
             let at = self.pending_since(attempt).unwrap_or(at);
-            self.accepted = Some(Accepted { id: None, attempt: Some(attempt.clone()), at, answered: false });
+            self.accepted = Some(Accepted::by_request(None, attempt, at, false));
         }
         self.took(attempt.clone(), newest);
     }
@@ -364,15 +403,18 @@ impl State {
     /// A person's word stands until it is corrected, and takes nothing from what the provider said: an
     /// id or number that came from it stays, beside the adopted one if need be.
     fn adopt(&mut self, at: Timestamp, id: Option<String>, number: Option<PhoneNumber>) {
+        let resolves = matches!(self.phase, Phase::Open { .. } | Phase::Unknown { .. });
         match (&mut self.accepted, id) {
-            (None, id) => self.accepted = Some(Accepted { id, attempt: None, at, answered: true }),
+            (None, id) => self.accepted = Some(Accepted { id, attempt: None, at, answered: true, resolves }),
             (Some(_), None) => {}
             (Some(known), Some(id)) if known.id.is_none() => {
                 // It may be one that the provider gave before.
                 let given = self.strays.iter().find(|s| s.id == id).map(|s| s.attempt.clone());
                 // A push that named no id does not make it the provider's word that this is the one.
-                let placed = known.attempt.take().filter(|_| known.answered);
-                known.attempt = placed.or(given);
+                let told = known.attempt.take();
+                let resolves = resolves || known.resolves || told.is_some();
+                known.attempt = told.filter(|_| known.answered).or(given);
+                known.resolves = resolves && known.attempt.is_none();
                 known.answered = true;
                 known.id = Some(id);
             }
@@ -390,8 +432,9 @@ impl State {
     fn exchange(&mut self, at: Timestamp, id: String) {
         let found = self.strays.iter().position(|s| s.id == id).map(|index| self.strays.remove(index));
         let (attempt, number) = found.map_or((None, None), |s| (Some(s.attempt), s.number));
-        let before = self.accepted.replace(Accepted { id: Some(id), attempt, at, answered: true });
-        let number = number.map(|number| Assigned { number, at, pushed: true });
+        let resolves = attempt.is_none() && self.accepted.as_ref().is_some_and(|before| before.resolves);
+        let before = self.accepted.replace(Accepted { id: Some(id), attempt, at, answered: true, resolves });
+        let number = number.map(|number| Assigned::by_push(number, at));
         let number_before = std::mem::replace(&mut self.number, number);
         let adopted = before.as_ref().is_some_and(|before| before.attempt.is_none());
         if let Some(pushed) = number_before.clone().filter(|number| adopted && number.pushed) {
@@ -416,7 +459,8 @@ impl State {
         let ours = self.accepted.as_ref().and_then(|a| a.id.clone());
         let strays = self.strays.len();
         self.strays.retain(|s| ours.as_ref() != Some(&s.id) || s.number.as_ref() != Some(&number));
-        self.number = Some(Assigned { number, at, pushed: self.strays.len() < strays });
+        let pushed = self.strays.len() < strays;
+        self.number = Some(Assigned { number, at, pushed, rebuilt: false });
     }
 
     fn assign(&mut self, attempt: &AttemptId, at: Timestamp, order_id: Option<String>, number: PhoneNumber) {
@@ -432,9 +476,9 @@ impl State {
             (_, id) => id.is_some() && a.id == *id,
         });
         match &self.number {
-            None if ours => self.number = Some(Assigned { number, at, pushed: true }),
+            None if ours => self.number = Some(Assigned::by_push(number, at)),
             Some(known) if ours && known.number == number => {
-                self.number = Some(Assigned { pushed: true, ..known.clone() });
+                self.number = Some(Assigned { pushed: true, rebuilt: false, ..known.clone() });
             }
             _ => self.keep_stray(attempt, order_id.unwrap_or_default(), Some(number)),
         }

@@ -7,24 +7,9 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Entry, Key, Kind, State};
-
-/// Something that has one owner (promise 15).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Claim {
-    /// An order id.
-    OrderId(String),
-    /// A phone number.
-    Number(String),
-}
-
-/// How somebody came to what he claims. What the provider gave comes before what a person says, so that
-/// adopting what belongs to another, by mistake or on purpose, takes nothing from him.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Title {
-    Placed,
-    Adopted,
-}
+use super::claims::Claims;
+use super::spending::Spending;
+use super::{Bid, Entry, Key, Kind, Payer, Purse, Rival, State};
 
 /// An entry with its state already folded.
 #[derive(Clone, Debug)]
@@ -39,11 +24,10 @@ pub struct Known {
 #[derive(Debug, Default)]
 pub struct Index {
     entries: HashMap<Key, Known>,
-    claims: BTreeMap<Claim, BTreeSet<(Title, Timestamp, Key)>>,
+    claims: Claims,
     proven: BTreeMap<String, BTreeSet<Key>>,
     verifications: BTreeMap<String, BTreeSet<Key>>,
-    spent: BTreeSet<(Timestamp, Key)>,
-    spent_by_namespace: HashMap<String, BTreeSet<(Timestamp, Key)>>,
+    spending: Spending,
     /// Seen since the current listing began.
     listing: Option<BTreeSet<Key>>,
 }
@@ -92,38 +76,19 @@ impl Index {
     /// Forgets an entry; returns the keys that shared a claim with it.
     pub fn remove(&mut self, key: &Key) -> Vec<Key> {
         let Some(known) = self.entries.remove(key) else { return Vec::new() };
-        let mut related = Vec::new();
-        for (claim, title, at) in claims_of(key, &known.state) {
-            if let Some(owners) = self.claims.get_mut(&claim) {
-                owners.remove(&(title, at, key.clone()));
-                related.extend(owners.iter().map(|(_, _, k)| k.clone()));
-                if owners.is_empty() {
-                    self.claims.remove(&claim);
-                }
-            }
-        }
+        let related = self.claims.remove(key, &known.state);
         if let Some(id) = proven_by(key, &known.state) {
             remove_from(&mut self.proven, id, key);
         }
         if let Some(id) = known.state.id().filter(|_| key.kind == Kind::Verification) {
             remove_from(&mut self.verifications, id, key);
         }
-        for at in &known.state.spent {
-            self.spent.remove(&(*at, key.clone()));
-            if let Some(spent) = self.spent_by_namespace.get_mut(&key.namespace) {
-                spent.remove(&(*at, key.clone()));
-            }
-        }
+        self.spending.remove(key, &known.state);
         related
     }
 
     fn claim_all(&mut self, key: &Key, state: &State) -> Vec<Key> {
-        let mut related = Vec::new();
-        for (claim, title, at) in claims_of(key, state) {
-            let owners = self.claims.entry(claim).or_default();
-            related.extend(owners.iter().map(|(_, _, k)| k.clone()));
-            owners.insert((title, at, key.clone()));
-        }
+        let mut related = self.claims.insert(key, state);
         if let Some(id) = proven_by(key, state)
             && self.proven.entry(id.to_owned()).or_default().insert(key.clone())
         {
@@ -132,12 +97,7 @@ impl Index {
         if let Some(id) = state.id().filter(|_| key.kind == Kind::Verification) {
             self.verifications.entry(id.to_owned()).or_default().insert(key.clone());
         }
-        if key.kind == Kind::Order {
-            for at in &state.spent {
-                self.spent.insert((*at, key.clone()));
-                self.spent_by_namespace.entry(key.namespace.clone()).or_default().insert((*at, key.clone()));
-            }
-        }
+        self.spending.insert(key, state);
         related
     }
 
@@ -156,10 +116,10 @@ impl Index {
         gone
     }
 
-    /// Who owns this: the first whose order it is by the provider's word, else the first to adopt it.
+    /// Another resource of the same account whose claim comes before this one.
     #[must_use]
-    pub fn owner(&self, claim: &Claim) -> Option<Key> {
-        self.claims.get(claim)?.first().map(|(_, _, key)| key.clone())
+    pub fn rival(&self, key: &Key, bid: &Bid, payer: &Payer) -> Option<Rival> {
+        self.claims.rival(key, bid, payer)
     }
 
     /// Whether an order with this verification id was accepted, which proves its approval.
@@ -168,63 +128,24 @@ impl Index {
         self.proven.get(verification_id).is_some_and(|keys| !keys.is_empty())
     }
 
-    /// When one more request fits `limit` requests per `window`: none means now. With `namespace` only
-    /// that namespace's count.
+    /// When one more request fits `limit` requests per `window`: none means now.
     #[must_use]
     pub fn budget_opens(
         &self,
-        namespace: Option<&str>,
+        purse: &Purse,
         limit: u32,
         window: SignedDuration,
         now: Timestamp,
         reserved: usize,
     ) -> Option<Timestamp> {
-        let limit = limit as usize;
-        let spent = self.spent(namespace, window, now);
-        let used = spent.len() + reserved;
-        if used < limit {
-            return None;
-        }
-        let frees = spent.get(used - limit).or(spent.last()).copied();
-        Some(frees.unwrap_or(now).saturating_add(window).unwrap_or(Timestamp::MAX))
+        self.spending.opens(purse, limit, window, now, reserved)
     }
 
     /// Requests counted within the window, oldest first.
     #[must_use]
-    pub fn spent(&self, namespace: Option<&str>, window: SignedDuration, now: Timestamp) -> Vec<Timestamp> {
-        let set = match namespace {
-            None => Some(&self.spent),
-            Some(namespace) => self.spent_by_namespace.get(namespace),
-        };
-        let since = now.checked_sub(window).unwrap_or(Timestamp::MIN);
-        // From the newest backwards: bounded by the window, not by all that was ever ordered. What a
-        // clock that runs ahead recorded counts too.
-        let mut within: Vec<_> = set
-            .into_iter()
-            .flat_map(|s| s.iter().rev())
-            .map(|(at, _)| *at)
-            .take_while(|at| *at > since)
-            .collect();
-        within.reverse();
-        within
+    pub fn spent(&self, purse: &Purse, window: SignedDuration, now: Timestamp) -> Vec<Timestamp> {
+        self.spending.within(purse, window, now)
     }
-}
-
-fn claims_of(key: &Key, state: &State) -> Vec<(Claim, Title, Timestamp)> {
-    let mut claims = Vec::new();
-    if key.kind != Kind::Order {
-        return claims;
-    }
-    let title = |placed| if placed { Title::Placed } else { Title::Adopted };
-    if let Some(accepted) = &state.accepted
-        && let Some(id) = &accepted.id
-    {
-        claims.push((Claim::OrderId(id.clone()), title(accepted.attempt.is_some()), accepted.at));
-    }
-    if let Some(assigned) = &state.number {
-        claims.push((Claim::Number(assigned.number.to_string()), title(assigned.pushed), assigned.at));
-    }
-    claims
 }
 
 fn remove_from(map: &mut BTreeMap<String, BTreeSet<Key>>, id: &str, key: &Key) {

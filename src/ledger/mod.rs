@@ -8,10 +8,12 @@
 
 mod account;
 mod book;
+mod claims;
 mod event;
 mod fold;
 mod index;
 pub mod kubernetes;
+mod spending;
 pub mod terms;
 
 use std::fmt;
@@ -19,11 +21,13 @@ use std::fmt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
-pub use account::Account;
+pub use account::{Account, Payer};
 pub use book::{Book, Budget, Budgets, Reservation, Spent};
+pub use claims::{Bid, Claim, Rival, Title};
 pub use event::{AttemptId, Event, Refusal, Terms};
 pub use fold::{Accepted, Assigned, Phase, State, Stray};
-pub use index::{Claim, Index, Known};
+pub use index::{Index, Known};
+pub use spending::Purse;
 
 /// The kinds of resource that have entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,6 +4,7 @@
 //! `decide` is asked again after everything that it asked for was done, until it rests. `project` turns
 //! where it rests into `.status`.
 
+mod adoption;
 pub mod order;
 mod order_status;
 mod retry;
@@ -18,8 +19,9 @@ use crate::api::{
     Condition, ConditionStatus, ConditionType, PhoneNumber, PhoneNumberOrderStatus, PhoneVerificationStatus,
     Reason,
 };
-use crate::ledger::{AttemptId, Claim, Event, Key, Phase, State, Terms};
+use crate::ledger::{AttemptId, Bid, Event, Payer, Phase, Rival, State, Terms};
 
+pub use adoption::also_claimed;
 pub use order_status::project as project_order;
 pub use retry::Pace;
 pub use verification_status::project as project_verification;
@@ -31,8 +33,8 @@ pub enum Decision<S> {
     Record(Vec<Event>),
     /// Read the Secrets that the spec names, then decide again.
     ReadSecrets,
-    /// Ask for a place in the budget, then decide again.
-    Reserve,
+    /// Ask for a place in the budgets of its namespace and of who pays, then decide again.
+    Reserve(Payer),
     /// Record the intent with these terms; whoever wins that may send the request.
     Send(Terms),
     /// Nothing to do until something changes.
@@ -51,7 +53,16 @@ pub struct Standing<S> {
     /// When to look again where no watch will tell; none where one will.
     pub again: Option<Duration>,
     /// Something to tell the user by an event that the status does not show.
-    pub remark: Option<String>,
+    pub remark: Option<Remark>,
+}
+
+/// Told by an event of this reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// The reason of the event.
+    pub reason: &'static str,
+    /// What it says.
+    pub words: String,
 }
 
 impl<S> Standing<S> {
@@ -130,8 +141,8 @@ pub enum Budget {
     },
 }
 
-/// Who owns a claim.
-pub type Owner<'a> = &'a dyn Fn(&Claim) -> Option<Key>;
+/// Who comes before this one with a claim.
+pub type Rivals<'a> = &'a dyn Fn(&Bid, &Payer) -> Option<Rival>;
 
 /// How an open or unknown attempt goes on: the same for both kinds.
 enum Pending {
@@ -215,7 +226,7 @@ fn in_flight(attempt: &AttemptId) -> String {
 
 /// A value of the not-placed annotation that has no effect. The one that worked stays on the resource
 /// and is not remarked on.
-fn stray_annotation(state: &State, not_placed: Option<&str>) -> Option<String> {
+fn stray_annotation(state: &State, not_placed: Option<&str>) -> Option<Remark> {
     let value = not_placed?;
     let worked = state.not_placed.as_ref().map(AttemptId::as_str) == Some(value);
     let awaited = match &state.phase {
@@ -226,10 +237,11 @@ fn stray_annotation(state: &State, not_placed: Option<&str>) -> Option<String> {
         return None;
     }
     let shown: String = value.chars().filter(|c| !c.is_control()).take(64).collect();
-    Some(format!(
+    let words = format!(
         "the annotation {} names {shown:?}, which is not an attempt whose outcome is unknown; it has no effect",
         crate::api::NOT_PLACED_ANNOTATION
-    ))
+    );
+    Some(Remark { reason: "AnnotationIgnored", words })
 }
 
 /// What the provider gave beside the one that counts, for the message.

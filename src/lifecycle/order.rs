@@ -6,14 +6,14 @@ use jiff::Timestamp;
 
 use super::retry::Due;
 use super::{
-    Budget, Decision, Found, Memory, Owner, Pace, Pending, Sender, Standing, pending, refusal_message, shown,
-    strays,
+    Budget, Decision, Found, Memory, Pace, Pending, Remark, Rivals, Sender, Standing, pending,
+    refusal_message, shown, strays,
 };
 use crate::api::flaw;
-use crate::api::order::{AdoptOrder, OrderState};
+use crate::api::order::OrderState;
 use crate::api::verification::Approval;
 use crate::api::{PhoneNumber, PhoneNumberOrderSpec, PhoneNumberOrderStatus, PhoneVerificationSpec, Reason};
-use crate::ledger::{AttemptId, Claim, Event, Key, Phase, State, Terms, terms};
+use crate::ledger::{Accepted, Account, AttemptId, Event, Key, Payer, Phase, State, Terms, terms};
 
 /// The verification that the order names.
 #[derive(Clone, Debug)]
@@ -71,11 +71,11 @@ pub struct View<'a> {
     /// The link target.
     pub link: Link,
     /// The access key; none where it was not read yet.
-    pub access_key: Option<Found<()>>,
+    pub access_key: Option<Found<Account>>,
     /// The budget.
     pub budget: Budget,
-    /// Who owns a claim.
-    pub owner: Owner<'a>,
+    /// Who comes before this one with a claim.
+    pub rival: Rivals<'a>,
     /// The bounds of the back-off.
     pub pace: &'a Pace,
     /// Whether the provider is given a push URL.
@@ -84,18 +84,18 @@ pub struct View<'a> {
     pub now: Timestamp,
 }
 
-type Next = Decision<OrderState>;
+pub(super) type Next = Decision<OrderState>;
 
 /// What to do next. Steps that send nothing come before those that may.
 #[must_use]
 pub fn decide(view: &View) -> Next {
     let mut next = rebuild(view)
-        .or_else(|| adopt(view))
+        .or_else(|| super::adoption::adopt(view))
         .or_else(|| settle(view))
         .or_else(|| placed(view))
         .unwrap_or_else(|| place(view));
     if let Decision::Rest(standing) = &mut next {
-        standing.remark = super::stray_annotation(view.state, view.not_placed);
+        standing.remark = super::stray_annotation(view.state, view.not_placed).or(standing.remark.take());
     }
     next
 }
@@ -104,7 +104,7 @@ fn rest(state: OrderState, reason: Reason, message: impl Into<String>) -> Next {
     Decision::Rest(Standing::new(state, reason, message))
 }
 
-fn conflict(message: impl Into<String>) -> Next {
+pub(super) fn conflict(message: impl Into<String>) -> Next {
     rest(OrderState::Conflict, Reason::Conflict, message)
 }
 
@@ -123,67 +123,6 @@ fn rebuild(view: &View) -> Option<Next> {
     let mut terms = spec_terms(view.spec);
     terms.extend(status.verification_id.clone().map(|id| (terms::VERIFICATION_ID.into(), id)));
     Some(Decision::Record(vec![Event::Rebuilt { at: view.now, attempt, id, number, terms, requests }]))
-}
-
-fn adopt(view: &View) -> Option<Next> {
-    let adopt = view.spec.adopt.as_ref().filter(|_| flaw::of_order(view.spec).is_none())?;
-    let AdoptOrder { order_id, phone_number } = adopt;
-    let state = view.state;
-    let known_id = state.id();
-    let known_number = state.number.as_ref();
-    let placed_by_us = state.accepted.as_ref().is_some_and(|a| a.attempt.is_some() && a.id.is_some());
-    if let (Some(wanted), Some(known)) = (order_id.as_deref(), known_id)
-        && wanted != known
-        && placed_by_us
-    {
-        return Some(conflict(format!(
-            "spec.adopt.orderId is {wanted}, but this resource placed order {known}; remove spec.adopt.orderId, or adopt {wanted} under another name"
-        )));
-    }
-    if let (Some(wanted), Some(known)) = (phone_number, known_number)
-        && *wanted != known.number
-        && known.pushed
-        && order_id.as_deref().is_none_or(|wanted| Some(wanted) == known_id)
-    {
-        return Some(conflict(format!(
-            "spec.adopt.phoneNumber is {wanted}, but the number of this order is {}; remove spec.adopt.phoneNumber",
-            known.number
-        )));
-    }
-    if let Some(other) = other_owner(view, order_id.as_deref(), phone_number.as_ref()) {
-        return Some(conflict(other));
-    }
-    let news_id = order_id.as_deref().is_some_and(|id| Some(id) != known_id);
-    let news_number = phone_number.as_ref().is_some_and(|n| Some(n) != known_number.map(|k| &k.number));
-    if !news_id && !news_number {
-        return None;
-    }
-    // While a sender may be at work its own answer comes first.
-    if let Some(Pending::InFlight { message, again }) = pending(state, view.sender, None, view.now) {
-        let mut standing = Standing::new(OrderState::Ordering, Reason::Ordering, message);
-        standing.again = again;
-        return Some(Decision::Rest(standing));
-    }
-    Some(Decision::Record(vec![Event::Adopted {
-        at: view.now,
-        id: order_id.clone(),
-        number: phone_number.clone(),
-    }]))
-}
-
-fn other_owner(view: &View, id: Option<&str>, number: Option<&PhoneNumber>) -> Option<String> {
-    let id = id.map(|id| (format!("order id {id}"), Claim::OrderId(id.into())));
-    let number = number.map(|n| (format!("number {n}"), Claim::Number(n.to_string())));
-    id.into_iter().chain(number).find_map(|(what, claim)| {
-        let owner = (view.owner)(&claim).filter(|owner| owner != view.key)?;
-        // Another tenant's names are not this tenant's business.
-        let whose = if owner.namespace == view.key.namespace {
-            format!("PhoneNumberOrder {}", owner.name)
-        } else {
-            "a PhoneNumberOrder in another namespace".into()
-        };
-        Some(format!("{what} belongs to {whose} already and can have only one owner; keep one of the two"))
-    })
 }
 
 fn settle(view: &View) -> Option<Next> {
@@ -214,17 +153,28 @@ fn placed(view: &View) -> Option<Next> {
     if let Some(different) = changed_terms(view) {
         return Some(conflict(different));
     }
-    let number = view.state.number.as_ref().map(|n| &n.number);
-    if let Some(other) = other_owner(view, accepted.id.as_deref(), number) {
-        return Some(conflict(other));
+    let remark = match super::adoption::contested(view) {
+        Some(Err(conflict)) => return Some(conflict),
+        Some(Ok(remark)) => Some(remark),
+        None => None,
+    };
+    Some(remarked(stands(view, accepted), remark))
+}
+
+fn remarked(mut next: Next, remark: Option<Remark>) -> Next {
+    if let Decision::Rest(standing) = &mut next {
+        standing.remark = remark;
     }
+    next
+}
+
+/// Where what was ordered stands.
+fn stands(view: &View, accepted: &Accepted) -> Next {
+    let number = view.state.number.as_ref().map(|n| &n.number);
     let strays = strays(view.state, "order");
     if let Some(number) = number {
-        return Some(rest(
-            OrderState::Assigned,
-            Reason::NumberAssigned,
-            format!("number {number} is assigned{strays}"),
-        ));
+        let message = format!("number {number} is assigned{strays}");
+        return rest(OrderState::Assigned, Reason::NumberAssigned, message);
     }
     let id = accepted.id.as_deref().unwrap_or("?");
     let how = if view.push {
@@ -232,11 +182,8 @@ fn placed(view: &View) -> Option<Next> {
     } else {
         "the operator runs without --push-base-url: when the number is in the TENIOS portal, set spec.adopt.phoneNumber".into()
     };
-    Some(rest(
-        OrderState::AwaitingNumber,
-        Reason::AwaitingNumber,
-        format!("order {id} is placed; {how}{strays}"),
-    ))
+    let message = format!("order {id} is placed; {how}{strays}");
+    rest(OrderState::AwaitingNumber, Reason::AwaitingNumber, message)
 }
 
 /// A field of the spec that differs from what was ordered, with both values. A resource that names the
@@ -334,9 +281,9 @@ fn place(view: &View) -> Next {
             );
         }
     };
-    match &view.access_key {
+    let account = match &view.access_key {
         None => return Decision::ReadSecrets,
-        Some(Found::Usable(())) => {}
+        Some(Found::Usable(account)) => account,
         Some(Found::Missing(why) | Found::Invalid(why)) => {
             return Decision::Rest(
                 Standing::new(
@@ -347,9 +294,12 @@ fn place(view: &View) -> Next {
                 .again_in(view.pace.retry_min),
             );
         }
-    }
+    };
     match &view.budget {
-        Budget::NotAsked => Decision::Reserve,
+        Budget::NotAsked => Decision::Reserve(Payer {
+            account: Some(account.clone()),
+            own: view.spec.access_key_secret_ref.is_none(),
+        }),
         Budget::Exceeded { whose, until } => {
             let wait = Duration::try_from(until.duration_since(view.now)).unwrap_or_default();
             let message = format!("the order budget of {whose} is spent; goes on from {}", shown(*until));
@@ -360,6 +310,7 @@ fn place(view: &View) -> Next {
         Budget::Reserved => {
             let mut terms = spec_terms(view.spec);
             terms.insert(terms::VERIFICATION_ID.into(), verification_id.to_owned());
+            terms.insert(terms::ACCOUNT.into(), account.to_string());
             terms.extend(link.map(|number| (terms::LINK_NUMBER.to_owned(), number.to_string())));
             Decision::Send(terms)
         }

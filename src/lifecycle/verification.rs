@@ -115,7 +115,9 @@ fn adopt(view: &View) -> Option<Next> {
         standing.again = again;
         return Some(Decision::Rest(standing));
     }
-    Some(Decision::Record(vec![Event::Adopted { at: view.now, id: Some(wanted.clone()), number: None }]))
+    // Only orders are claimed.
+    let (id, number) = (Some(wanted.clone()), None);
+    Some(Decision::Record(vec![Event::Adopted { at: view.now, id, number, account: None, own: false }]))
 }
 
 fn settle(view: &View) -> Option<Next> {

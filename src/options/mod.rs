@@ -99,7 +99,7 @@ pub struct RunOptions {
     /// A namespace to watch, once for each or separated by commas; without it all.
     #[arg(long, env = "TENIOS_WATCH_NAMESPACE")]
     pub watch_namespace: Vec<Namespaces>,
-    /// Order requests in a rolling window, as COUNT/TIME.
+    /// Order requests with the operator's own access key in a rolling window, as COUNT/TIME; each other key may send as many.
     #[arg(long, env = "TENIOS_ORDER_BUDGET", default_value = "100/24h", value_parser = budget)]
     pub order_budget: Budget,
     /// Order requests of one namespace in a rolling window, as COUNT/TIME.

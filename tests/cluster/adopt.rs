@@ -36,9 +36,23 @@ async fn p15_an_order_id_or_number_has_one_owner_and_the_second_claim_is_named()
         assert!(text.contains(value) && text.contains("PhoneNumberOrder first"), "{text}");
     }
     w.delete_order("first").await;
-    let status = w.order_because("same-id", Reason::Conflict).await.status.unwrap();
-    assert_eq!(status.order_id, None, "deleting a resource does not free what it owns");
+    // No request stands behind the first one's claim, so that it ends with it.
+    let status = w.order_at("same-id", OrderState::AwaitingNumber).await.status.unwrap();
+    assert_eq!(status.order_id.as_deref(), Some("42"));
+    w.order_at("same-number", OrderState::Assigned).await;
     assert_eq!(w.requests(ORDER), 0);
+}
+
+#[tokio::test]
+async fn p15_what_was_placed_stays_its_owners_when_the_resource_is_gone() {
+    let w = World::new("placed-claim").await;
+    w.plain_order("first").await;
+    w.order_at("first", OrderState::Assigned).await;
+    w.delete_order("first").await;
+    w.order("second", json!({"verificationId": "v", "adopt": {"orderId": "300000"}})).await;
+    let second = w.order_at("second", OrderState::Conflict).await;
+    assert!(message(&second).contains("PhoneNumberOrder first"), "{}", message(&second));
+    assert_eq!(second.status.unwrap().order_id, None, "deleting a resource does not free what it paid for");
 }
 
 #[tokio::test]

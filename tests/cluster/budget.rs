@@ -69,3 +69,74 @@ async fn requests_that_hang_do_not_hold_up_what_needs_none() {
     w.order_at("hangs", OrderState::OutcomeUnknown).await;
     assert_eq!(w.requests(ORDER), 2);
 }
+
+/// What costs nothing must not add up to a day without orders for everybody.
+#[tokio::test]
+async fn p14_p26_a_hundred_refusals_with_a_bogus_key_stop_nobodys_ordering() {
+    let options =
+        ["--order-budget=30/24h", "--order-budget-per-namespace=30/24h", "--provider-concurrency=20"];
+    let w = World::with("bogus", |o| o.args(options)).await;
+    w.secret("bogus", "key", b"bogus").await;
+    let id = w.approved_document();
+    for refused in (0..100).step_by(20) {
+        for n in refused..refused + 20 {
+            let reference = json!({"name": "bogus", "key": "key"});
+            w.order(&format!("o{n}"), json!({"verificationId": id, "accessKeySecretRef": reference})).await;
+        }
+        for n in refused..refused + 20 {
+            w.order_at(&format!("o{n}"), OrderState::Refused).await;
+        }
+    }
+    assert!(w.requests(ORDER) >= 100, "{}", w.requests(ORDER));
+    w.order("paid", json!({"verificationId": id})).await;
+    w.order_at("paid", OrderState::Assigned).await;
+}
+
+#[tokio::test]
+async fn p14_three_orders_that_probe_leave_their_namespace_its_day() {
+    let w = World::with("probes", |o| o.hurried().args(["--order-budget-per-namespace=3/24h"])).await;
+    w.simulator.set(|s| s.approve_after_ms = None);
+    w.verification("v", json!({"approval": "Probe"})).await;
+    for n in 0..3 {
+        w.order(&format!("probe-{n}"), json!({"verificationRef": {"name": "v"}})).await;
+    }
+    wait::until("nine refusals", 3 * PATIENCE, async || (w.requests(ORDER) >= 9).then_some(())).await;
+    w.plain_order("paid").await;
+    w.order_at("paid", OrderState::Assigned).await;
+}
+
+#[tokio::test]
+async fn p14_refusals_have_a_bound_of_their_own() {
+    let w = World::with("refusals", |o| o.args(["--order-budget-per-namespace=1/24h"])).await;
+    w.secret("bogus", "key", b"bogus").await;
+    let id = w.approved_document();
+    for n in 0..10 {
+        let reference = json!({"name": "bogus", "key": "key"});
+        w.order(&format!("o{n}"), json!({"verificationId": id, "accessKeySecretRef": reference})).await;
+        w.order_at(&format!("o{n}"), OrderState::Refused).await;
+    }
+    w.order("more", json!({"verificationId": id})).await;
+    let text = message(&w.order_because("more", Reason::BudgetExceeded).await);
+    assert!(text.contains("budget of this namespace for refused requests is spent"), "{text}");
+    w.no_more_requests(ORDER, 10).await;
+}
+
+#[tokio::test]
+async fn p14_p26_a_tenants_own_key_spends_a_budget_of_its_own() {
+    let w = World::with("own-key", |o| o.args(["--order-budget=1/24h"])).await;
+    w.secret("tenios", "access-key", crate::world::KEY.as_bytes()).await;
+    let id = w.approved_document();
+    let reference = json!({"name": "tenios", "key": "access-key"});
+    let own = json!({"verificationId": id, "accessKeySecretRef": reference});
+    w.order("own", own.clone()).await;
+    w.order_at("own", OrderState::Assigned).await;
+    w.order("operators", json!({"verificationId": id})).await;
+    w.order_at("operators", OrderState::Assigned).await;
+    w.order("own-more", own).await;
+    let text = message(&w.order_because("own-more", Reason::BudgetExceeded).await);
+    assert!(text.contains("the order budget of this access key is spent"), "{text}");
+    w.order("operators-more", json!({"verificationId": id})).await;
+    let text = message(&w.order_because("operators-more", Reason::BudgetExceeded).await);
+    assert!(text.contains("the order budget of the operator is spent"), "{text}");
+    w.no_more_requests(ORDER, 2).await;
+}

@@ -9,6 +9,7 @@ mod harness;
 mod adopt;
 mod attempts;
 mod budget;
+mod claims;
 #[path = "../cli/mod.rs"]
 mod cli;
 mod cost;

@@ -9,7 +9,7 @@ use tenios_operator::api::verification::VerificationState;
 use tenios_operator::api::{
     PhoneNumberOrderSpec, PhoneNumberOrderStatus, PhoneVerificationSpec, PhoneVerificationStatus,
 };
-use tenios_operator::ledger::{Book, Change, Entry, State};
+use tenios_operator::ledger::{Account, Book, Change, Entry, State};
 use tenios_operator::lifecycle::order::{self, Link, Verification};
 use tenios_operator::lifecycle::verification::{self, Secrets};
 use tenios_operator::lifecycle::{self, Budget, Decision, Found, Pace, Sender, Standing};
@@ -131,8 +131,9 @@ impl Shipped {
             },
             (id, _) => Verification::Given(id.as_deref().unwrap()),
         };
+        let key = &self.keys[usize::from(around.question.key)];
         let decision = order::decide(&order::View {
-            key: &self.keys[usize::from(around.question.key)],
+            key,
             spec,
             status: match around.shown {
                 Some(Shown::Order(status)) => Some(status),
@@ -144,9 +145,9 @@ impl Shipped {
             known_for: Duration::ZERO,
             verification,
             link: Link::None,
-            access_key: Some(Found::Usable(())),
+            access_key: Some(Found::Usable(Account::recorded(names::ACCOUNT))),
             budget: Budget::Reserved,
-            owner: &|claim| around.book.owner(claim),
+            rival: &|bid, payer| around.book.rival(key, bid, payer),
             pace: &PACE,
             push: true,
             now: around.now,
@@ -186,7 +187,7 @@ impl Shipped {
                 let status = self.statuses.number(format!("{:?}", Some(&shown)), || Some(shown));
                 Next::Rest(Rest { status, moving, hides_stray })
             }
-            Decision::ReadSecrets | Decision::Reserve => Next::Asks,
+            Decision::ReadSecrets | Decision::Reserve(_) => Next::Asks,
         }
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rstest::rstest;
 use serde_json::{Value, json};
+use tenios_operator::api::order::OrderState;
 use tenios_operator::api::{PhoneNumberOrderSpec, Reason};
-use tenios_operator::ledger::{AttemptId, Claim, Event, Key, Kind, State, Terms};
+use tenios_operator::ledger::{Account, AttemptId, Claim, Event, Key, Kind, Rival, State, Terms, Title};
 use tenios_operator::lifecycle::order::{Link, Verification, View, decide};
-use tenios_operator::lifecycle::{Budget, Decision, Found, Pace, Sender};
+use tenios_operator::lifecycle::{Budget, Decision, Found, Pace, Rivals, Sender};
 
 const PACE: Pace = Pace {
     retry_min: Duration::from_secs(5),
@@ -28,6 +29,10 @@ fn attempt() -> AttemptId {
     AttemptId::parse("a1").unwrap()
 }
 
+fn account() -> Account {
+    Account::recorded("acc0")
+}
+
 fn key(namespace: &str, name: &str) -> Key {
     Key { kind: Kind::Order, namespace: namespace.into(), name: name.into() }
 }
@@ -37,7 +42,13 @@ fn state(what: &str) -> State {
     let placed = Event::Accepted { attempt: attempt(), at: at(-8), id: "1".into() };
     let number = NUMBER.try_into().unwrap();
     let assigned = Event::Assigned { attempt: attempt(), at: at(-7), order_id: "1".into(), number };
-    let said = Event::Adopted { at: at(-7), id: Some("1".into()), number: Some(NUMBER.try_into().unwrap()) };
+    let said = Event::Adopted {
+        at: at(-7),
+        id: Some("1".into()),
+        number: Some(NUMBER.try_into().unwrap()),
+        account: Some(account()),
+        own: true,
+    };
     let unknown = Event::Unknown { attempt: attempt(), at: at(-7), why: "w".into() };
     let events = match what {
         "nothing" => vec![],
@@ -51,17 +62,10 @@ fn state(what: &str) -> State {
     events.iter().fold(State::default(), State::then)
 }
 
-fn decided(what: &str, adopt: &Value, owner: &dyn Fn(&Claim) -> Option<Key>) -> String {
-    decided_of(&state(what), adopt, owner)
-}
-
-fn decided_of(state: &State, adopt: &Value, owner: &dyn Fn(&Claim) -> Option<Key>) -> String {
-    let spec: PhoneNumberOrderSpec =
-        serde_json::from_value(json!({"verificationId": "v1", "adopt": adopt})).unwrap();
-    let key = key("shop", "o");
-    let view = View {
-        key: &key,
-        spec: &spec,
+fn view<'a>(key: &'a Key, spec: &'a PhoneNumberOrderSpec, state: &'a State, rival: Rivals<'a>) -> View<'a> {
+    View {
+        key,
+        spec,
         status: None,
         not_placed: None,
         state,
@@ -69,13 +73,24 @@ fn decided_of(state: &State, adopt: &Value, owner: &dyn Fn(&Claim) -> Option<Key
         known_for: Duration::ZERO,
         verification: Verification::Given("v1"),
         link: Link::None,
-        access_key: Some(Found::Usable(())),
+        access_key: Some(Found::Usable(account())),
         budget: Budget::Reserved,
-        owner,
+        rival,
         pace: &PACE,
         push: true,
         now: at(0),
-    };
+    }
+}
+
+fn decided(what: &str, adopt: &Value, rival: Rivals) -> String {
+    decided_of(&state(what), adopt, rival)
+}
+
+fn decided_of(state: &State, adopt: &Value, rival: Rivals) -> String {
+    let spec: PhoneNumberOrderSpec =
+        serde_json::from_value(json!({"verificationId": "v1", "adopt": adopt})).unwrap();
+    let key = key("shop", "o");
+    let view = view(&key, &spec, state, rival);
     match decide(&view) {
         Decision::Record(events) => match events.as_slice() {
             [Event::Adopted { id, number, .. }] => {
@@ -114,28 +129,27 @@ fn p15_adoption_corrects_a_person_and_never_the_provider(
     #[case] adopt: Value,
     #[case] expected: &str,
 ) {
-    let decided = decided(what, &adopt, &|_| None);
+    let decided = decided(what, &adopt, &|_, _| None);
     assert!(decided.starts_with(expected), "{what} {adopt}: {decided}");
 }
 
 #[rstest]
-#[case::an_id(json!({"orderId": "1"}), Claim::OrderId("1".into()), "order id 1 belongs to ")]
-#[case::a_number(json!({"phoneNumber": NUMBER}), Claim::Number(NUMBER.into()), "number +492215550001 belongs to ")]
+#[case::an_id(json!({"orderId": "1"}), Claim::OrderId("1".into()), "order id 1 is claimed by ")]
+#[case::a_number(json!({"phoneNumber": NUMBER}), Claim::Number(NUMBER.into()), "number +492215550001 is claimed by ")]
 fn p15_p22_what_another_owns_is_not_adopted_and_strangers_are_not_named(
     #[case] adopt: Value,
     #[case] claimed: Claim,
     #[case] said: &str,
 ) {
-    let of = |owner: Key| decided("nothing", &adopt, &|claim| (*claim == claimed).then(|| owner.clone()));
+    let of = |owner: Key| {
+        let rival = Rival { key: owner, title: Title::Adopted };
+        decided("nothing", &adopt, &|bid, _| (bid.claim == claimed).then(|| rival.clone()))
+    };
     let neighbour = of(key("shop", "main"));
     assert!(neighbour.starts_with(&format!("conflict: {said}PhoneNumberOrder main already")), "{neighbour}");
     let stranger = of(key("elsewhere", "secret-name"));
-    assert!(
-        stranger.starts_with(&format!("conflict: {said}a PhoneNumberOrder in another namespace already")),
-        "{stranger}"
-    );
+    assert!(stranger.starts_with(&format!("conflict: {said}another resource already")), "{stranger}");
     assert!(!stranger.contains("secret-name") && !stranger.contains("elsewhere"), "{stranger}");
-    assert!(of(key("shop", "o")).starts_with("records"), "it owns it itself");
 }
 
 #[test]
@@ -151,7 +165,76 @@ fn p18_an_order_that_is_known_needs_no_word_about_a_later_attempt() {
     let open = history.iter().fold(state("unknown"), State::then);
     let unknown = open.clone().then(&Event::Unknown { attempt: second, at: at(-3), why: "w".into() });
     for known in [open, unknown] {
-        let decided = decided_of(&known, &json!({"orderId": "1"}), &|_| None);
+        let decided = decided_of(&known, &json!({"orderId": "1"}), &|_, _| None);
         assert_eq!(decided, "NumberAssigned again None", "{:?}", known.phase);
     }
+}
+
+#[rstest]
+#[case("placed", json!(null), "AwaitingNumber again None")]
+#[case("placed", json!({"orderId": "1"}), "AwaitingNumber again None")]
+#[case("assigned", json!(null), "NumberAssigned again None")]
+#[case("adopted", json!(null), "conflict: order id 1 is claimed by another resource already")]
+#[case("unknown", json!({"orderId": "1"}), "conflict: order id 1 is claimed by another resource already")]
+fn p15_p22_an_order_that_the_provider_gave_is_in_no_conflict_over_it(
+    #[case] what: &str,
+    #[case] adopt: Value,
+    #[case] expected: &str,
+) {
+    let elsewhere = Rival { key: key("elsewhere", "secret-name"), title: Title::Placed };
+    let decided = decided(what, &adopt, &|_, _| Some(elsewhere.clone()));
+    assert!(decided.starts_with(expected), "{what} {adopt}: {decided}");
+}
+
+#[rstest]
+#[case("nothing", Title::Adopted)]
+#[case("unknown", Title::Resolved)]
+#[case("placed", Title::Resolved)]
+fn p15_what_is_adopted_is_claimed_by_what_backs_it(#[case] what: &str, #[case] title: Title) {
+    let number = Claim::Number(NUMBER.into());
+    let asked = std::cell::RefCell::new(Vec::new());
+    let answer = decided(what, &json!({"orderId": "1", "phoneNumber": NUMBER}), &|bid, _| {
+        asked.borrow_mut().push(bid.clone());
+        None
+    });
+    assert_eq!(answer, "records 1 +492215550001");
+    let asked = asked.into_inner();
+    let bid = asked.iter().find(|bid| bid.claim == number).unwrap();
+    assert_eq!((bid.title, bid.since), (title, None));
+}
+
+fn seen(state: &State, access_key: Option<Found<Account>>, reference: &Value) -> Decision<OrderState> {
+    let spec = json!({"verificationId": "v1", "adopt": {"orderId": "1"}, "accessKeySecretRef": reference});
+    let spec: PhoneNumberOrderSpec = serde_json::from_value(spec).unwrap();
+    decide(&View { access_key, ..view(&key("shop", "o"), &spec, state, &|_, _| None) })
+}
+
+fn recorded(decision: &Decision<OrderState>) -> Option<(Option<&str>, bool)> {
+    let Decision::Record(events) = decision else { return None };
+    let [Event::Adopted { account, own, .. }] = &events[..] else { return None };
+    Some((account.as_ref().map(Account::as_str), *own))
+}
+
+#[test]
+fn p15_an_adoption_belongs_to_the_account_of_the_access_key_also_where_that_cannot_be_read() {
+    let (nothing, theirs) = (State::default(), json!({"name": "tenios", "key": "access-key"}));
+    let missing = || Some(Found::Missing("it is not there".into()));
+    assert_eq!(seen(&nothing, None, &theirs), Decision::ReadSecrets);
+    let usable = Some(Found::Usable(account()));
+    assert_eq!(recorded(&seen(&nothing, usable.clone(), &theirs)), Some((Some("acc0"), false)));
+    assert_eq!(recorded(&seen(&nothing, usable.clone(), &Value::Null)), Some((Some("acc0"), true)));
+    assert_eq!(recorded(&seen(&nothing, missing(), &theirs)), Some((None, false)));
+    assert_eq!(recorded(&seen(&nothing, missing(), &Value::Null)), Some((None, true)));
+    // The request that it resolves was sent with a key that is known already.
+    assert!(recorded(&seen(&state("unknown"), None, &theirs)).is_some());
+
+    // An earlier version recorded no account: it is made up for, once.
+    let event = Event::Adopted { at: at(-7), id: Some("1".into()), number: None, account: None, own: false };
+    let earlier = State::default().then(&event);
+    assert_eq!(seen(&earlier, None, &theirs), Decision::ReadSecrets);
+    assert_eq!(recorded(&seen(&earlier, missing(), &theirs)), None);
+    let Decision::Record(events) = seen(&earlier, usable.clone(), &theirs) else { panic!("it is recorded") };
+    let now = events.iter().fold(earlier.clone(), State::then);
+    assert_eq!((now.account.clone(), now.bids()), (Some(account()), earlier.bids()));
+    assert_eq!(recorded(&seen(&now, None, &theirs)), None);
 }

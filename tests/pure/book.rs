@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tenios_operator::ledger::{
-    AppendError, AttemptId, Book, Budget, Budgets, Change, Claim, Entry, Event, Index, Key, Kind, Terms,
+    Account, AppendError, AttemptId, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Payer, Refusal,
+    Reservation, Terms,
 };
 use tenios_operator::telemetry::Metrics;
 
@@ -13,6 +14,8 @@ use crate::memory::Memory;
 fn key(name: &str) -> Key {
     Key { kind: Kind::Order, namespace: "shop".into(), name: name.into() }
 }
+
+const OWN: Payer = Payer { account: None, own: true };
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
@@ -65,7 +68,9 @@ fn p12_what_others_recorded_after_the_restore_stays() {
     run(async {
         book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
         let backup = ledger.get();
-        for event in [accepted("a1"), Event::Adopted { at: at(3), id: None, number: None }] {
+        for event in
+            [accepted("a1"), Event::Adopted { at: at(3), id: None, number: None, account: None, own: false }]
+        {
             book.append(&book.known(&key).entry, &[event]).await.unwrap();
         }
         ledger.put(Some(backup.with(std::slice::from_ref(&unknown))));
@@ -92,34 +97,71 @@ fn an_entry_of_the_same_revision_that_is_another_one_is_taken_over() {
 }
 
 #[test]
-fn p15_an_id_that_the_provider_gave_belongs_to_its_order_and_not_to_who_adopted_it_first() {
-    let claim = Claim::OrderId("300000".into());
-    let entry = |name: &str, events: &[Event]| Entry::empty(key(name)).with(events);
-    let adopted = Event::Adopted { at: at(0), id: Some("300000".into()), number: None };
-    let mut index = Index::default();
-    index.apply(entry("first", std::slice::from_ref(&adopted)));
-    index.apply(entry("second", std::slice::from_ref(&adopted)));
-    assert_eq!(index.owner(&claim), Some(key("first")));
-    let related = index.apply(entry("placed", &[intended("a1"), accepted("a1")])).unwrap();
-    assert_eq!(index.owner(&claim), Some(key("placed")));
-    assert!(related.contains(&key("first")), "the one that loses it is told: {related:?}");
-}
-
-#[test]
 fn p14_a_place_in_the_budget_is_held_by_one_and_given_back() {
     let book = book(&Arc::new(Memory::new(key("o"))));
-    let held: Vec<_> = (0..9).map(|_| book.reserve("shop", at(0)).unwrap()).collect();
-    let other = book.reserve("elsewhere", at(0)).unwrap();
-    let spent = book.reserve("elsewhere", at(0)).err().unwrap();
+    let held: Vec<_> = (0..9).map(|_| book.reserve("shop", &OWN, at(0)).unwrap()).collect();
+    let other = book.reserve("elsewhere", &OWN, at(0)).unwrap();
+    let spent = book.reserve("elsewhere", &OWN, at(0)).err().unwrap();
     assert_eq!(spent.whose, "the operator");
     drop(other);
-    let last = book.reserve("shop", at(0)).unwrap();
-    let spent = book.reserve("shop", at(0)).err().unwrap();
+    let last = book.reserve("shop", &OWN, at(0)).unwrap();
+    let spent = book.reserve("shop", &OWN, at(0)).err().unwrap();
     assert_eq!(spent.whose, "this namespace");
     drop((held, last));
     for _ in 0..10 {
-        let _given_back = book.reserve("shop", at(0)).unwrap();
+        let _given_back = book.reserve("shop", &OWN, at(0)).unwrap();
     }
+}
+
+fn reserved_by<'a>(
+    book: &'a Book,
+    namespace: &str,
+    key: Option<&str>,
+) -> Result<Reservation<'a>, &'static str> {
+    let payer = Payer { account: key.map(Account::recorded), own: key.is_none() };
+    book.reserve(namespace, &payer, at(0)).map_err(|spent| spent.whose)
+}
+
+#[test]
+fn p14_p26_a_tenants_own_key_never_spends_the_operators_budget_nor_the_other_way_round() {
+    let budget = |requests| Budget { requests, window: SignedDuration::from_hours(1) };
+    let budgets = Budgets { operator: budget(2), namespace: budget(3) };
+    let ledger = Arc::new(Memory::new(key("o")));
+    let book = Book::new(ledger, budgets, Arc::new(Metrics::default())).0;
+    let theirs: Vec<_> = (0..2).map(|_| reserved_by(&book, "theirs", Some("theirs")).unwrap()).collect();
+    assert_eq!(reserved_by(&book, "theirs", Some("theirs")).err(), Some("this access key"));
+    assert_eq!(reserved_by(&book, "elsewhere", Some("theirs")).err(), Some("this access key"));
+    let own: Vec<_> = (0..2).map(|_| reserved_by(&book, "shop", None).unwrap()).collect();
+    assert_eq!(reserved_by(&book, "theirs", None).err(), Some("the operator"));
+    let third = reserved_by(&book, "theirs", Some("another")).unwrap();
+    assert_eq!(reserved_by(&book, "theirs", Some("fourth")).err(), Some("this namespace"), "whoever pays");
+    drop((theirs, own, third));
+    assert!(reserved_by(&book, "theirs", Some("theirs")).is_ok());
+}
+
+#[test]
+fn p14_refusals_are_counted_by_themselves_ten_for_each_order() {
+    let key = key("o");
+    let ledger = Arc::new(Memory::new(key.clone()));
+    let budget = |requests| Budget { requests, window: SignedDuration::from_hours(1) };
+    let budgets = Budgets { operator: budget(100), namespace: budget(2) };
+    let book = Book::new(ledger, budgets, Arc::new(Metrics::default())).0;
+    let refusal = Refusal { code: "X".into(), message: String::new(), fields: Vec::new(), can_pass: true };
+    let refuse = |n: i64| {
+        let attempt = attempt(&format!("a{n}"));
+        let intended = Event::Intended { attempt: attempt.clone(), at: at(n), terms: Terms::new() };
+        [intended, Event::Refused { attempt, at: at(n), refusal: refusal.clone() }]
+    };
+    for n in 0..20 {
+        let place = book.reserve("shop", &OWN, at(n));
+        assert!(place.is_ok(), "{n} refusals spend nothing");
+        run(book.append(&book.known(&key).entry, &refuse(n))).unwrap();
+    }
+    assert_eq!(book.budget_remaining(at(20)), 100);
+    let spent = book.reserve("shop", &OWN, at(20)).err().unwrap();
+    assert_eq!((spent.whose, spent.until), ("this namespace for refused requests", at(3600)));
+    assert!(book.reserve("elsewhere", &OWN, at(20)).is_ok(), "others are not held up");
+    assert!(book.reserve("shop", &OWN, at(3600)).is_ok());
 }
 
 #[test]
@@ -136,9 +178,9 @@ fn p14_what_was_sent_counts_until_the_window_is_over() {
     });
     assert_eq!(book.budget_remaining(at(3)), 7);
     assert_eq!(book.budget_remaining(at(3601)), 9, "the first two are older than an hour");
-    let held: Vec<_> = (0..7).map(|_| book.reserve("shop", at(3)).unwrap()).collect();
+    let held: Vec<_> = (0..7).map(|_| book.reserve("shop", &OWN, at(3)).unwrap()).collect();
     assert_eq!(
-        book.reserve("shop", at(3)).err().unwrap().until,
+        book.reserve("shop", &OWN, at(3)).err().unwrap().until,
         at(3600),
         "when the first one is an hour old"
     );

@@ -41,7 +41,13 @@ fn refused(n: u8) -> Event {
 }
 
 fn adopted(id: Option<u8>, number_: Option<u8>) -> Event {
-    Event::Adopted { at: at(102), id: id.map(|n| format!("3000{n:02}")), number: number_.map(number) }
+    Event::Adopted {
+        at: at(102),
+        id: id.map(|n| format!("3000{n:02}")),
+        number: number_.map(number),
+        account: None,
+        own: false,
+    }
 }
 
 fn unknown(n: u8) -> Event {

@@ -1,7 +1,7 @@
 //! What is looked up across all entries: claims, proofs, and what the budget counts.
 
 use jiff::{SignedDuration, Timestamp};
-use tenios_operator::ledger::{AttemptId, Claim, Entry, Event, Index, Key, Kind, Terms, Version, terms};
+use tenios_operator::ledger::{AttemptId, Entry, Event, Index, Key, Kind, Purse, Terms, Version, terms};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -24,6 +24,10 @@ fn attempt() -> AttemptId {
 fn intended(second: i64) -> Event {
     let terms = Terms::from([(terms::VERIFICATION_ID.to_owned(), "v1".to_owned())]);
     Event::Intended { attempt: attempt(), at: at(second), terms }
+}
+
+fn namespace(name: &str) -> Purse {
+    Purse::Namespace(name.into())
 }
 
 fn accepted(id: &str) -> Event {
@@ -75,24 +79,10 @@ fn an_order_that_was_taken_proves_its_verification_and_wakes_it() {
 #[test]
 fn what_is_adopted_proves_nothing() {
     let mut index = Index::default();
-    let adopted = Event::Adopted { at: at(0), id: Some("300000".into()), number: None };
+    let adopted =
+        Event::Adopted { at: at(0), id: Some("300000".into()), number: None, account: None, own: false };
     index.apply(entry(order("o"), &[adopted]));
     assert!(!index.is_proven("v1"));
-}
-
-#[test]
-fn who_shares_a_claim_is_woken_and_inherits_it() {
-    let mut index = Index::default();
-    let adopted = |second| Event::Adopted { at: at(second), id: Some("300000".into()), number: None };
-    let claim = Claim::OrderId("300000".into());
-    index.apply(entry(order("first"), &[adopted(1)]));
-    assert_eq!(index.apply(entry(order("second"), &[adopted(2)])), Some(vec![order("first")]));
-    assert_eq!(index.owner(&claim), Some(order("first")));
-    assert_eq!(index.remove(&order("first")), [order("second")]);
-    assert_eq!(index.owner(&claim), Some(order("second")));
-    assert_eq!(index.remove(&order("second")), []);
-    assert_eq!(index.owner(&claim), None);
-    assert_eq!(index.remove(&order("second")), [], "it is gone already");
 }
 
 #[test]
@@ -106,7 +96,7 @@ fn what_a_list_does_not_name_is_gone() {
     index.apply(entry(order("b"), &[intended(0)]));
     assert_eq!(sorted(index.end_listing()), [order("a"), order("c")]);
     assert_eq!(index.iter().count(), 1);
-    assert_eq!(index.spent(None, HOUR, at(1)), [at(0)], "what is gone counts no more");
+    assert_eq!(index.spent(&Purse::Operator, HOUR, at(1)), [at(0)], "what is gone counts no more");
 }
 
 #[test]
@@ -116,18 +106,18 @@ fn p14_the_budget_counts_orders_within_its_window_and_says_when_a_place_is_free(
         index.apply(entry(order(&format!("o{second}")), &[intended(second)]));
     }
     index.apply(entry(key(Kind::Verification, "v"), &[intended(0)]));
-    let opens = |limit, reserved| index.budget_opens(Some("shop"), limit, HOUR, at(10), reserved);
-    assert_eq!(index.spent(Some("shop"), HOUR, at(10)).len(), 3, "a verification costs nothing");
-    assert_eq!(index.spent(Some("elsewhere"), HOUR, at(10)), []);
+    let opens = |limit, reserved| index.budget_opens(&namespace("shop"), limit, HOUR, at(10), reserved);
+    assert_eq!(index.spent(&namespace("shop"), HOUR, at(10)).len(), 3, "a verification costs nothing");
+    assert_eq!(index.spent(&namespace("elsewhere"), HOUR, at(10)), []);
     assert_eq!(opens(4, 0), None);
     assert_eq!(opens(3, 0), Some(at(3600)), "when the oldest leaves the window");
     assert_eq!(opens(4, 1), Some(at(3600)));
     assert_eq!(opens(2, 0), Some(at(3601)), "two have to leave");
     assert_eq!(opens(3, 1), Some(at(3601)));
     assert_eq!(opens(1, 2), Some(at(3602)));
-    assert_eq!(index.budget_opens(None, 0, HOUR, at(10), 0), Some(at(3602)));
-    assert_eq!(index.budget_opens(Some("elsewhere"), 1, HOUR, at(10), 1), Some(at(3610)));
+    assert_eq!(index.budget_opens(&Purse::Operator, 0, HOUR, at(10), 0), Some(at(3602)));
+    assert_eq!(index.budget_opens(&namespace("elsewhere"), 1, HOUR, at(10), 1), Some(at(3610)));
     // The window ends with the second at which it is an hour old.
-    assert_eq!(index.spent(None, HOUR, at(3600)), [at(1), at(2)]);
-    assert_eq!(index.spent(None, HOUR, at(3599)), [at(0), at(1), at(2)]);
+    assert_eq!(index.spent(&Purse::Operator, HOUR, at(3600)), [at(1), at(2)]);
+    assert_eq!(index.spent(&Purse::Operator, HOUR, at(3599)), [at(0), at(1), at(2)]);
 }

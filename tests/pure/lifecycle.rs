@@ -9,7 +9,9 @@ use proptest::prelude::*;
 use serde_json::json;
 use tenios_operator::api::order::OrderState;
 use tenios_operator::api::{PhoneNumber, PhoneNumberOrderSpec, PhoneNumberOrderStatus, Reason};
-use tenios_operator::ledger::{AttemptId, Claim, Event, Key, Kind, Phase, Refusal, State, Terms};
+use tenios_operator::ledger::{
+    Account, AttemptId, Bid, Event, Key, Kind, Payer, Phase, Refusal, Rival, State, Terms, Title,
+};
 use tenios_operator::lifecycle::order::{Link, Verification, View, decide};
 use tenios_operator::lifecycle::{Budget, Decision, Found, Pace, Sender, Standing, project_order};
 
@@ -37,7 +39,7 @@ fn terms() -> Terms {
         .into()
 }
 
-fn nobody(_: &Claim) -> Option<Key> {
+fn nobody(_: &Bid, _: &Payer) -> Option<Rival> {
     None
 }
 
@@ -59,9 +61,9 @@ fn view<'a>(spec: &'a PhoneNumberOrderSpec, state: &'a State, key: &'a Key) -> V
         known_for: Duration::ZERO,
         verification: Verification::Given("v1"),
         link: Link::None,
-        access_key: Some(Found::Usable(())),
+        access_key: Some(Found::Usable(Account::recorded("acc0"))),
         budget: Budget::Reserved,
-        owner: &nobody,
+        rival: &nobody,
         pace: &PACE,
         push: true,
         now: at(NOW),
@@ -99,8 +101,9 @@ fn reason(decision: &Decision<OrderState>) -> Option<Reason> {
 
 #[test]
 fn with_everything_in_place_it_sends_with_the_terms_that_it_will_be_held_to() {
-    let (spec, key) = (spec(), key());
-    assert_eq!(decide(&view(&spec, &State::default(), &key)), Decision::Send(terms()));
+    let (spec, key, mut terms) = (spec(), key(), terms());
+    terms.insert("account".into(), "acc0".into());
+    assert_eq!(decide(&view(&spec, &State::default(), &key)), Decision::Send(terms));
 }
 
 #[test]
@@ -132,7 +135,7 @@ fn p07_the_word_works_once_and_only_for_the_attempt_it_names() {
     told.not_placed = Some("another");
     let Decision::Rest(standing) = decide(&told) else { panic!("nothing to do") };
     assert_eq!(standing.reason, Reason::OutcomeUnknown);
-    assert!(standing.remark.unwrap().contains("another"));
+    assert!(standing.remark.unwrap().words.contains("another"));
     told.not_placed = Some("a1");
     let Decision::Record(events) = decide(&told) else { panic!("the word is recorded") };
     let second = Event::Intended { attempt: AttemptId::parse("a2").unwrap(), at: at(NOW), terms: terms() };
@@ -214,14 +217,15 @@ fn p12_a_lost_ledger_is_rebuilt_from_the_status_and_never_ordered_again() {
 #[test]
 fn p12_p15_what_a_status_knows_is_not_lost_by_a_conflict_over_it() {
     let (spec, key) = (spec(), key());
-    let other = |_: &Claim| Some(Key { namespace: "elsewhere".into(), ..key.clone() });
+    let elsewhere = Key { namespace: "elsewhere".into(), ..key.clone() };
+    let other = |_: &Bid, _: &Payer| Some(Rival { key: elsewhere.clone(), title: Title::Placed });
     for shown in [json!({"attempt": "a1", "orderId": "42"}), json!({"phoneNumber": "+49221"})] {
         let (mut known, mut status) = (State::default(), serde_json::from_value(shown).unwrap());
         for _ in 0..3 {
             let standing = loop {
                 let mut view = view(&spec, &known, &key);
                 view.status = Some(&status);
-                view.owner = &other;
+                view.rival = &other;
                 match decide(&view) {
                     Decision::Record(events) => known = events.iter().fold(known, State::then),
                     Decision::Rest(standing) => break standing,
@@ -324,7 +328,9 @@ fn p15_an_order_id_that_another_owns_is_not_adopted() {
     let mut spec = spec();
     spec.adopt = Some(serde_json::from_value(json!({"orderId": "300000"})).unwrap());
     let mut claimed = view(&spec, &state, &key);
-    claimed.owner = &|_| Some(Key { kind: Kind::Order, namespace: "shop".into(), name: "other".into() });
+    let other = Key { kind: Kind::Order, namespace: "shop".into(), name: "other".into() };
+    let rival = |_: &Bid, _: &Payer| Some(Rival { key: other.clone(), title: Title::Adopted });
+    claimed.rival = &rival;
     let Decision::Rest(standing) = decide(&claimed) else { panic!("it must rest") };
     assert_eq!(standing.reason, Reason::Conflict);
     assert!(standing.message.contains("300000") && standing.message.contains("other"));
@@ -339,7 +345,7 @@ fn any_state() -> impl Strategy<Value = State> {
         Just(Event::NotPlaced { attempt: attempt(), at: at(NOW) }),
         Just(Event::Accepted { attempt: attempt(), at: at(NOW), id: "300000".into() }),
         Just(Event::NotProcessed { attempt: attempt(), at: at(NOW), why: "w".into(), retry_after: Some(9) }),
-        Just(Event::Adopted { at: at(NOW), id: Some("77".into()), number: None }),
+        Just(Event::Adopted { at: at(NOW), id: Some("77".into()), number: None, account: None, own: false }),
         Just(Event::Assigned {
             attempt: attempt(),
             at: at(NOW),
@@ -394,7 +400,7 @@ fn p07_a_word_for_anything_else_is_remarked_on_and_one_that_may_still_work_is_no
     ] {
         let remark = remark(state, word);
         assert_eq!(remark.is_some(), ignored, "{word} at {:?}: {remark:?}", state.phase);
-        assert!(remark.is_none_or(|text| text.contains(&format!("names {word:?}"))));
+        assert!(remark.is_none_or(|told| told.words.contains(&format!("names {word:?}"))));
     }
 }
 

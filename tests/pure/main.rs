@@ -8,6 +8,7 @@ mod model;
 
 mod adoption;
 mod book;
+mod claims;
 #[path = "../cli/offline/mod.rs"]
 mod cli;
 mod crds;

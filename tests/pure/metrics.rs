@@ -139,7 +139,7 @@ fn accepted() -> Event {
 #[case::ordered(after(&[accepted()]), Reason::AwaitingNumber, 10)]
 #[case::submitted(after(&[accepted()]), Reason::AwaitingApproval, 10)]
 #[case::assigned(
-    after(&[accepted(), Event::Adopted { at: at(30), id: None, number: "+4922112345678".to_owned().try_into().ok() }]),
+    after(&[accepted(), Event::Adopted { at: at(30), id: None, number: "+4922112345678".to_owned().try_into().ok(), account: None, own: false }]),
     Reason::NumberAssigned,
     30
 )]

@@ -30,7 +30,8 @@ fn ledger(what: &str) -> State {
     let accepted = Event::Accepted { attempt: attempt(), at: at(-50), id: "300000".into() };
     let number = "+4922112345678".try_into().unwrap();
     let assigned = Event::Assigned { attempt: attempt(), at: at(-40), order_id: "300000".into(), number };
-    let adopted = Event::Adopted { at: at(-30), id: Some("777".into()), number: None };
+    let adopted =
+        Event::Adopted { at: at(-30), id: Some("777".into()), number: None, account: None, own: false };
     let events = match what {
         "nothing" => vec![],
         "sent" => vec![intended],

@@ -69,9 +69,18 @@ fn state(what: &str) -> State {
         "refused for now" => vec![intended, refused(true)],
         "not processed" => vec![intended, not_processed],
         "submitted" => vec![intended, Event::Accepted { attempt: attempt(), at: at(-2), id: "v1".into() }],
-        "adopted" => vec![Event::Adopted { at: at(-2), id: Some("v1".into()), number: None }],
+        "adopted" => vec![Event::Adopted {
+            at: at(-2),
+            id: Some("v1".into()),
+            number: None,
+            account: None,
+            own: false,
+        }],
         "adopted in flight" => {
-            vec![intended, Event::Adopted { at: at(-2), id: Some("v1".into()), number: None }]
+            vec![
+                intended,
+                Event::Adopted { at: at(-2), id: Some("v1".into()), number: None, account: None, own: false },
+            ]
         }
         other => panic!("{other}"),
     };
@@ -114,7 +123,7 @@ fn said(decision: Decision<VerificationState>) -> String {
         },
         Decision::ReadSecrets => "reads the Secrets".into(),
         Decision::Send(_) => "sends".into(),
-        Decision::Reserve => panic!("a verification costs nothing"),
+        Decision::Reserve(_) => panic!("a verification costs nothing"),
     }
 }
 

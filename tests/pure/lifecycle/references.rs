@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tenios_operator::api::{PhoneVerificationSpec, Reason};
-use tenios_operator::ledger::{Event, State};
+use tenios_operator::ledger::{Account, Event, State};
 use tenios_operator::lifecycle::order::{Link, Verification, decide};
 use tenios_operator::lifecycle::{Decision, Found};
 
@@ -42,7 +42,13 @@ fn p24_an_order_that_links_to_itself_or_in_a_ring_says_so() {
 #[test]
 fn an_order_waits_until_its_verification_is_approved_probed_or_proven() {
     let (spec, key, state) = (spec(), key(), State::default());
-    let adopted = after(&[Event::Adopted { at: at(NOW), id: Some("v9".into()), number: None }]);
+    let adopted = after(&[Event::Adopted {
+        at: at(NOW),
+        id: Some("v9".into()),
+        number: None,
+        account: None,
+        own: false,
+    }]);
     let sends = |approval: &str, proven: bool| {
         let of = json!({
             "address": {"country": "Germany", "city": "Köln", "zip": "50667", "street": "Domkloster", "houseNumber": "4"},
@@ -51,7 +57,7 @@ fn an_order_waits_until_its_verification_is_approved_probed_or_proven() {
         });
         let of: PhoneVerificationSpec = serde_json::from_value(of).unwrap();
         let mut view = view(&spec, &state, &key);
-        view.access_key = Some(Found::Usable(()));
+        view.access_key = Some(Found::Usable(Account::recorded("acc0")));
         view.verification = Verification::Found { name: "v", spec: Some(&of), state: &adopted, proven };
         match decide(&view) {
             Decision::Send(terms) => terms["verificationId"] == "v9",

@@ -1,0 +1,95 @@
+//! What the budgets count (promise 14): for each namespace, for the operator's own access key, and for each
+//! key of a tenant, who pays for himself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Account, Key, Kind, State};
+
+/// What is counted together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purse {
+    /// Requests with the operator's own access key.
+    Operator,
+    /// Requests with this other one.
+    Account(Account),
+    /// Requests of this namespace, whoever pays.
+    Namespace(String),
+    /// Its requests that were refused: they cost nothing, and still TENIOS has them to deal with.
+    Refused(String),
+}
+
+impl Purse {
+    /// Who pays for a request.
+    #[must_use]
+    pub fn of(payer: &super::Payer) -> Self {
+        match &payer.account {
+            Some(account) if !payer.own => Self::Account(account.clone()),
+            _ => Self::Operator,
+        }
+    }
+}
+
+/// See the module documentation.
+#[derive(Debug, Default)]
+pub(super) struct Spending(BTreeMap<Purse, BTreeSet<(Timestamp, Key)>>);
+
+impl Spending {
+    pub(super) fn insert(&mut self, key: &Key, state: &State) {
+        for (purse, at) in spent_by(key, state) {
+            self.0.entry(purse).or_default().insert((at, key.clone()));
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: &Key, state: &State) {
+        for (purse, at) in spent_by(key, state) {
+            if let Some(spent) = self.0.get_mut(&purse) {
+                spent.remove(&(at, key.clone()));
+                if spent.is_empty() {
+                    self.0.remove(&purse);
+                }
+            }
+        }
+    }
+
+    /// When one more request fits `limit` requests per `window`: none means now.
+    pub(super) fn opens(
+        &self,
+        purse: &Purse,
+        limit: u32,
+        window: SignedDuration,
+        now: Timestamp,
+        reserved: usize,
+    ) -> Option<Timestamp> {
+        let limit = limit as usize;
+        let spent = self.within(purse, window, now);
+        let used = spent.len() + reserved;
+        if used < limit {
+            return None;
+        }
+        let frees = spent.get(used - limit).or(spent.last()).copied();
+        Some(frees.unwrap_or(now).saturating_add(window).unwrap_or(Timestamp::MAX))
+    }
+
+    /// Requests counted within the window, oldest first.
+    pub(super) fn within(&self, purse: &Purse, window: SignedDuration, now: Timestamp) -> Vec<Timestamp> {
+        let since = now.checked_sub(window).unwrap_or(Timestamp::MIN);
+        // From the newest backwards: bounded by the window, not by all that was ever ordered. What a
+        // clock that runs ahead recorded counts too.
+        let newest_first = self.0.get(purse).into_iter().flat_map(|spent| spent.iter().rev());
+        let mut within: Vec<_> = newest_first.map(|(at, _)| *at).take_while(|at| *at > since).collect();
+        within.reverse();
+        within
+    }
+}
+
+/// A verification costs nothing.
+fn spent_by<'a>(key: &'a Key, state: &'a State) -> impl Iterator<Item = (Purse, Timestamp)> + use<'a> {
+    let paid = state.spent.iter().flat_map(|at| {
+        let payer = state.payers.get(at).cloned().map_or(Purse::Operator, Purse::Account);
+        [(payer, *at), (Purse::Namespace(key.namespace.clone()), *at)]
+    });
+    let refused = state.refused.iter().map(|at| (Purse::Refused(key.namespace.clone()), *at));
+    paid.chain(refused).filter(|_| key.kind == Kind::Order)
+}
