@@ -256,7 +256,7 @@ fn report_lost(lost: &[(Key, Event)], termination_log: &Path) {
             Event::Unknown { attempt, .. } => (attempt, "its outcome is unknown".to_owned()),
             _ => continue,
         };
-        tracing::error!(kind = key.kind.as_str(), namespace = key.namespace, name = key.name, %attempt,
+        tracing::error!(kind = key.kind.as_str(), namespace = key.namespace, resource = key.name, %attempt,
             "{what}, and the ledger could not be written: record it with spec.adopt or the not-placed annotation");
         let _ = writeln!(message, "{key} attempt {attempt}: {what}");
     }

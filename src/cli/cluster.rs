@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use clap::Args;
 use http::Uri;
+use kube::client::ClientBuilder;
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 use secrecy::SecretString;
 
 use super::Failure;
 use super::validate::is_name;
-use crate::net::{causes, kubeconfig};
+use crate::net::{Bearer, causes, kubeconfig};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster, as with kubectl")]
@@ -106,10 +107,12 @@ impl ClusterOptions {
 
     pub(super) fn connect(&self) -> Result<Cluster, Failure> {
         let mut config = self.config()?;
-        self.adjust(&mut config)?;
+        self.adjust(&mut config);
         let address = config.cluster_url.to_string();
         let namespace = self.namespace().unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(|error| Failure::failed(causes(&error)))?;
+        let bearer = Bearer::take(&mut config.auth_info).map_err(Failure::Failed)?;
+        let builder = ClientBuilder::try_from(config).map_err(|error| Failure::failed(causes(&error)))?;
+        let client = builder.with_layer(&bearer).build();
         Ok(Cluster { client, namespace, named_namespace: self.namespace(), address })
     }
 
@@ -129,9 +132,8 @@ impl ClusterOptions {
         kubeconfig::config(file, &options, server.transpose()?).map_err(Failure::Failed)
     }
 
-    fn adjust(&self, config: &mut Config) -> Result<(), Failure> {
+    fn adjust(&self, config: &mut Config) {
         let user = &mut config.auth_info;
-        kubeconfig::take_token(user).map_err(Failure::Failed)?;
         user.token = self.token.clone().or(user.token.take());
         if let Some(file) = given(self.client_certificate.as_ref()) {
             (user.client_certificate, user.client_certificate_data) = (Some(file), None);
@@ -149,6 +151,5 @@ impl ClusterOptions {
         config.accept_invalid_certs |= self.insecure_skip_tls_verify;
         config.connect_timeout = Some(Duration::from_secs(10));
         config.read_timeout = self.request_timeout.filter(|time| !time.is_zero());
-        Ok(())
     }
 }

@@ -122,7 +122,7 @@ pub(super) async fn start(
     let context = context.clone();
     let span = traced(
         tracing::info_span!("provider_call", kind = key.kind.as_str(), namespace = key.namespace,
-        name = key.name, attempt = %attempt, endpoint = errand.request.endpoint(), outcome = Empty, trace_id = Empty),
+        resource = key.name, attempt = %attempt, endpoint = errand.request.endpoint(), outcome = Empty, trace_id = Empty),
     );
     tokio::spawn(
         async move {

@@ -93,7 +93,7 @@ impl Listing {
         self.listed.send_replace(true);
         if self.broken().take().is_some() {
             tracing::info!(
-                resource = self.of.plural(),
+                resources = self.of.plural(),
                 namespace = self.namespace(),
                 "listed, and watched again"
             );
@@ -109,7 +109,7 @@ impl Listing {
         }
         let means =
             if self.is_listed() { "a watch broke; it is set up again" } else { self.of.consequence() };
-        tracing::warn!(resource = self.of.plural(), namespace = self.namespace(), error = why, "{means}");
+        tracing::warn!(resources = self.of.plural(), namespace = self.namespace(), error = why, "{means}");
     }
 
     fn namespace(&self) -> &str {

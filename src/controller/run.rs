@@ -194,7 +194,7 @@ where
         "reconcile",
         kind = kind.as_str(),
         namespace = key.namespace,
-        name = key.name,
+        resource = key.name,
         trace_id = Empty
     ));
     context.caches.listed(&key.namespace).await;

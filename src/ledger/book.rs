@@ -275,7 +275,7 @@ impl Book {
                 Ok(()) => return,
                 Err(AppendError::Conflict(_)) => known = self.known(key),
                 Err(error) => {
-                    tracing::error!(%error, kind = key.kind.as_str(), namespace = key.namespace, name = key.name,
+                    tracing::error!(%error, kind = key.kind.as_str(), namespace = key.namespace, resource = key.name,
                         "an outcome can't be recorded yet; trying again");
                     tokio::time::sleep(pace.next().unwrap_or(Duration::from_secs(5))).await;
                     if let Ok(now) = self.read(key).await {

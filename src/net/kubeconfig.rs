@@ -1,5 +1,5 @@
 //! The kubeconfig, as kubectl takes it where kube-rs does not: a file of the list in `KUBECONFIG` that is not
-//! there is left out, what is set to nothing counts as not set, and a token in a file may end with its line.
+//! there is left out, and what is set to nothing counts as not set.
 
 use std::path::{Path, PathBuf};
 
@@ -154,18 +154,4 @@ fn with_a_context(mut kubeconfig: Kubeconfig, options: &KubeConfigOptions) -> Re
         kubeconfig.current_context = Some(String::new());
     }
     Ok(kubeconfig)
-}
-
-/// kube-rs sends what is in the file, and a line end fits into no header. A file without one is left to it: it
-/// is read again and again, as the tokens of service accounts need it.
-///
-/// # Errors
-/// When the file can't be read.
-pub fn take_token(user: &mut AuthInfo) -> Result<(), String> {
-    let Some(file) = user.token_file.as_ref().filter(|_| user.token.is_none()) else { return Ok(()) };
-    let token = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
-    if token.trim() != token {
-        user.token = Some(token.trim().to_owned().into());
-    }
-    Ok(())
 }

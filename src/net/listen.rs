@@ -53,13 +53,18 @@ impl Listen {
     pub fn bind(self) -> io::Result<TcpListener> {
         match self {
             Self::At(address) => bind(address),
-            Self::Everywhere(port) => match bind((Ipv6Addr::UNSPECIFIED, port).into()) {
-                Err(error) if is_taken(&error) => Err(error),
-                // A kernel without IPv6 says so in several ways.
-                Err(_) => bind((Ipv4Addr::UNSPECIFIED, port).into()),
-                listener => listener,
-            },
+            Self::Everywhere(port) => everywhere(port, bind),
         }
+    }
+}
+
+/// Over IPv6, which takes IPv4 with it, or over IPv4 alone.
+fn everywhere<T>(port: u16, bind: impl Fn(SocketAddr) -> io::Result<T>) -> io::Result<T> {
+    match bind((Ipv6Addr::UNSPECIFIED, port).into()) {
+        Err(error) if is_taken(&error) => Err(error),
+        // A kernel without IPv6 says so in several ways.
+        Err(_) => bind((Ipv4Addr::UNSPECIFIED, port).into()),
+        listener => listener,
     }
 }
 
@@ -104,5 +109,34 @@ impl fmt::Display for Listen {
             Self::Everywhere(port) => write!(f, ":{port}"),
             Self::At(address) => address.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where it listens on a machine that answers this to an address of IPv6.
+    fn listens(over_ipv6: Option<i32>) -> Result<String, Option<i32>> {
+        let bind = |address: SocketAddr| match over_ipv6 {
+            Some(code) if address.is_ipv6() => Err(io::Error::from_raw_os_error(code)),
+            _ => Ok(address.to_string()),
+        };
+        everywhere(8082, bind).map_err(|error| error.raw_os_error())
+    }
+
+    /// The codes are those of Linux: not compiled in (97), switched off by `ipv6.disable=1` (97 or 94) or by
+    /// `net.ipv6.conf.all.disable_ipv6` (99); `IPV6_V6ONLY` is not known (92).
+    #[test]
+    fn without_ipv6_it_listens_over_ipv4_and_a_port_that_is_taken_stays_an_error() {
+        assert_eq!(listens(None).as_deref(), Ok("[::]:8082"));
+        for code in [92, 94, 97, 99] {
+            assert_eq!(listens(Some(code)).as_deref(), Ok("0.0.0.0:8082"), "{code}");
+        }
+        // In use, not allowed.
+        for code in [98, 13] {
+            assert_eq!(listens(Some(code)), Err(Some(code)));
+        }
+        assert!(everywhere(8082, |_| Err::<(), _>(io::Error::from_raw_os_error(97))).is_err());
     }
 }

@@ -2,6 +2,7 @@
 //! failed.
 
 mod base_url;
+mod bearer;
 mod causes;
 pub mod kubeconfig;
 mod listen;
@@ -9,6 +10,7 @@ pub mod proxy;
 mod roots;
 
 pub use base_url::{BaseUrl, BaseUrlError};
+pub use bearer::Bearer;
 pub use causes::causes;
 pub use listen::Listen;
 pub use roots::{Roots, RootsError};

@@ -116,7 +116,7 @@ impl Receiver {
             return (Answer::NotFound, "unauthenticated");
         }
         let span = traced(tracing::info_span!("push", kind = key.kind.as_str(), namespace = key.namespace,
-            name = key.name, attempt = %attempt, outcome = Empty, trace_id = Empty));
+            resource = key.name, attempt = %attempt, outcome = Empty, trace_id = Empty));
         let (answer, outcome) = self.take_genuine(&key, attempt, &push).instrument(span.clone()).await;
         span.record("outcome", outcome);
         (answer, outcome)

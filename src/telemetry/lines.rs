@@ -125,7 +125,7 @@ mod tests {
 
     /// As a span, a field and a message, as Display and as a text.
     fn log_it() {
-        let span = tracing::info_span!("reconcile", name = WORDS, attempt = %WORDS);
+        let span = tracing::info_span!("reconcile", resource = WORDS, attempt = %WORDS);
         let _entered = span.enter();
         tracing::info!(error = %WORDS, holder = WORDS, event = ?WORDS, "{WORDS} is the holder");
     }
@@ -165,5 +165,8 @@ mod tests {
         let line: serde_json::Value = serde_json::from_str(&log.text()).unwrap_or_default();
         assert_eq!(line["holder"], WORDS);
         assert_eq!(line["span"]["attempt"], WORDS);
+        // The formatter writes the span's own name under `name`, beside a field that is called so.
+        assert_eq!(line["span"]["resource"], WORDS);
+        assert_eq!(log.text().matches("\"name\":").count(), 1, "{}", log.text());
     }
 }

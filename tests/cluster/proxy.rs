@@ -63,6 +63,38 @@ async fn p04_behind_a_proxy_the_operator_works_and_what_the_proxy_refuses_was_no
     assert!(proxy.asked(CLUSTER) > 0, "the apiserver was reached without the proxy");
 }
 
+/// What a URL has to escape is in it. The provider's client and the apiserver's each read it in their own way.
+const PASSWORD: &str = "hunter2@:%/";
+
+#[tokio::test]
+async fn p21_a_proxy_with_a_password_is_told_it_and_nobody_else() {
+    let plane = ControlPlane::shared().await;
+    let (simulator, roots) = simulator(&plane, "proxy-password").await;
+    let routes = [(CLUSTER, address(plane.server())), (TENIOS, address(simulator.url()))];
+    let proxy = Proxy::start_with_password(&routes, "operator", PASSWORD).await;
+    let scenario = Scenario::on(plane.clone(), "proxy-password").await;
+    let options = OperatorOptions::new("https://tenios.test").args([roots, "--log=trace".into()]);
+    let options = options.env("HTTPS_PROXY", &proxy.url);
+    let operator = scenario.prepare_operator("https://kubernetes.default.svc", options).await;
+    operator.process.start().unwrap();
+    operator.wait_ready().await;
+    let w = World { scenario, simulator, operator };
+    w.plain_order("o").await;
+    w.order_at("o", OrderState::Assigned).await;
+    assert_eq!(w.requests(ORDER), 1);
+
+    let knows = kubeconfig(&plane, "password", Some(&proxy.url));
+    let plugin = Plugin::of(&w.scenario).await.at(&knows);
+    plugin.run(&["status"]).await.done();
+    let stranger = proxy.url.replace("operator:", "somebody:");
+    let stranger = kubeconfig(&plane, "stranger", Some(&stranger));
+    let plugin = Plugin::of(&w.scenario).await.at(&stranger);
+    let said = plugin.run(&["status"]).await.ended(1);
+    for text in [said, w.operator.log()] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
 /// A kubeconfig for a cluster that only the proxy reaches.
 fn kubeconfig(plane: &ControlPlane, name: &str, proxy_url: Option<&str>) -> std::path::PathBuf {
     let admin = std::fs::read(plane.kubectl().kubeconfig()).unwrap();

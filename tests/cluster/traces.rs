@@ -66,6 +66,41 @@ fn has(span: &Value, key: &str, value: &str) -> bool {
     span["attributes"].as_array().unwrap().contains(&attribute)
 }
 
+/// A span in a line of the log. A field that is there twice is an error to serde, as it is to some that read logs.
+#[derive(serde::Deserialize)]
+struct Logged {
+    name: String,
+    resource: Option<String>,
+    attempt: Option<String>,
+}
+
+/// The span of each line that has one.
+fn logged(log: &str) -> Vec<Logged> {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        span: Option<Logged>,
+    }
+    let lines = log.lines().filter(|line| line.starts_with('{'));
+    let read =
+        |line: &str| serde_json::from_str::<Line>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    lines.filter_map(|line| read(line).span).collect()
+}
+
+#[tokio::test]
+async fn a_line_of_the_log_names_its_span_and_its_resource() {
+    let w = World::with("log-spans", |o| o.args(["--log-format=json", "--log=info"].map(String::from))).await;
+    w.plain_order("o").await;
+    w.order_at("o", OrderState::Assigned).await;
+    for name in ["provider_call", "push"] {
+        wait::until(name, PATIENCE, async || {
+            logged(&w.operator.log()).into_iter().find(|span| {
+                span.name == name && span.resource.as_deref() == Some("o") && span.attempt.is_some()
+            })
+        })
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn p21_an_order_is_one_trace_from_the_reconcile_to_the_provider_and_its_log_lines_name_it() {
     let collector = Collector::default();
@@ -81,11 +116,11 @@ async fn p21_an_order_is_one_trace_from_the_reconcile_to_the_provider_and_its_lo
         collector.named("provider_call").into_iter().find(|span| has(span, "endpoint", "number/order"))
     })
     .await;
-    for (key, value) in [("name", "o"), ("kind", "PhoneNumberOrder"), ("outcome", "accepted")] {
+    for (key, value) in [("resource", "o"), ("kind", "PhoneNumberOrder"), ("outcome", "accepted")] {
         assert!(has(&call, key, value), "{key}: {call}");
     }
     let push = wait::until("the push", PATIENCE, async || collector.named("push").pop()).await;
-    assert!(has(&push, "name", "o") && has(&push, "outcome", "stored"), "{push}");
+    assert!(has(&push, "resource", "o") && has(&push, "outcome", "stored"), "{push}");
     assert!(has(&push, "kind", "PhoneNumberOrder"), "{push}");
 
     let (trace, span) = (call["traceId"].as_str().unwrap(), call["spanId"].as_str().unwrap());
@@ -99,6 +134,7 @@ async fn p21_an_order_is_one_trace_from_the_reconcile_to_the_provider_and_its_lo
     let parent = collector.named("reconcile").into_iter().find(|span| span["spanId"] == call["parentSpanId"]);
     let parent = parent.expect("the reconcile is the parent of its call");
     assert_eq!((&parent["traceId"], parent.get("parentSpanId")), (&call["traceId"], None), "{parent}");
+    assert!(has(&parent, "resource", "o"), "{parent}");
     // The numbers of `Span.SpanKind`: internal, server, client.
     assert_eq!([&parent["kind"], &push["kind"], &call["kind"]], [1_i64, 2, 3]);
     let ours = ["reconcile", "provider_call", "push"].map(|name| collector.named(name).len());

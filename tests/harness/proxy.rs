@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -21,6 +23,8 @@ pub struct Proxy {
 #[derive(Default)]
 struct State {
     routes: BTreeMap<String, SocketAddr>,
+    /// What `Proxy-Authorization` has to say.
+    authorization: Option<String>,
     refused: BTreeMap<String, u16>,
     asked: Vec<String>,
 }
@@ -28,10 +32,23 @@ struct State {
 impl Proxy {
     /// With these targets, such as `tenios.test:443`, and where they are.
     pub async fn start(routes: &[(&str, SocketAddr)]) -> Self {
+        Self::start_for(routes, None).await
+    }
+
+    /// The same for somebody who knows this name and password, which are in its URL.
+    pub async fn start_with_password(routes: &[(&str, SocketAddr)], name: &str, password: &str) -> Self {
+        let mut proxy = Self::start_for(routes, Some(format!("{name}:{password}"))).await;
+        let escaped: String = url::form_urlencoded::byte_serialize(password.as_bytes()).collect();
+        proxy.url = proxy.url.replace("http://", &format!("http://{name}:{escaped}@"));
+        proxy
+    }
+
+    async fn start_for(routes: &[(&str, SocketAddr)], user: Option<String>) -> Self {
+        let authorization = user.map(|user| format!("Basic {}", STANDARD.encode(user)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let routes = routes.iter().map(|(target, address)| ((*target).to_owned(), *address)).collect();
-        let state = Arc::new(Mutex::new(State { routes, ..State::default() }));
+        let state = Arc::new(Mutex::new(State { routes, authorization, ..State::default() }));
         let (stop, shared) = (CancellationToken::new(), state.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -59,14 +76,17 @@ async fn tunnel(mut client: TcpStream, state: Arc<Mutex<State>>) {
         head.push(byte);
     }
     let head = String::from_utf8_lossy(&head).into_owned();
+    let authorization = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("proxy-authorization").then(|| value.to_owned())
+    });
     let target = head.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
     let (route, refused) = {
         let mut state = lock(&state);
         state.asked.push(target.to_owned());
-        (
-            state.routes.get(target).copied(),
-            state.refused.get(target).copied().filter(|status| *status != 200),
-        )
+        let stranger = state.authorization.is_some() && state.authorization != authorization;
+        let refused = state.refused.get(target).copied().filter(|status| *status != 200);
+        (state.routes.get(target).copied(), if stranger { Some(407) } else { refused })
     };
     let refusal = async |client: &mut TcpStream, status: u16| {
         let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");

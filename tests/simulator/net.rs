@@ -8,6 +8,7 @@ use http::Response;
 use http_body_util::Full;
 use rstest::rstest;
 use secrecy::SecretString;
+use tenios_operator::controller::trim;
 use tenios_operator::net::{Listen, Roots};
 use tenios_operator::server::Server;
 use tenios_operator::simulator::Options;
@@ -17,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::client::order;
-use crate::support::{KEY, Scratch, options, simulator_with};
+use crate::support::{KEY, Scratch, local, options, simulator_with};
 
 fn serve(server: Server) -> DropGuard {
     let stop = CancellationToken::new();
@@ -57,6 +58,40 @@ async fn a_port_that_is_taken_is_not_listened_at_by_half() {
     let listen = Listen::Everywhere(free().await);
     let _first = listen.bind().unwrap();
     assert_eq!(listen.bind().unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+}
+
+/// Whom the operator's client to the apiserver says that it is.
+#[tokio::test]
+async fn a_token_in_a_file_may_end_with_its_line_and_is_read_again_when_it_is_renewed() {
+    let scratch = Scratch::new();
+    let file = scratch.path("token");
+    let server = Server::bind(local()).await.unwrap();
+    let url = format!("http://{}", server.local_addr()).parse().unwrap();
+    let stop = CancellationToken::new();
+    let said = |request: http::Request<_>| {
+        let said = request.headers().get(http::header::AUTHORIZATION).map(|value| value.as_bytes().to_vec());
+        std::future::ready(Response::new(Full::new(Bytes::from(said.unwrap_or_default()))))
+    };
+    tokio::spawn(server.run(said, stop.clone()));
+    let _stop = stop.drop_guard();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = || {
+        let mut config = kube::Config::new(url);
+        config.auth_info.token_file = Some(file.display().to_string());
+        trim::client(config)
+    };
+    std::fs::write(&file, "first\n").unwrap();
+    let client = client().unwrap();
+    let said =
+        async || client.request_text(http::Request::get("/version").body(vec![]).unwrap()).await.unwrap();
+    for (content, token) in
+        [("first\n", "first"), ("\u{feff}second\r\n", "second"), ("", "second"), ("third", "third")]
+    {
+        std::fs::write(&file, content).unwrap();
+        assert_eq!(said().await, format!("Bearer {token}"), "{content:?}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(said().await, "Bearer third");
 }
 
 /// A certificate in PEM and its key.

@@ -20,14 +20,16 @@ use tower::{BoxError, Service};
 pub use json::{Bounds, Trim};
 
 use super::CLAIM;
+use crate::net::{Bearer, causes};
 
 /// A client that drops what it does not need of the objects that tenants write.
 ///
 /// # Errors
 /// A configuration that can't be used.
-pub fn client(config: kube::Config) -> Result<kube::Client, kube::Error> {
-    let builder = ClientBuilder::try_from(config)?;
-    Ok(builder.with_layer(&layer_fn(|inner| Trimming { inner })).build())
+pub fn client(mut config: kube::Config) -> Result<kube::Client, String> {
+    let bearer = Bearer::take(&mut config.auth_info)?;
+    let builder = ClientBuilder::try_from(config).map_err(|error| causes(&error))?;
+    Ok(builder.with_layer(&bearer).with_layer(&layer_fn(|inner| Trimming { inner })).build())
 }
 
 /// Spec or status: far above what the schemas take. Something longer came by a looser one and can't be read.

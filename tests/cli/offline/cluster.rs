@@ -1,6 +1,10 @@
 //! The kubeconfig, as kubectl takes it. Nothing listens where the plugin is sent, so that its error says which
 //! cluster it chose.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread::JoinHandle;
+
 use super::{Directory, Said, plugin_with};
 
 /// Port 9 of this machine, under a path of its own for each name.
@@ -81,6 +85,41 @@ fn cluster_user_and_server_are_chosen_as_with_kubectl() {
         let said = status(&directory, "a:b", &arguments).stderr;
         assert!(said.contains(expected) && !said.contains("127.0.0.1"), "{arguments:?}: {said}");
     }
+}
+
+/// What a proxy that listens for one connection is asked; it refuses.
+fn asked_of_a_proxy(listener: TcpListener) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        stream.write_all(b"HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n").unwrap();
+        String::from_utf8(head).unwrap()
+    })
+}
+
+#[test]
+fn p21_a_proxy_is_told_the_name_and_the_password_in_its_url_and_the_terminal_is_not() {
+    let directory = Directory::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://jane:hunter2%40%3A%25@{}", listener.local_addr().unwrap());
+    let content = kubeconfig("a", "current-context: a");
+    directory.write(
+        "config",
+        content.replace("cluster: {server", &format!("cluster: {{proxy-url: '{url}', server")),
+    );
+    let asked = asked_of_a_proxy(listener);
+    let said = status(&directory, "config", &[]).stderr;
+    let asked = asked.join().unwrap();
+    // `jane:hunter2@:%`
+    let expected = "proxy-authorization: Basic amFuZTpodW50ZXIyQDol\r\n";
+    assert!(asked.starts_with("CONNECT 127.0.0.1:9 "), "{asked}");
+    assert!(asked.replace("Proxy-Authorization", "proxy-authorization").contains(expected), "{asked}");
+    assert!(!said.contains("hunter2"), "{said}");
 }
 
 #[test]
