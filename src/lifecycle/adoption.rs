@@ -142,7 +142,7 @@ fn whose(view: &View, rival: &Rival) -> String {
     if rival.key.namespace == view.key.namespace {
         format!("PhoneNumberOrder {}", rival.key.name)
     } else {
-        "another resource".into()
+        "another resource in another namespace".into()
     }
 }
 

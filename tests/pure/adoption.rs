@@ -148,7 +148,10 @@ fn p15_p22_what_another_owns_is_not_adopted_and_strangers_are_not_named(
     let neighbour = of(key("shop", "main"));
     assert!(neighbour.starts_with(&format!("conflict: {said}PhoneNumberOrder main already")), "{neighbour}");
     let stranger = of(key("elsewhere", "secret-name"));
-    assert!(stranger.starts_with(&format!("conflict: {said}another resource already")), "{stranger}");
+    assert!(
+        stranger.starts_with(&format!("conflict: {said}another resource in another namespace already")),
+        "{stranger}"
+    );
     assert!(!stranger.contains("secret-name") && !stranger.contains("elsewhere"), "{stranger}");
 }
 
@@ -174,8 +177,8 @@ fn p18_an_order_that_is_known_needs_no_word_about_a_later_attempt() {
 #[case("placed", json!(null), "AwaitingNumber again None")]
 #[case("placed", json!({"orderId": "1"}), "AwaitingNumber again None")]
 #[case("assigned", json!(null), "NumberAssigned again None")]
-#[case("adopted", json!(null), "conflict: order id 1 is claimed by another resource already")]
-#[case("unknown", json!({"orderId": "1"}), "conflict: order id 1 is claimed by another resource already")]
+#[case("adopted", json!(null), "conflict: order id 1 is claimed by another resource in another namespace already")]
+#[case("unknown", json!({"orderId": "1"}), "conflict: order id 1 is claimed by another resource in another namespace already")]
 fn p15_p22_an_order_that_the_provider_gave_is_in_no_conflict_over_it(
     #[case] what: &str,
     #[case] adopt: Value,
