@@ -8,6 +8,7 @@ use tenios_operator::api::LedgerEntry;
 use tenios_operator::api::ledger_entry::LedgerEntrySpec;
 
 use crate::eyes::Unknown;
+use crate::meddle::{Intent, old_views};
 use crate::stage::Stage;
 
 const ORDER: &str = "/number/order";
@@ -26,6 +27,8 @@ pub enum Wrong {
     NotConverged(String),
     /// An outcome shown as unknown that could have been known.
     NeedlessUnknown(String),
+    /// A request left for what was gone, suspended or otherwise meant when its intent was recorded.
+    OldView(String),
     /// The status was rewritten over and over.
     Restless(String),
     /// The test itself failed.
@@ -49,6 +52,7 @@ pub async fn judge(stage: &Stage, expected: Expected) -> Vec<Wrong> {
     let mut wrong = Vec::new();
     duplicates(stage, &expected, &ledger, &mut wrong);
     lost_ids(stage, &mut wrong);
+    wrong.extend(old_views(stage, &ledger.intents()).into_iter().map(Wrong::OldView));
     needless(stage, &ledger, expected.harmed, &mut wrong);
     wrong
 }
@@ -78,6 +82,13 @@ impl Ledger {
         self.0.get(&(kind.to_owned(), name.to_owned()))?.events.iter().position(|event| {
             event["attempt"] == attempt && event["type"].as_str().is_some_and(|type_| types.contains(&type_))
         })
+    }
+
+    fn intents(&self) -> Vec<Intent<'_>> {
+        let events =
+            self.0.iter().flat_map(|(key, entry)| entry.events.iter().map(move |event| (key, event)));
+        let intents = events.filter(|(_, event)| event["type"] == "Intended");
+        intents.filter_map(|((kind, name), event)| Intent::of(kind, name, event)).collect()
     }
 
     fn count(&self, kind: &str, type_: &str) -> usize {

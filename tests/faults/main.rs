@@ -6,11 +6,14 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod attack;
 mod cast;
+mod collide;
 mod dice;
 mod eyes;
 mod grid;
 mod judge;
+mod meddle;
 mod nemesis;
 mod person;
 mod plots;
@@ -55,6 +58,12 @@ async fn play(settings: &Settings) -> ExitCode {
         format!("{:.0} s", began.elapsed().as_secs_f64()),
         true,
     );
+    if let Some(length) = settings.attack() {
+        println!("an attack of {:.0} min", length.as_secs_f64() / 60.0);
+        for (figure, goal, measured, reached) in attack::run(length).await.rows() {
+            table.row(figure, goal, measured, reached);
+        }
+    }
     println!("\n{table}");
     if settings.is_full() {
         table.keep();

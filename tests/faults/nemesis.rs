@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 
 use crate::harness::link::{Held, Point, Storm, Verdict};
+use crate::meddle::{Meddling, meddle};
 use crate::plots::End;
 use crate::stage::{PAUSE, Stage, Weather};
 
@@ -38,6 +39,8 @@ pub enum Action {
     StopLong(u32),
     /// From here on for a while, everything that comes from the apiserver is so.
     Storm(Storm),
+    /// While it is held, a user does something.
+    Meddle(Meddling),
 }
 
 impl Action {
@@ -67,6 +70,7 @@ impl Action {
 
     fn word(self) -> &'static str {
         match self {
+            Self::Meddle(meddling) => meddling.word(),
             Self::DropBefore => "drop-before",
             Self::DropAnswer => "drop-answer",
             Self::ErrorAfter => "error-after",
@@ -119,6 +123,7 @@ impl Action {
                 | Self::Late
                 | Self::StealLease
                 | Self::Storm(_)
+                | Self::Meddle(_)
                 | Self::TerminateBefore
                 | Self::TerminateAfter
         )
@@ -133,6 +138,7 @@ impl Action {
             | Self::StopBefore
             | Self::TerminateBefore
             | Self::StealLease
+            | Self::Meddle(_)
             | Self::Storm(_) => Point::Before,
             Self::DropAnswer
             | Self::ErrorAfter
@@ -155,7 +161,8 @@ impl FromStr for Action {
         if let Some(micros) = long.and_then(|micros| micros.parse().ok()) {
             return Ok(Self::StopLong(micros));
         }
-        let rest = [Self::KillForGood, Self::StealLease];
+        let meddling = [Meddling::Delete, Meddling::Suspend, Meddling::Edit].map(Self::Meddle);
+        let rest = [Self::KillForGood, Self::StealLease].into_iter().chain(meddling);
         Self::ALL.into_iter().chain(rest).find(|action| action.word() == text).ok_or(())
     }
 }
@@ -254,6 +261,7 @@ async fn act(stage: &Stage, end: &End, fault: &Fault, held: Held) {
             stage.apiserver.storm(Storm::Calm);
             let _ = passed.await;
         }
+        Action::Meddle(meddling) => meddle(stage, meddling, &fault.request, held).await,
         Action::StopBefore => {
             stage.operator.pause();
             tokio::time::sleep(PAUSE).await;

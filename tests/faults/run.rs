@@ -12,6 +12,7 @@ use crate::cast::Cast;
 use crate::harness::link::Passed;
 use crate::harness::{Operator, checkout};
 use crate::judge::{Expected, Wrong, judge};
+use crate::meddle;
 use crate::nemesis::{Fault, strike};
 use crate::person;
 use crate::plots::{self, End, Plot};
@@ -162,6 +163,7 @@ async fn play(stage: &Stage, case: &Case) -> Result<(), Wrong> {
         () = course => {}
         () = fault => {}
         () = person::answer(stage) => {}
+        () = meddle::take_back(stage) => {}
         () = too_late(stage) => {
             return Err(Wrong::NotConverged(format!("the named end is not reached {BOUND:?} after the fault")));
         }

@@ -1,5 +1,7 @@
 //! What is run: everything, a sample chosen by a seed, or one case.
 
+use std::time::Duration;
+
 use crate::run::Case;
 
 /// See the module documentation.
@@ -12,8 +14,13 @@ pub struct Settings {
     full: bool,
     walks: usize,
     only: Option<String>,
+    attack_minutes: Option<u64>,
 }
 
+/// How long a tenant attacks where everything is run.
+const ATTACK_MINUTES: u64 = 30;
+/// `ONLY=attack`
+const ATTACK: &str = "attack";
 /// Cells in a plain `cargo test`.
 const SAMPLE: usize = 40;
 /// About 22 crashes each.
@@ -42,6 +49,7 @@ impl Settings {
             }),
             full,
             only: variable("ONLY"),
+            attack_minutes: number("ATTACK_MINUTES"),
         })
     }
 
@@ -60,9 +68,16 @@ impl Settings {
         self.only.as_ref().is_some_and(|only| only.contains('+'))
     }
 
-    /// Whether the grid is run: not where only walks are asked for.
+    /// Whether the grid is run: not where only walks or the attack are asked for.
     pub fn runs_grid(&self) -> bool {
-        self.only.as_ref().is_none_or(|only| !only.starts_with("walk"))
+        self.only.as_ref().is_none_or(|only| !only.starts_with("walk") && only != ATTACK)
+    }
+
+    /// How long a tenant attacks, if he does: where everything is run, or it is asked for.
+    pub fn attack(&self) -> Option<Duration> {
+        let asked = self.only.as_ref().map_or(self.full, |only| only == ATTACK);
+        let minutes = self.attack_minutes.unwrap_or(ATTACK_MINUTES);
+        (asked && minutes > 0).then(|| Duration::from_secs(60 * minutes))
     }
 
     /// The seeds to walk from: one by `ONLY=walk/SEED`, else so many from the seed on.
@@ -70,6 +85,7 @@ impl Settings {
         let count = self.walks;
         match self.only.as_deref().map(|only| only.strip_prefix("walk")) {
             Some(None) => Vec::new(),
+            _ if self.only.as_deref() == Some(ATTACK) => Vec::new(),
             Some(Some(rest)) if rest.starts_with('/') => rest[1..].parse().into_iter().collect(),
             _ => (self.seed..).take(count).collect(),
         }

@@ -1,6 +1,7 @@
 //! One run's own world: two namespaces on the shared control plane, a simulator, an operator between two
 //! counting proxies, and words for what a user does.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -22,6 +23,7 @@ use crate::cast::Cast;
 use crate::eyes::{Eyes, Seen};
 use crate::harness::link::Passed;
 use crate::harness::{Link, Operator, OperatorOptions, Scenario, http, wait};
+use crate::meddle::{OTHER_NUMBER, Window};
 
 /// What the operator runs with: times that a test can wait for. The slow pace after a refusal is slower
 /// than any run, so that only an edit is followed by a request.
@@ -41,7 +43,7 @@ pub const PAUSE: Duration = Duration::from_millis(2800);
 /// Until an operator is ready at most; a fault may keep it from it.
 const CURTAIN: Duration = Duration::from_secs(20);
 
-const PDF: &[u8] = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n";
+pub const PDF: &[u8] = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n";
 
 /// See the module documentation.
 pub struct Stage {
@@ -54,6 +56,8 @@ pub struct Stage {
     pub second: Option<(Operator, Link)>,
     pub eyes: Eyes,
     pub weather: watch::Sender<Weather>,
+    /// When a user had something else in mind than before.
+    pub windows: Mutex<Vec<Window>>,
 }
 
 /// Whether something is being done to the operator or its links.
@@ -98,7 +102,9 @@ impl Stage {
         let operator = scenario.prepare_operator(&apiserver.url(), options).await;
         let eyes = Eyes::open(&scenario.client(), &scenario.namespace);
         let weather = watch::Sender::default();
-        let stage = Self { scenario, simulator, apiserver, provider, operator, second, eyes, weather };
+        let windows = Mutex::default();
+        let stage =
+            Self { scenario, simulator, apiserver, provider, operator, second, eyes, weather, windows };
         stage.secret().await;
         stage
     }
@@ -137,6 +143,7 @@ impl Stage {
         self.create::<k8s_openapi::api::core::v1::Secret>(secret).await;
     }
 
+    /// What is there already was re-created by somebody else.
     async fn create<K>(&self, object: Value) -> K
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -146,8 +153,14 @@ impl Stage {
             + std::fmt::Debug,
     {
         let api: Api<K> = self.scenario.api();
+        let name = object["metadata"]["name"].as_str().map(ToOwned::to_owned).unwrap_or_default();
         let object = serde_json::from_value(object).expect("an object");
-        api.create(&PostParams::default(), &object).await.expect("the apiserver takes it")
+        match api.create(&PostParams::default(), &object).await {
+            Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
+                api.get(&name).await.expect("what is there can be read")
+            }
+            created => created.expect("the apiserver takes it"),
+        }
     }
 
     /// A verification with this approval.
@@ -162,15 +175,13 @@ impl Stage {
         }
         let created: PhoneVerification =
             self.create(json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneVerification", "metadata": {"name": name}, "spec": spec})).await;
-        self.eyes
-            .until(|seen| seen.verifications.get(name).is_some_and(|now| now.uid() == created.uid()))
-            .await;
+        self.eyes.until(|seen| seen.verifications.get(name).is_some_and(|now| is_since(now, &created))).await;
     }
 
     pub async fn order(&self, name: &str, spec: Value) {
         let created: PhoneNumberOrder =
             self.create(json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": name}, "spec": spec})).await;
-        self.eyes.until(|seen| seen.orders.get(name).is_some_and(|now| now.uid() == created.uid())).await;
+        self.eyes.until(|seen| seen.orders.get(name).is_some_and(|now| is_since(now, &created))).await;
     }
 
     pub async fn patch_order(&self, name: &str, patch: Value) -> kube::Result<PhoneNumberOrder> {
@@ -187,8 +198,12 @@ impl Stage {
 
     pub async fn delete_order(&self, name: &str) {
         let api: Api<PhoneNumberOrder> = self.scenario.api();
-        api.delete(name, &DeleteParams::default()).await.expect("the order can be deleted");
-        self.eyes.until(|seen| !seen.orders.contains_key(name)).await;
+        let uid = api.get_opt(name).await.expect("the order can be read").and_then(|order| order.uid());
+        match api.delete(name, &DeleteParams::default()).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            deleted => drop(deleted.expect("the order can be deleted")),
+        }
+        self.eyes.until(|seen| seen.orders.get(name).is_none_or(|order| order.uid() != uid)).await;
     }
 
     /// Deletes the tenant's namespace, waits until it is gone, and sets it up anew.
@@ -243,6 +258,11 @@ impl Stage {
     }
 }
 
+/// Whether it is the one that was created, or was put in its place since.
+fn is_since<K: Resource<DynamicType = ()>>(now: &K, created: &K) -> bool {
+    now.uid() == created.uid() || now.creation_timestamp() >= created.creation_timestamp()
+}
+
 pub fn order_state(seen: &Seen, name: &str) -> Option<OrderState> {
     seen.orders.get(name)?.status.as_ref()?.state
 }
@@ -274,6 +294,7 @@ async fn simulator() -> Simulator {
     };
     let simulator = Simulator::start("127.0.0.1:0".parse().expect("an address"), options).await;
     let simulator = simulator.expect("the simulator starts");
+    simulator.add_number(OTHER_NUMBER);
     // Long enough for a receiver that is paused, killed or cut off from its ledger for a while.
     simulator.set(|settings| settings.push = PushSettings { retries: 9, ..settings.push.clone() });
     simulator

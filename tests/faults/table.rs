@@ -96,6 +96,7 @@ impl Table {
         zero("duplicate requests", count(|wrong| matches!(wrong, Wrong::Duplicate(_))));
         zero("requests without a recorded intent", count(|wrong| matches!(wrong, Wrong::NoIntent(_))));
         zero("lost ids", count(|wrong| matches!(wrong, Wrong::LostId(_))));
+        zero("requests on an old view", count(|wrong| matches!(wrong, Wrong::OldView(_))));
         zero("not converged", count(|wrong| matches!(wrong, Wrong::NotConverged(_))));
         zero("unnecessary OutcomeUnknown", count(|wrong| matches!(wrong, Wrong::NeedlessUnknown(_))));
         zero("restless: over 70 changes shown", count(|wrong| matches!(wrong, Wrong::Restless(_))));

@@ -1,0 +1,272 @@
+//! What users do while a request is on its way, and what may not leave then (promise 25).
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams,
+    Preconditions,
+};
+use serde_json::{Value, json};
+use tenios_operator::api::order::OrderState;
+use tenios_operator::api::verification::VerificationState;
+use tenios_operator::api::{PhoneNumberOrder, PhoneVerification};
+
+use crate::eyes::Seen;
+use crate::harness::link::{Held, Verdict};
+use crate::harness::wait;
+use crate::harness::watchdog::lock;
+use crate::stage::{Stage, order_state, verification_state};
+
+/// To everything that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Meddling {
+    /// Deleted, and re-created later.
+    Delete,
+    /// Suspended, and resumed later.
+    Suspend,
+    /// Other terms, which the user takes back only where they come too late.
+    Edit,
+}
+
+impl Meddling {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Suspend => "suspend",
+            Self::Edit => "edit",
+        }
+    }
+}
+
+/// So long were these resources so. A request may leave for them in this time only if its intent was recorded
+/// before.
+pub struct Window {
+    how: Meddling,
+    /// Kind and name.
+    resources: BTreeSet<(String, String)>,
+    from: Timestamp,
+    to: Option<Timestamp>,
+}
+
+/// How long a read takes meanwhile.
+const SLOW: Duration = Duration::from_secs(2);
+/// Time for what would leave all the same: several of the longest waits.
+const QUIET: Duration = Duration::from_millis(1200);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The account has it.
+pub const OTHER_NUMBER: &str = "+492215559999";
+const OTHER_STREET: &str = "Domplatte";
+const STREET: &str = "Domkloster";
+
+const ORDER: &str = "PhoneNumberOrder";
+const VERIFICATION: &str = "PhoneVerification";
+
+/// Meddles while the request is held.
+pub async fn meddle(stage: &Stage, how: Meddling, request: &str, held: Held) {
+    let objects = match how {
+        Meddling::Delete => delete_all(stage).await,
+        Meddling::Suspend => patch_all(stage, |_| Some(json!({"spec": {"suspend": true}}))).await,
+        Meddling::Edit => patch_all(stage, other_terms).await,
+    };
+    let resources = objects.iter().map(|object| (kind(object), object.name_any())).collect();
+    lock(&stage.windows).push(Window { how, resources, from: Timestamp::now(), to: None });
+    if [" GET ", " LIST ", " WATCH "].iter().any(|verb| request.contains(verb)) {
+        tokio::time::sleep(SLOW).await;
+    }
+    let _ = held.decide(Verdict::GoOn).await;
+    tokio::time::sleep(QUIET).await;
+    match how {
+        Meddling::Delete => {
+            close(stage, how);
+            for object in objects {
+                create_again(stage, object).await;
+            }
+        }
+        Meddling::Suspend => {
+            close(stage, how);
+            patch_all(stage, |_| Some(json!({"spec": {"suspend": false}}))).await;
+        }
+        Meddling::Edit => {}
+    }
+}
+
+fn close(stage: &Stage, how: Meddling) {
+    let mut windows = lock(&stage.windows);
+    for window in windows.iter_mut().filter(|window| window.how == how && window.to.is_none()) {
+        window.to = Some(Timestamp::now());
+    }
+}
+
+fn apis(stage: &Stage) -> [Api<DynamicObject>; 2] {
+    [ApiResource::erase::<PhoneNumberOrder>(&()), ApiResource::erase::<PhoneVerification>(&())]
+        .map(|kind| Api::namespaced_with(stage.scenario.client(), &stage.scenario.namespace, &kind))
+}
+
+fn api_of(stage: &Stage, object: &DynamicObject) -> Api<DynamicObject> {
+    let [orders, verifications] = apis(stage);
+    if kind(object) == ORDER { orders } else { verifications }
+}
+
+fn kind(object: &DynamicObject) -> String {
+    object.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default()
+}
+
+async fn all(stage: &Stage) -> Vec<DynamicObject> {
+    let mut objects = Vec::new();
+    for (api, kind) in apis(stage).into_iter().zip([ORDER, VERIFICATION]) {
+        let listed = api.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
+        objects.extend(listed.into_iter().map(|mut object| {
+            // A list does not say it of each.
+            object.types =
+                Some(kube::api::TypeMeta { kind: kind.into(), api_version: "tenios.dev/v1alpha1".into() });
+            object
+        }));
+    }
+    objects
+}
+
+/// Deletes everything; what there was, as it was last.
+async fn delete_all(stage: &Stage) -> Vec<DynamicObject> {
+    let mut deleted = Vec::new();
+    let gone = wait::poll(PATIENCE, async || {
+        for object in all(stage).await {
+            // A user's edit in between is not to be lost.
+            let version = object.resource_version();
+            let preconditions = Some(Preconditions { resource_version: version, uid: None });
+            let params = DeleteParams { preconditions, ..DeleteParams::default() };
+            if api_of(stage, &object).delete(&object.name_any(), &params).await.is_ok() {
+                deleted.push(object);
+            }
+        }
+        all(stage).await.is_empty().then_some(())
+    });
+    gone.await;
+    deleted
+}
+
+/// Patches what can be patched so; returns it.
+async fn patch_all(stage: &Stage, patch: impl Fn(&DynamicObject) -> Option<Value>) -> Vec<DynamicObject> {
+    let mut patched = Vec::new();
+    for object in all(stage).await {
+        let Some(patch) = patch(&object) else { continue };
+        let api = api_of(stage, &object);
+        if api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await.is_ok() {
+            patched.push(object);
+        }
+    }
+    patched
+}
+
+/// Where nothing is adopted, which is sent for anyway, and nothing linked, which has terms of its own.
+fn other_terms(object: &DynamicObject) -> Option<Value> {
+    let spec = &object.data["spec"];
+    if !spec["adopt"].is_null() || !spec["linkTo"].is_null() {
+        return None;
+    }
+    Some(if kind(object) == ORDER {
+        json!({"spec": {"linkTo": {"phoneNumber": OTHER_NUMBER}}})
+    } else {
+        json!({"spec": {"address": {"street": OTHER_STREET}}})
+    })
+}
+
+/// A namespace that was just re-created, or a user who was faster, is no reason to give up.
+async fn create_again(stage: &Stage, object: DynamicObject) {
+    let api = api_of(stage, &object);
+    let metadata = ObjectMeta { name: object.metadata.name.clone(), ..ObjectMeta::default() };
+    let again = DynamicObject { types: object.types, metadata, data: json!({"spec": object.data["spec"]}) };
+    wait::poll(PATIENCE, async || match api.create(&PostParams::default(), &again).await {
+        Err(kube::Error::Api(status)) if status.reason != "AlreadyExists" => None,
+        _ => Some(()),
+    })
+    .await;
+}
+
+/// The user takes terms back that came too late for the request, as the conflict says. For ever.
+pub async fn take_back(stage: &Stage) {
+    loop {
+        let seen = stage.eyes.until(|seen| too_late(seen).next().is_some()).await;
+        let late: BTreeSet<_> = too_late(&seen).collect();
+        for window in lock(&stage.windows).iter_mut().filter(|window| window.how == Meddling::Edit) {
+            window.to.get_or_insert_with(Timestamp::now);
+        }
+        for (kind, name) in late {
+            let _ = if kind == ORDER {
+                stage.patch_order(&name, json!({"spec": {"linkTo": null}})).await.map(drop)
+            } else {
+                let street = json!({"spec": {"address": {"street": STREET}}});
+                stage.patch_verification(&name, street).await.map(drop)
+            };
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn too_late(seen: &Seen) -> impl Iterator<Item = (&'static str, String)> + '_ {
+    let orders = seen.orders.iter().filter(|(name, order)| {
+        let link = order.spec.link_to.as_ref().and_then(|link| link.phone_number.as_ref());
+        link.is_some_and(|number| number.to_string() == OTHER_NUMBER)
+            && order_state(seen, name) == Some(OrderState::Conflict)
+    });
+    let verifications = seen.verifications.iter().filter(|(name, verification)| {
+        verification.spec.address.street == OTHER_STREET
+            && verification_state(seen, name) == Some(VerificationState::Conflict)
+    });
+    orders
+        .map(|(name, _)| (ORDER, name.clone()))
+        .chain(verifications.map(|(name, _)| (VERIFICATION, name.clone())))
+}
+
+/// An intent, as the ledger has it.
+pub struct Intent<'a> {
+    pub kind: &'a str,
+    pub name: &'a str,
+    pub attempt: &'a str,
+    pub at: Timestamp,
+}
+
+impl<'a> Intent<'a> {
+    /// From an event of the ledger.
+    pub fn of(kind: &'a str, name: &'a str, event: &'a Value) -> Option<Self> {
+        let at = event["at"].as_str()?.parse().ok()?;
+        Some(Self { kind, name, attempt: event["attempt"].as_str()?, at })
+    }
+}
+
+/// What left on a view that was not true any more when its intent was recorded.
+pub fn old_views(stage: &Stage, intents: &[Intent<'_>]) -> Vec<String> {
+    let mut found = Vec::new();
+    for window in lock(&stage.windows).iter() {
+        let within = |at: Timestamp| at > window.from && window.to.is_none_or(|to| at < to);
+        for intent in intents.iter().filter(|intent| within(intent.at)) {
+            if !window.resources.contains(&(intent.kind.to_owned(), intent.name.to_owned())) {
+                continue;
+            }
+            for body in sent(stage, intent, within) {
+                let edited = body["link_to_number"] == OTHER_NUMBER || body["street"] == OTHER_STREET;
+                if window.how != Meddling::Edit || !edited {
+                    let Intent { kind, name, attempt, .. } = intent;
+                    found
+                        .push(format!("attempt {attempt} of {kind} {name} left after {}", window.how.word()));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The bodies that arrived for it in this time. Those of verifications name no attempt; there is one of them.
+fn sent(stage: &Stage, intent: &Intent<'_>, within: impl Fn(Timestamp) -> bool) -> Vec<Value> {
+    let path = if intent.kind == ORDER { "/number/order" } else { "/verification/create" };
+    let journal = stage.simulator.journal();
+    let arrived = journal.into_iter().filter(|entry| entry.path == path && within(entry.time));
+    let of = |body: &Value| {
+        let attempt = body["push_url"].as_str().and_then(|url| url.rsplit('/').next());
+        attempt.is_none_or(|attempt| attempt == intent.attempt)
+    };
+    arrived.filter_map(|entry| entry.body).filter(of).collect()
+}
