@@ -20,6 +20,7 @@ use tenios_operator::server::{Limits, Server, Talk, Tls};
 use tenios_operator::telemetry::{self, Metrics, health};
 use tenios_operator::tenios::Tenios;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::Failure;
@@ -69,6 +70,9 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     if let Some(keys) = keys {
         serving.push(serve_push(&options, Receiver::new(book.clone(), keys, metrics.clone()), &servers)?);
     }
+    let set_backs = book.set_backs();
+    let mending = book.clone();
+    tokio::spawn(async move { mending.mend().await });
     let following = tokio::spawn(async move { book.follow().await });
     let told = context.clone();
     tokio::spawn(async move {
@@ -79,7 +83,7 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
 
     let stop = CancellationToken::new();
     tokio::spawn(skew::watch(client.clone(), metrics.clone(), stop.clone()));
-    let leading = tokio::spawn(lead(options.clone(), client, context.clone(), stop.clone()));
+    let leading = tokio::spawn(lead(options.clone(), client, context.clone(), set_backs, stop.clone()));
     terminated().await;
     tracing::info!("told to stop: no new request, those in flight are finished and recorded");
     stop.cancel();
@@ -107,11 +111,16 @@ fn provider(options: &RunOptions) -> Result<Tenios, Failure> {
         .map_err(|e| flag("--tenios-url", e))
 }
 
+/// For the apiserver's audit log.
+const USER_AGENT: http::HeaderValue =
+    http::HeaderValue::from_static(concat!("tenios-operator/", env!("CARGO_PKG_VERSION")));
+
 fn connect() -> Result<Client, Failure> {
     let failed = |e: &dyn std::fmt::Display| Failure::Runtime(format!("no Kubernetes credentials: {e}"));
     let mut config = kubeconfig::config(None, &KubeConfigOptions::default(), None).map_err(|e| failed(&e))?;
     // Sending a write again after a 504 turns our own success into a conflict; we settle that ourselves.
     config.default_retry = false;
+    config.headers.push((http::header::USER_AGENT, USER_AGENT));
     config.connect_timeout = Some(Duration::from_secs(5));
     // Above the 290 s that a watch lasts, so that a dead connection ends at all.
     config.read_timeout = Some(Duration::from_secs(295));
@@ -221,28 +230,54 @@ fn serve_push(
 
 /// Leads, or waits to; a lease that is lost ends the controllers, and they begin anew once it is ours
 /// again. Requests in flight go on meanwhile: they hold the ledger's word, not the lease's.
-async fn lead(options: RunOptions, client: Client, context: Arc<Context>, stop: CancellationToken) {
+async fn lead(
+    options: RunOptions,
+    client: Client,
+    context: Arc<Context>,
+    set_backs: watch::Receiver<u64>,
+    stop: CancellationToken,
+) {
     if !options.leader_election {
         context.lead(true);
-        return controller::run(context, stop).await;
+        return control(&context, set_backs, &stop).await;
     }
     let mut leader = Leader::new(client, options.namespace.as_ref(), options.lease_duration);
     while !stop.is_cancelled() && leader.acquire(&stop).await {
         tracing::info!("this replica leads");
         context.lead(true);
         let term = stop.child_token();
-        let mut work = tokio::spawn(controller::run(context.clone(), term.clone()));
-        leader.hold(&stop).await;
+        let controlling = control(&context, set_backs.clone(), &term);
+        tokio::pin!(controlling);
+        tokio::select! {
+            () = leader.hold(&stop) => {}
+            () = &mut controlling => {}
+        }
         tracing::info!("this replica does not lead any more");
         term.cancel();
-        if tokio::time::timeout(Duration::from_secs(2), &mut work).await.is_err() {
-            // Visits can be dropped at any point; what has left goes on in tasks of its own.
-            tracing::warn!("the controllers did not end in time; they are dropped");
-            work.abort();
-        }
+        controlling.await;
         context.lead(false);
     }
     leader.release().await;
+}
+
+/// Runs the controllers until they are told to stop, and anew whenever the apiserver's store was set back:
+/// a watch goes on for ever to ask it for what comes after its future.
+async fn control(context: &Arc<Context>, mut set_backs: watch::Receiver<u64>, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        let term = stop.child_token();
+        let mut work = tokio::spawn(controller::run(context.clone(), term.clone()));
+        tokio::select! {
+            _ = &mut work => return,
+            () = stop.cancelled() => {}
+            Ok(()) = set_backs.changed() => {}
+        }
+        term.cancel();
+        if tokio::time::timeout(Duration::from_secs(2), &mut work).await.is_err() {
+            // Reconciles can be dropped at any point; what has left goes on in tasks of its own.
+            tracing::warn!("the controllers did not end in time; they are dropped");
+            work.abort();
+        }
+    }
 }
 
 /// The last resort (promise 10): what the provider gave and the ledger did not take.

@@ -38,6 +38,13 @@ pub struct LedgerEntrySpec {
     /// Number of appends so far.
     #[schemars(range(min = 1), extend("format" = "int64"))]
     pub revision: u64,
+    /// Who wrote the newest revisions, newest first: a random id for each write.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        extend("items" = {"type": "string", "maxLength": 32})
+    )]
+    pub writers: Vec<String>,
     /// What older events fold into.
     #[schemars(extend("type" = "object", "x-kubernetes-preserve-unknown-fields" = true), with = "serde_json::Value")]
     pub snapshot: serde_json::Value,

@@ -30,3 +30,6 @@ pub const GROUP: &str = "tenios.dev";
 /// A person's word that the attempt named by the value did not place an order (see
 /// `status.attempt`). It works once.
 pub const NOT_PLACED_ANNOTATION: &str = "tenios.dev/not-placed";
+
+/// Who the operator is in `metadata.managedFields`.
+pub const FIELD_MANAGER: &str = "tenios-operator";

@@ -14,6 +14,10 @@ use super::Failure;
 use super::validate::is_name;
 use crate::net::{Bearer, causes, kubeconfig};
 
+/// For the apiserver's audit log.
+const USER_AGENT: http::HeaderValue =
+    http::HeaderValue::from_static(concat!("kubectl-tenios/", env!("CARGO_PKG_VERSION")));
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster, as with kubectl")]
 pub(super) struct ClusterOptions {
@@ -149,6 +153,7 @@ impl ClusterOptions {
         config.root_cert_file = self.certificate_authority.clone().or(config.root_cert_file.take());
         config.tls_server_name = given(self.tls_server_name.as_ref()).or(config.tls_server_name.take());
         config.accept_invalid_certs |= self.insecure_skip_tls_verify;
+        config.headers.push((http::header::USER_AGENT, USER_AGENT));
         config.connect_timeout = Some(Duration::from_secs(10));
         config.read_timeout = self.request_timeout.filter(|time| !time.is_zero());
     }

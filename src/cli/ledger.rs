@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Preconditions};
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use super::table::{self, Cell};
 use super::target::Target;
 use super::{Failure, ask};
 use crate::api::LedgerEntry;
-use crate::ledger::kubernetes::{object_name, to_entry};
+use crate::ledger::kubernetes::{KubernetesLedger, to_entry};
 use crate::ledger::{Entry, Event, Key, Phase, State};
 
 #[derive(Debug, Args)]
@@ -53,10 +54,11 @@ enum LedgerCommand {
 
 pub(super) async fn run(options: &LedgerOptions, cluster: &Cluster) -> Result<(), Failure> {
     let api: Api<LedgerEntry> = Api::namespaced(cluster.client.clone(), &options.operator_namespace);
+    let ledger = KubernetesLedger::new(&cluster.client, &options.operator_namespace);
     match &options.command {
         LedgerCommand::List { output } => list(&api, *output, cluster).await,
-        LedgerCommand::Show { target, output } => show(&api, target, *output, cluster).await,
-        LedgerCommand::Forget { target, yes } => forget(&api, target, *yes, cluster).await,
+        LedgerCommand::Show { target, output } => show(&ledger, target, *output, cluster).await,
+        LedgerCommand::Forget { target, yes } => forget(&api, &ledger, target, *yes, cluster).await,
     }
 }
 
@@ -111,24 +113,22 @@ fn stands(state: &State) -> &'static str {
 
 /// The object and what it holds.
 async fn read(
-    api: &Api<LedgerEntry>,
+    ledger: &KubernetesLedger,
     target: &Target,
     cluster: &Cluster,
 ) -> Result<(LedgerEntry, Entry), Failure> {
     let key = Key { kind: target.kind, namespace: cluster.namespace.clone(), name: target.name.clone() };
-    let object = api.get_opt(&object_name(&key)).await?;
-    let object = object.ok_or_else(|| Failure::Failed(format!("the ledger has no entry for {key}")))?;
-    let entry = to_entry(&object).map_err(Failure::Failed)?;
-    Ok((object, entry))
+    let found = ledger.find(&key).await.map_err(|error| Failure::Failed(error.to_string()))?;
+    found.ok_or_else(|| Failure::Failed(format!("the ledger has no entry for {key}")))
 }
 
 async fn show(
-    api: &Api<LedgerEntry>,
+    ledger: &KubernetesLedger,
     target: &Target,
     output: Option<Format>,
     cluster: &Cluster,
 ) -> Result<(), Failure> {
-    let (object, entry) = read(api, target, cluster).await?;
+    let (object, entry) = read(ledger, target, cluster).await?;
     if let Some(format) = output {
         return out::print_as(format, &object);
     }
@@ -185,11 +185,12 @@ fn said(name: &str, value: &Value) -> String {
 
 async fn forget(
     api: &Api<LedgerEntry>,
+    ledger: &KubernetesLedger,
     target: &Target,
     yes: bool,
     cluster: &Cluster,
 ) -> Result<(), Failure> {
-    let (object, entry) = read(api, target, cluster).await?;
+    let (object, entry) = read(ledger, target, cluster).await?;
     let namespace = &cluster.namespace;
     if target.api(cluster).get_opt(&target.name).await?.is_some() {
         return Err(Failure::Failed(format!(
@@ -216,7 +217,7 @@ async fn forget(
         resource_version: object.metadata.resource_version.clone(),
     };
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-    api.delete(&object_name(&entry.key), &params).await?;
+    api.delete(&object.name_any(), &params).await?;
     out::print(&format!("{}: forgotten; it was {}\n", entry.key, summary(&state)))
 }
 

@@ -104,18 +104,14 @@ pub(super) async fn start(
     let intended = Event::Intended { attempt: attempt.clone(), at: Timestamp::now(), terms: terms.clone() };
     match context.book.append(base, &[intended]).await {
         Ok(()) => {}
-        Err(AppendError::Conflict(_)) => {
-            context.flights.landed(key, attempt);
-            return Err(NotStarted::DecideAgain);
-        }
-        Err(AppendError::Rejected(why)) => {
-            context.flights.landed(key, attempt);
-            return Err(NotStarted::Ledger(why));
-        }
-        Err(AppendError::Ambiguous(why)) => {
-            // It may be stored, and then it must not look like a request that may have left.
+        Err(error) => {
+            // It may be stored all the same, or yet arrive, and then it must not look like a request that
+            // may have left.
             context.flights.never_left(key, attempt);
-            return Err(NotStarted::Ledger(why));
+            return Err(match error {
+                AppendError::Conflict(_) => NotStarted::DecideAgain,
+                AppendError::Rejected(why) | AppendError::Ambiguous(why) => NotStarted::Ledger(why),
+            });
         }
     }
     let (done, ended) = tokio::sync::oneshot::channel();

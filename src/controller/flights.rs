@@ -97,10 +97,11 @@ impl Flights {
         }
     }
 
-    /// Forgets since when this process knows what others did for a resource that is gone. Whoever looks at it
-    /// again waits longer than needed, not shorter.
+    /// Forgets since when this process knows what others did for a resource that is gone, and what it did not
+    /// send. Whoever looks at it again waits longer than needed, not shorter, and then for a person.
     pub(super) fn forget(&self, key: &Key) {
         self.closed.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.grounded().remove(key);
         let mut flights = self.flights();
         if matches!(flights.get(key), Some(Flight::Elsewhere(..))) {
             flights.remove(key);

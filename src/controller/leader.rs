@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Client;
-use kube::api::{Api, PostParams};
+use kube::api::Api;
 use tokio_util::sync::CancellationToken;
+
+use super::posting;
 
 const NAME: &str = "tenios-operator";
 
@@ -76,7 +78,7 @@ impl Leader {
         if let Some(spec) = lease.spec.as_mut().filter(|s| s.holder_identity.as_ref() == Some(&self.identity))
         {
             spec.holder_identity = None;
-            let _ = within(self.api.replace(NAME, &PostParams::default(), &lease)).await;
+            let _ = within(self.api.replace(NAME, &posting(), &lease)).await;
         }
     }
 
@@ -102,7 +104,7 @@ impl Leader {
                 metadata: ObjectMeta { name: Some(NAME.into()), ..ObjectMeta::default() },
                 spec: Some(self.ours(LeaseSpec::default())),
             };
-            return settled(self.api.create(&PostParams::default(), &lease).await);
+            return settled(self.api.create(&posting(), &lease).await);
         };
         let spec = lease.spec.clone().unwrap_or_default();
         if self.seen.as_ref().is_none_or(|(seen, _)| *seen != spec) {
@@ -115,7 +117,7 @@ impl Leader {
         }
         let next = self.ours(spec);
         lease.spec = Some(next.clone());
-        let held = settled(self.api.replace(NAME, &PostParams::default(), &lease).await)?;
+        let held = settled(self.api.replace(NAME, &posting(), &lease).await)?;
         if held {
             self.seen = Some((next, Instant::now()));
         }

@@ -27,12 +27,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kube::api::{PatchParams, PostParams};
 use kube::{Client, Resource};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::Reason;
+use crate::api::{FIELD_MANAGER, Reason};
 use crate::ledger::{Book, Event, Key};
 use crate::lifecycle::{Pace, Remark};
 use crate::push::Address as PushAddress;
@@ -304,4 +305,14 @@ fn digest(words: &str) -> u64 {
 
 fn now() -> Timestamp {
     Timestamp::now()
+}
+
+/// Who writes, for `metadata.managedFields`.
+fn posting() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() }
+}
+
+/// As [`posting`].
+fn patching() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() }
 }

@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta, PostParams};
+use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
 use super::listing::Listing;
-use super::{Context, Failed, call};
+use super::{Context, Failed, call, posting};
 
 /// Name of the Lease in each namespace from which something was sent.
 pub const CLAIM: &str = "tenios-operator-ledger";
@@ -64,7 +64,7 @@ impl Namespaces {
             spec: Some(LeaseSpec { holder_identity: Some(self.ledger.clone()), ..LeaseSpec::default() }),
         };
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), namespace);
-        match call(leases.create(&PostParams::default(), &lease)).await {
+        match call(leases.create(&posting(), &lease)).await {
             Err(Failed::Apiserver(kube::Error::Api(status))) if status.code == 409 => {
                 self.ask(namespace).await
             }

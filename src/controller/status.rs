@@ -6,14 +6,14 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, Patch};
 use kube::core::DeserializeGuard;
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Failed, call};
+use super::{Failed, call, patching, posting};
 use crate::api::printable::one_line;
 use crate::api::{Condition, ConditionType, Reason};
 
@@ -64,7 +64,7 @@ where
     let namespace = object.namespace().unwrap_or_default();
     // Guarded, because the answer holds the whole resource, which today's types may not be able to read.
     let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), &namespace);
-    match call(api.patch_status(&object.name_any(), &PatchParams::default(), &patch)).await {
+    match call(api.patch_status(&object.name_any(), &patching(), &patch)).await {
         Ok(_) => Ok(true),
         // Deleted. A conflict is tried again: it may be another's uid by now, or that the apiserver gave up against
         // others who write all the time.
@@ -141,7 +141,7 @@ where
         ..Event::default()
     };
     let api: Api<Event> = Api::namespaced(client.clone(), &namespace);
-    if let Err(error) = call(api.create(&PostParams::default(), &event)).await {
+    if let Err(error) = call(api.create(&posting(), &event)).await {
         tracing::warn!(%error, reason, "an event could not be published");
     }
 }

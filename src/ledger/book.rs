@@ -1,5 +1,7 @@
 //! The ledger with its index: what every part of the operator reads and appends through.
 
+mod set_back;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,13 +13,17 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    AppendError, Bid, Change, Entry, Event, Index, Key, Kind, Known, Ledger, Payer, Purse, ReadError,
-    RemoveError, Rival,
+    AppendError, Applied, Bid, Change, Entry, Event, Index, Key, Kind, Known, Ledger, Payer, Purse,
+    ReadError, RemoveError, Rival,
 };
 use crate::telemetry::Metrics;
+use set_back::Suspects;
 
 /// How often a ledger that could not be reached is asked whether it is back.
 const PROBED_EVERY: Duration = Duration::from_secs(1);
+
+/// After so many conflicts without a pause somebody else writes all the time.
+const CONFLICTS_IN_A_ROW: u32 = 5;
 
 /// Requests that may place an order, in a rolling window (promise 14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +55,15 @@ pub struct Book {
     budgets: Budgets,
     listed: watch::Sender<bool>,
     reachable: AtomicBool,
+    set_back: watch::Sender<u64>,
+    suspects: Suspects,
     changed: mpsc::UnboundedSender<Key>,
     metrics: Arc<Metrics>,
+}
+
+enum Next {
+    Change(Change),
+    SetBack,
 }
 
 /// A place in the budgets, held from the decision to send until the intent is recorded.
@@ -98,6 +111,8 @@ impl Book {
             budgets,
             listed,
             reachable: AtomicBool::new(true),
+            set_back: watch::channel(0).0,
+            suspects: Suspects::default(),
             changed,
             metrics,
         };
@@ -107,40 +122,62 @@ impl Book {
     /// Follows the ledger for ever.
     pub async fn follow(&self) {
         let mut changes = self.ledger.changes();
-        while let Some(change) = self.next(&mut changes).await {
-            match change {
-                Change::Listing => lock(&self.index).begin_listing(),
-                Change::Entry(entry) => self.learn(*entry, true),
-                Change::Listed => {
-                    let gone = lock(&self.index).end_listing();
-                    self.tell_all(gone);
-                    self.reachable.store(true, Ordering::Relaxed);
-                    self.listed.send_replace(true);
-                }
-                Change::Gone(key) => {
-                    let related = lock(&self.index).remove(&key);
-                    self.tell_all(related.into_iter().chain([key]));
-                }
-                Change::Broken(error) => {
-                    self.reachable.store(false, Ordering::Relaxed);
-                    tracing::warn!(%error, "the ledger's watch broke; it is set up again");
+        while let Some(next) = self.next(&mut changes).await {
+            match next {
+                Next::Change(change) => self.take_in(change),
+                Next::SetBack => {
+                    tracing::error!(
+                        "the ledger went back in time, as after a restore: it is listed anew, and what it lost is written back"
+                    );
+                    changes = self.ledger.changes();
+                    self.set_back.send_modify(|times| *times += 1);
                 }
             }
         }
     }
 
+    fn take_in(&self, change: Change) {
+        match change {
+            Change::Listing => lock(&self.index).begin_listing(),
+            Change::Entry(entry) => self.learn(*entry, true),
+            Change::Listed => {
+                let missing = lock(&self.index).end_listing();
+                for key in missing {
+                    self.suspects.add(key);
+                }
+                self.reachable.store(true, Ordering::Relaxed);
+                self.listed.send_replace(true);
+            }
+            Change::Gone(key) => self.lose(&key),
+            Change::Broken(error) => {
+                self.reachable.store(false, Ordering::Relaxed);
+                tracing::warn!(%error, "the ledger's watch broke; it is set up again");
+            }
+        }
+    }
+
     /// The next change. A watch that was set up again says nothing until something changes, so that the
-    /// ledger has to be asked whether it is back.
-    async fn next(&self, changes: &mut BoxStream<'static, Change>) -> Option<Change> {
+    /// ledger has to be asked whether it is back; and a watch goes on for ever to ask a store that was set
+    /// back for what comes after its future.
+    async fn next(&self, changes: &mut BoxStream<'static, Change>) -> Option<Next> {
         while !self.reachable.load(Ordering::Relaxed) {
             tokio::select! {
-                change = changes.next() => return change,
+                change = changes.next() => return change.map(Next::Change),
                 () = tokio::time::sleep(PROBED_EVERY) => {}
             }
-            let back = self.ledger.probe().await.is_ok();
-            self.reachable.store(back, Ordering::Relaxed);
+            let probe = self.was_set_back().await;
+            self.reachable.store(probe.is_ok(), Ordering::Relaxed);
+            if matches!(probe, Ok(true)) {
+                return Some(Next::SetBack);
+            }
         }
-        changes.next().await
+        changes.next().await.map(Next::Change)
+    }
+
+    /// Changes whenever the store was found set back: watches of the same store have to begin anew.
+    #[must_use]
+    pub fn set_backs(&self) -> watch::Receiver<u64> {
+        self.set_back.subscribe()
     }
 
     /// Waits until all entries were listed once. Before that, nobody may decide anything.
@@ -162,8 +199,22 @@ impl Book {
 
     fn learn(&self, entry: Entry, tell_own: bool) {
         let key = entry.key.clone();
-        let Some(related) = lock(&self.index).apply(entry) else { return };
-        self.tell_all(related.into_iter().chain(tell_own.then_some(key)));
+        let mut index = lock(&self.index);
+        let applied = index.apply(entry);
+        let listing = index.is_listing();
+        drop(index);
+        match applied {
+            Applied::News(related) => self.tell_all(related.into_iter().chain(tell_own.then_some(key))),
+            // The watch is always a little behind our own writes; a list is not.
+            Applied::Older if listing => self.suspects.add(key),
+            Applied::Diverged => self.suspects.add(key),
+            Applied::Known | Applied::Older => {}
+        }
+    }
+
+    fn lose(&self, key: &Key) {
+        let related = lock(&self.index).remove(key);
+        self.tell_all(related.into_iter().chain([key.clone()]));
     }
 
     fn tell_all(&self, keys: impl IntoIterator<Item = Key>) {
@@ -197,65 +248,43 @@ impl Book {
         lock(&self.index).is_proven(verification_id)
     }
 
-    /// The stored entry, asked for now.
+    /// The stored entry, asked for now. Where it has lost what this process knows, as after a restore, it
+    /// gets that back first.
     ///
     /// # Errors
-    /// When the store can't be read.
+    /// When the store can't be read, or what it lost can't be written back.
     pub async fn read(&self, key: &Key) -> Result<Known, ReadError> {
-        let entry = self.ledger.read(key).await?;
-        if entry.version.is_none() {
-            lock(&self.index).remove(key);
-        } else {
-            self.learn(entry.clone(), false);
-        }
-        // Not what the index knows, which may be ahead of a store that was restored.
-        Ok(Known { state: Arc::new(entry.state()), entry: Arc::new(entry) })
+        let stored = self.ledger.read(key).await?;
+        self.settle(stored).await.map_err(|error| ReadError(error.to_string()))
     }
 
     /// Appends after `base`.
     ///
     /// # Errors
-    /// [`AppendError`]; after a conflict the index has what is stored.
+    /// [`AppendError`]; after a conflict the index has what is stored. A store that was set back gets back
+    /// what it lost, but not the new events: somebody else may have written meanwhile, so that it has to be
+    /// decided anew.
     pub async fn append(&self, base: &Entry, events: &[Event]) -> Result<(), AppendError> {
-        let mut result = self.ledger.append(base, events).await;
-        if let Err(AppendError::Conflict(stored)) = &result
-            && stored.revision < base.revision
-        {
-            // Restored from a backup under us: what we know goes back in, beside what is there now. The
-            // new events do not: somebody else may have written meanwhile, so it has to be decided anew.
-            tracing::error!(key = %base.key, "the ledger went back in time; writing back what is known");
-            let mut known = base.clone();
-            known.version.clone_from(&stored.version);
-            let theirs: Vec<Event> =
-                stored.events.iter().filter(|e| !base.events.contains(e)).cloned().collect();
-            result = match self.ledger.append(&known, &theirs).await {
-                Ok(both) => Err(AppendError::Conflict(Box::new(both))),
+        let result = match self.store(base, events).await {
+            Err(AppendError::Conflict(stored)) => match self.settle(*stored).await {
+                Ok(known) => Err(AppendError::Conflict(Box::new((*known.entry).clone()))),
                 Err(error) => Err(error),
-            };
-        }
+            },
+            result => result,
+        };
+        self.learn(result?, false);
+        Ok(())
+    }
+
+    async fn store(&self, base: &Entry, events: &[Event]) -> Result<Entry, AppendError> {
+        let result = self.ledger.append(base, events).await;
         self.metrics.append(match &result {
             Ok(_) => "stored",
             Err(AppendError::Conflict(_)) => "conflict",
             Err(AppendError::Rejected(_)) => "rejected",
             Err(AppendError::Ambiguous(_)) => "ambiguous",
         });
-        match result {
-            Ok(stored) => {
-                self.learn(stored, false);
-                Ok(())
-            }
-            Err(AppendError::Conflict(stored)) => {
-                let mut index = lock(&self.index);
-                let related = match &stored.version {
-                    None => index.remove(&base.key),
-                    Some(_) => index.supersede(base, (*stored).clone()).unwrap_or_default(),
-                };
-                drop(index);
-                self.tell_all(related);
-                Err(AppendError::Conflict(stored))
-            }
-            Err(error) => Err(error),
-        }
+        result
     }
 
     /// Appends a fact that must not be lost, whatever is stored by now, as often as it takes. Only an
@@ -266,22 +295,28 @@ impl Book {
             .with_max_delay(Duration::from_secs(5));
         let mut pace = paces.without_max_times().build();
         let mut known = self.known(key);
+        let mut conflicts = 0;
         loop {
             let events = std::slice::from_ref(event);
-            if known.entry.contains(events) {
-                return;
-            }
             match self.append(&known.entry, events).await {
                 Ok(()) => return,
-                Err(AppendError::Conflict(_)) => known = self.known(key),
+                Err(AppendError::Conflict(_)) if conflicts < CONFLICTS_IN_A_ROW => {
+                    conflicts += 1;
+                    known = self.known(key);
+                    continue;
+                }
                 Err(error) => {
                     tracing::error!(%error, kind = key.kind.as_str(), namespace = key.namespace, resource = key.name,
                         "an outcome can't be recorded yet; trying again");
-                    tokio::time::sleep(pace.next().unwrap_or(Duration::from_secs(5))).await;
-                    if let Ok(now) = self.read(key).await {
-                        known = now;
-                    }
                 }
+            }
+            tokio::time::sleep(pace.next().unwrap_or(Duration::from_secs(5))).await;
+            if let Ok(now) = self.read(key).await {
+                // Read just now: what it holds is stored.
+                if now.entry.contains(events) {
+                    return;
+                }
+                known = now;
             }
         }
     }

@@ -448,7 +448,8 @@ impl State {
             }
         }
         if let Some(Accepted { id: Some(id), attempt: Some(attempt), .. }) = before {
-            self.keep_stray(&attempt, id, number_before.map(|n| n.number));
+            // A number that a person said must not come back as the provider's word.
+            self.keep_stray(&attempt, id, number_before.filter(|n| n.pushed).map(|n| n.number));
         }
     }
 

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::claims::Claims;
 use super::spending::Spending;
-use super::{Bid, Entry, Key, Kind, Payer, Purse, Rival, State};
+use super::{Bid, Entry, Key, Kind, Lineage, Payer, Purse, Rival, State};
 
 /// An entry with its state already folded.
 #[derive(Clone, Debug)]
@@ -20,6 +20,19 @@ pub struct Known {
     pub state: Arc<State>,
 }
 
+/// What became of an entry that was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It was news, which concerns the resources of these keys, too.
+    News(Vec<Key>),
+    /// It was known.
+    Known,
+    /// It is older than what is known.
+    Older,
+    /// It is of another line than what is known.
+    Diverged,
+}
+
 /// The index over all entries that were seen.
 #[derive(Debug, Default)]
 pub struct Index {
@@ -28,6 +41,8 @@ pub struct Index {
     proven: BTreeMap<String, BTreeSet<Key>>,
     verifications: BTreeMap<String, BTreeSet<Key>>,
     spending: Spending,
+    /// Whose entry was the last that was news.
+    latest: Option<Key>,
     /// Seen since the current listing began.
     listing: Option<BTreeSet<Key>>,
 }
@@ -39,38 +54,55 @@ impl Index {
         self.entries.get(key).cloned()
     }
 
+    /// The entry that changed last, as far as is known.
+    #[must_use]
+    pub fn latest(&self) -> Option<Known> {
+        self.get(self.latest.as_ref()?)
+    }
+
     /// Every entry, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Known> {
         self.entries.values()
     }
 
-    /// Takes over an entry unless a newer one is known already. Where it was news, returns the keys whose
-    /// resources it concerns, too: those that share a claim, and the verification that it proves.
-    pub fn apply(&mut self, entry: Entry) -> Option<Vec<Key>> {
+    /// Takes over an entry that was appended to the one that is known, and any where none is known. Another
+    /// one is only told of: it may be an old copy, or the store may have been set back.
+    pub fn apply(&mut self, entry: Entry) -> Applied {
         if let Some(seen) = &mut self.listing {
             seen.insert(entry.key.clone());
         }
-        let known = self.entries.get(&entry.key);
-        if known.is_some_and(|k| k.entry.revision >= entry.revision) {
-            return None;
+        let lineage =
+            self.entries.get(&entry.key).map_or(Lineage::Later, |known| known.entry.lineage(&entry));
+        match lineage {
+            Lineage::Later => Applied::News(self.replace(entry)),
+            Lineage::Same => {
+                self.reversion(entry);
+                Applied::Known
+            }
+            Lineage::Earlier => Applied::Older,
+            Lineage::Diverged => Applied::Diverged,
         }
-        let before = self.remove(&entry.key);
-        let state = entry.state();
-        let mut related = self.claim_all(&entry.key, &state);
-        related.extend(before);
-        self.entries.insert(entry.key.clone(), Known { entry: Arc::new(entry), state: Arc::new(state) });
-        Some(related)
     }
 
-    /// Takes over what is stored in place of `base`, which turned out to be outdated: also where its
-    /// revision is not above the one that is known, as after a restore. Where the index knows something
-    /// else by now, as [`Index::apply`].
-    pub fn supersede(&mut self, base: &Entry, stored: Entry) -> Option<Vec<Key>> {
-        let outdated = self.entries.get(&base.key).is_some_and(|k| k.entry.version == base.version);
-        let before = if outdated { self.remove(&base.key) } else { Vec::new() };
-        let mut related = self.apply(stored)?;
+    /// Others' labels on it change its version and nothing else.
+    fn reversion(&mut self, entry: Entry) {
+        if let Some(known) = self.entries.get_mut(&entry.key)
+            && known.entry.version != entry.version
+        {
+            known.entry = Arc::new(entry);
+        }
+    }
+
+    /// Takes over what is stored, whatever is known. Returns the keys whose resources it concerns, too: those
+    /// that share a claim, and the verification that it proves.
+    pub fn replace(&mut self, stored: Entry) -> Vec<Key> {
+        let before = self.remove(&stored.key);
+        let state = stored.state();
+        let mut related = self.claim_all(&stored.key, &state);
         related.extend(before);
-        Some(related)
+        self.latest = Some(stored.key.clone());
+        self.entries.insert(stored.key.clone(), Known { entry: Arc::new(stored), state: Arc::new(state) });
+        related
     }
 
     /// Forgets an entry; returns the keys that shared a claim with it.
@@ -106,14 +138,16 @@ impl Index {
         self.listing = Some(BTreeSet::new());
     }
 
-    /// A full list is complete: what it did not name is gone.
+    /// Whether a full list is being read.
+    #[must_use]
+    pub fn is_listing(&self) -> bool {
+        self.listing.is_some()
+    }
+
+    /// A full list is complete: what it did not name is gone, if the list is not an old one.
     pub fn end_listing(&mut self) -> Vec<Key> {
         let Some(seen) = self.listing.take() else { return Vec::new() };
-        let gone: Vec<Key> = self.entries.keys().filter(|k| !seen.contains(k)).cloned().collect();
-        for key in &gone {
-            self.remove(key);
-        }
-        gone
+        self.entries.keys().filter(|k| !seen.contains(k)).cloned().collect()
     }
 
     /// Another resource of the same account whose claim comes before this one.

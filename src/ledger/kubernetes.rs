@@ -1,20 +1,25 @@
 //! The ledger as `LedgerEntry` objects in the operator's own namespace.
 
+mod names;
+mod object;
+
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, ObjectMeta, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PatchParams, PostParams, Preconditions};
 use kube::core::{ApiResource, DeserializeGuard};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
-use serde_json::Value;
 
-use super::{AppendError, Change, Entry, Event, Key, Kind, Ledger, ReadError, RemoveError, State, Version};
-use crate::api::LedgerEntry;
-use crate::api::ledger_entry::LedgerEntrySpec;
+use super::{AppendError, Change, Entry, Event, Key, Ledger, ReadError, RemoveError, WriterId};
 use crate::api::reading::read;
+use crate::api::{FIELD_MANAGER, LedgerEntry};
+
+pub use names::object_name;
+pub use object::to_entry;
+use object::{Place, readable, to_object, unreadable};
 
 /// One call to the apiserver. Its own limit is 60 s; a reconcile must not hang that long.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,46 +47,72 @@ impl KubernetesLedger {
         }
     }
 
-    async fn read_now(&self, key: &Key) -> Result<Entry, ReadError> {
-        let name = object_name(key);
-        let found = tokio::time::timeout(CALL_TIMEOUT, self.stored.get_opt(&name))
+    /// The object of this key, whatever version of the operator named it, and what it holds.
+    ///
+    /// # Errors
+    /// When it can't be read, or what has its name is another's entry.
+    pub async fn find(&self, key: &Key) -> Result<Option<(LedgerEntry, Entry)>, ReadError> {
+        if let Some(found) = self.get(&object_name(key)).await? {
+            return if found.1.key == *key { Ok(Some(found)) } else { Err(of_another(key, &found)) };
+        }
+        // By its former name another's may be found, which is none of ours.
+        let Some(former) = names::former_name(key) else { return Ok(None) };
+        Ok(self.get(&former).await?.filter(|(_, entry)| entry.key == *key))
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<(LedgerEntry, Entry)>, ReadError> {
+        let found = tokio::time::timeout(CALL_TIMEOUT, self.stored.get_opt(name))
             .await
             .map_err(|_| ReadError(format!("no answer to reading LedgerEntry {name} in time")))?
             .map_err(|e| ReadError(e.to_string()))?;
-        match found {
-            None => Ok(Entry::empty(key.clone())),
-            Some(object) => serde_json::to_value(object)
-                .map_err(|e| e.to_string())
-                .and_then(read)
-                .map_err(|why| unreadable(&name, "", &why))
-                .and_then(|object| to_entry(&object))
-                .map_err(ReadError),
-        }
+        let Some(object) = found else { return Ok(None) };
+        let object: LedgerEntry = serde_json::to_value(object)
+            .map_err(|e| e.to_string())
+            .and_then(read)
+            .map_err(|why| ReadError(unreadable(name, "", &why)))?;
+        let entry = to_entry(&object).map_err(ReadError)?;
+        Ok(Some((object, entry)))
+    }
+
+    async fn read_now(&self, key: &Key) -> Result<Entry, ReadError> {
+        let found = self.find(key).await?;
+        Ok(found.map_or_else(|| Entry::empty(key.clone()), |(_, entry)| entry))
     }
 
     async fn append_now(&self, base: &Entry, events: &[Event]) -> Result<Entry, AppendError> {
-        let next = base.with(events);
-        let object = to_object(&next).map_err(AppendError::Rejected)?;
-        let params = PostParams::default();
-        let written = async {
-            match base.version {
-                None => self.api.create(&params, &object).await,
-                Some(_) => self.api.replace(&object.name_any(), &params, &object).await,
+        if base.version.is_none() && names::former_name(&base.key).is_some() {
+            // The create can't find out that there is one by the former name.
+            let stored = self.read_now(&base.key).await.map_err(|e| AppendError::Rejected(e.to_string()))?;
+            if stored.version.is_some() {
+                return Err(AppendError::Conflict(Box::new(stored)));
             }
+        }
+        let next = base.with(events, WriterId::random());
+        let object = to_object(&next).map_err(AppendError::Rejected)?;
+        let written = async {
+            let Some(version) = &base.version else {
+                let params =
+                    PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
+                return self.api.create(&params, &object).await;
+            };
+            let place = Place::of(version);
+            let patch = place.replaced_by(&object).map_err(kube::Error::SerdeError)?;
+            let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+            self.api.patch(place.name, &params, &patch).await
         };
         match tokio::time::timeout(CALL_TIMEOUT, written).await {
             Ok(Ok(stored)) => to_entry(&stored).map_err(AppendError::Ambiguous),
-            Ok(Err(error)) => self.settle(base, events, &error).await,
-            Err(_) => self.reread(base, events, "no answer in time").await,
+            Ok(Err(error)) => self.settle(base, &next, &error).await,
+            Err(_) => self.reread(base, &next, "no answer in time").await,
         }
     }
 
     async fn remove_now(&self, entry: &Entry) -> Result<bool, RemoveError> {
         let Some(version) = &entry.version else { return Ok(true) };
-        let preconditions = Preconditions { resource_version: Some(version.0.clone()), uid: None };
+        let Place { name, resource_version, .. } = Place::of(version);
+        let preconditions = Preconditions { resource_version: Some(resource_version.to_owned()), uid: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        let name = object_name(&entry.key);
-        match tokio::time::timeout(CALL_TIMEOUT, self.stored.delete(&name, &params)).await {
+        match tokio::time::timeout(CALL_TIMEOUT, self.stored.delete(name, &params)).await {
             Ok(Ok(_)) => Ok(true),
             Ok(Err(kube::Error::Api(status))) if status.code == 404 => Ok(true),
             Ok(Err(kube::Error::Api(status))) if status.code == 409 => Ok(false),
@@ -90,28 +121,31 @@ impl KubernetesLedger {
         }
     }
 
-    async fn settle(
-        &self,
-        base: &Entry,
-        events: &[Event],
-        error: &kube::Error,
-    ) -> Result<Entry, AppendError> {
+    async fn settle(&self, base: &Entry, next: &Entry, error: &kube::Error) -> Result<Entry, AppendError> {
         match error {
             // 409 included: a 504 after the commit, sent again by a proxy, comes back as a conflict
-            // with our own write. 404: deleted under us.
+            // with our own write. 404: deleted under us. 422: another revision than the one that was to be
+            // replaced.
             kube::Error::Api(status) if matches!(status.code, 404 | 409) => {
-                self.reread(base, events, &status.message).await
+                self.reread(base, next, &status.message).await
+            }
+            kube::Error::Api(status) if status.code == 422 => {
+                match self.reread(base, next, &status.message).await {
+                    Err(AppendError::Ambiguous(_)) => Err(AppendError::Rejected(status.message.clone())),
+                    settled => settled,
+                }
             }
             kube::Error::Api(status) if (400..500).contains(&status.code) && status.code != 408 => {
                 Err(AppendError::Rejected(status.message.clone()))
             }
-            error => self.reread(base, events, &error.to_string()).await,
+            error => self.reread(base, next, &error.to_string()).await,
         }
     }
 
-    async fn reread(&self, base: &Entry, events: &[Event], why: &str) -> Result<Entry, AppendError> {
+    /// Whether `next` was written, by who wrote its revision.
+    async fn reread(&self, base: &Entry, next: &Entry, why: &str) -> Result<Entry, AppendError> {
         match self.read_now(&base.key).await {
-            Ok(stored) if stored.contains(events) => Ok(stored),
+            Ok(stored) if is_written(next, &stored) => Ok(stored),
             Ok(stored) if stored.version == base.version => {
                 // Our write may still be on its way through a proxy: that nothing changed yet does not
                 // mean that nothing will.
@@ -121,6 +155,19 @@ impl KubernetesLedger {
             Err(error) => Err(AppendError::Ambiguous(format!("{why}; {error}"))),
         }
     }
+}
+
+fn is_written(next: &Entry, stored: &Entry) -> bool {
+    let writer = next.writer_of(next.revision);
+    writer.is_some() && stored.writer_of(next.revision) == writer
+}
+
+fn of_another(key: &Key, (object, entry): &(LedgerEntry, Entry)) -> ReadError {
+    ReadError(format!(
+        "LedgerEntry {} is that of {} and stands where that of {key} belongs; rename or delete it",
+        object.name_any(),
+        entry.key
+    ))
 }
 
 impl Ledger for KubernetesLedger {
@@ -177,76 +224,4 @@ fn to_change(event: Watched) -> Option<Change> {
         },
         Ok(watcher::Event::Delete(object)) => readable(object).ok().map(|entry| Change::Gone(entry.key)),
     }
-}
-
-fn readable(object: DeserializeGuard<LedgerEntry>) -> Result<Entry, String> {
-    let name = object.name_any();
-    // Its own words quote what it found.
-    object
-        .0
-        .map_err(|_| unreadable(&name, "", "it has a field of a wrong type"))
-        .and_then(|object| to_entry(&object))
-}
-
-fn to_object(entry: &Entry) -> Result<LedgerEntry, String> {
-    let json = |e: serde_json::Error| e.to_string();
-    let events =
-        entry.events.iter().map(serde_json::to_value).collect::<Result<Vec<Value>, _>>().map_err(json)?;
-    let spec = LedgerEntrySpec {
-        kind: entry.key.kind.as_str().into(),
-        namespace: entry.key.namespace.clone(),
-        name: entry.key.name.clone(),
-        revision: entry.revision,
-        snapshot: serde_json::to_value(&entry.snapshot).map_err(json)?,
-        events,
-    };
-    let mut object = LedgerEntry::new(&object_name(&entry.key), spec);
-    object.metadata = ObjectMeta {
-        name: object.metadata.name,
-        resource_version: entry.version.as_ref().map(|v| v.0.clone()),
-        ..ObjectMeta::default()
-    };
-    Ok(object)
-}
-
-/// The entry that this object holds.
-///
-/// # Errors
-/// When another version of the operator wrote it.
-pub fn to_entry(object: &LedgerEntry) -> Result<Entry, String> {
-    let spec = &object.spec;
-    let kind = match spec.kind.as_str() {
-        "PhoneVerification" => Kind::Verification,
-        "PhoneNumberOrder" => Kind::Order,
-        _ => return Err(unreadable(&object.name_any(), "spec.kind", ": an unknown kind")),
-    };
-    let broken = |part, why: String| unreadable(&object.name_any(), part, &why);
-    let snapshot: State = read(spec.snapshot.clone()).map_err(|why| broken("spec.snapshot.", why))?;
-    let events: Vec<Event> =
-        read(Value::Array(spec.events.clone())).map_err(|why| broken("spec.events", why))?;
-    Ok(Entry {
-        key: Key { kind, namespace: spec.namespace.clone(), name: spec.name.clone() },
-        revision: spec.revision,
-        version: object.resource_version().map(Version),
-        snapshot,
-        events,
-    })
-}
-
-fn unreadable(name: &str, part: &str, why: &str) -> String {
-    format!("LedgerEntry {name} was written by another version of the operator: {part}{why}")
-}
-
-/// `pno.<namespace>.<name>`: readable, and unambiguous because a namespace has no dot. A name too long
-/// for that is shortened and told apart by its digest.
-#[must_use]
-pub fn object_name(key: &Key) -> String {
-    let plain = format!("{}.{}.{}", key.kind.short(), key.namespace, key.name);
-    if plain.len() <= 253 {
-        return plain;
-    }
-    let digest = super::terms::digest(plain.as_bytes());
-    let digest: String = digest.chars().skip("sha256:".len()).take(32).collect();
-    let head: String = plain.chars().take(253 - 34).collect();
-    format!("{}-{digest}", head.trim_end_matches(['.', '-']))
 }

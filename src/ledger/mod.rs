@@ -9,7 +9,9 @@
 mod account;
 mod book;
 mod claims;
+mod entry;
 mod event;
+mod facts;
 mod fold;
 mod index;
 pub mod kubernetes;
@@ -24,9 +26,10 @@ use futures::stream::BoxStream;
 pub use account::{Account, Payer};
 pub use book::{Book, Budget, Budgets, Reservation, Spent};
 pub use claims::{Bid, Claim, Rival, Title};
+pub use entry::{Entry, Lineage, Version, WriterId};
 pub use event::{AttemptId, Event, Refusal, Terms};
 pub use fold::{Accepted, Assigned, Phase, State, Stray};
-pub use index::{Index, Known};
+pub use index::{Applied, Index, Known};
 pub use spending::Purse;
 
 /// The kinds of resource that have entries.
@@ -85,70 +88,6 @@ impl fmt::Display for Key {
     }
 }
 
-/// What compare-and-set compares; only the store that made it can read it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version(String);
-
-impl Version {
-    /// A version as this store writes it.
-    #[must_use]
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-}
-
-/// One key's events, the older ones folded.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// Whose it is.
-    pub key: Key,
-    /// Number of appends so far; 0 where nothing is stored.
-    pub revision: u64,
-    /// What compare-and-set compares; none where nothing is stored.
-    pub version: Option<Version>,
-    /// What the older events fold into.
-    pub snapshot: State,
-    /// The newest events, oldest first.
-    pub events: Vec<Event>,
-}
-
-/// Above this number of events the older half folds into the snapshot. The newer half stays, so that a
-/// writer whose answer was lost finds its own events on reading again.
-const EVENTS_KEPT: usize = 16;
-
-impl Entry {
-    /// An entry that holds nothing yet.
-    #[must_use]
-    pub fn empty(key: Key) -> Self {
-        Self { key, revision: 0, version: None, snapshot: State::default(), events: Vec::new() }
-    }
-
-    /// What the events fold into.
-    #[must_use]
-    pub fn state(&self) -> State {
-        self.events.iter().fold(self.snapshot.clone(), State::then)
-    }
-
-    /// Whether all these events are among the newest.
-    #[must_use]
-    pub fn contains(&self, events: &[Event]) -> bool {
-        events.iter().all(|e| self.events.contains(e))
-    }
-
-    /// The entry as it would be stored after these events.
-    #[must_use]
-    pub fn with(&self, events: &[Event]) -> Self {
-        let mut next = self.clone();
-        next.revision += 1;
-        next.events.extend_from_slice(events);
-        if next.events.len() > EVENTS_KEPT {
-            let older = next.events.len() - EVENTS_KEPT / 2;
-            next.snapshot = next.events.drain(..older).fold(next.snapshot, |state, event| state.then(&event));
-        }
-        next
-    }
-}
-
 /// Why an append did not happen, as far as the store knows.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
@@ -195,7 +134,7 @@ pub trait Ledger: Send + Sync + 'static {
     fn read<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Entry, ReadError>>;
 
     /// Appends after `base`, if `base` is still what is stored. An answer that was lost is settled by
-    /// reading again: the same events there mean that it was written.
+    /// reading again: the revision there by the writer of this very write means that it was written.
     fn append<'a>(
         &'a self,
         base: &'a Entry,

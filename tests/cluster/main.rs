@@ -20,6 +20,7 @@ mod harness_checks;
 mod https;
 mod input;
 mod install;
+mod ledger_entries;
 mod loose;
 mod memory;
 mod metrics;

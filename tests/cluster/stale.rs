@@ -9,7 +9,8 @@ use serde_json::json;
 use tenios_operator::api::order::OrderState;
 use tenios_operator::simulator::{Action, Fault, PushTime};
 
-use crate::harness::{ControlPlane, OperatorOptions, Scenario, wait};
+use crate::harness::link::Storm;
+use crate::harness::{ControlPlane, Link, OperatorOptions, Scenario, wait};
 use crate::world::{ORDER, PATIENCE, World};
 
 /// Longer than any time-out on the way from the operator to etcd.
@@ -50,6 +51,60 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// What is there when the disk is copied.
+fn set_back_to(data: &Path, backup: &Path) {
+    std::fs::remove_dir_all(data).unwrap();
+    copy(backup, data);
+}
+
+/// For some seconds after the restore every write is answered with 504, whether it is done or not.
+#[rstest]
+#[case::nothing_is_done(Storm::Unanswered)]
+#[case::all_is_done(Storm::AnswersLost)]
+#[tokio::test]
+async fn p09_p12_after_a_restore_a_write_that_failed_does_not_count_as_done(#[case] storm: Storm) {
+    let plane = Arc::new(ControlPlane::start().await.unwrap());
+    let simulator = crate::world::simulator().await;
+    simulator.set(|s| s.push.when = PushTime::Never);
+    let scenario = Scenario::on(plane.clone(), "writes-fail").await;
+    let link = Link::to_apiserver(plane.server(), plane.authority()).await;
+    let options = OperatorOptions::new(simulator.url()).hurried();
+    let operator = scenario.prepare_operator(&link.url(), options).await;
+    operator.process.start().unwrap();
+    operator.wait_ready().await;
+    let w = World { scenario, simulator, operator };
+    let slow: Action = serde_json::from_value(json!({"delay": {"ms": 1500}})).unwrap();
+    w.simulator.fault(Fault::once(ORDER, slow));
+    in_flight(&w).await;
+    let (data, backup) = (plane.etcd_data(), plane.directory().join("backup"));
+    plane.etcd.pause();
+    copy(&data, &backup);
+    plane.etcd.resume();
+    let status = w.order_at("o", OrderState::AwaitingNumber).await.status.unwrap();
+
+    link.storm(storm);
+    plane.apiserver.kill().await;
+    plane.etcd.kill().await;
+    set_back_to(&data, &backup);
+    start_again(&plane).await;
+    // A person's word, in the seconds in which nothing can be stored, that would make it order again.
+    let not_placed = json!({"metadata": {"annotations": {"tenios.dev/not-placed": status.attempt}}});
+    w.patch_order("o", not_placed).await.unwrap();
+    let fails = match storm {
+        Storm::Unanswered => "can't be looked at or written back yet",
+        _ => "writing back what is known",
+    };
+    wait::until("writes that fail", PATIENCE, async || w.operator.log().contains(fails).then_some(())).await;
+    link.storm(Storm::Calm);
+    let status = w.order_at("o", OrderState::AwaitingNumber).await.status.unwrap();
+    assert_eq!(status.order_id.as_deref(), Some("300000"), "the id that was accepted");
+    wait::until("the ledger to have it again", PATIENCE, async || {
+        serde_json::to_string(&w.ledger().await[0].spec).unwrap().contains("300000").then_some(())
+    })
+    .await;
+    w.no_more_requests(ORDER, 1).await;
+}
+
 /// The disk is set back to a moment at which the request was in flight and its answer not recorded.
 #[rstest]
 #[case::under_the_running_operator(false)]
@@ -71,14 +126,20 @@ async fn p08_p12_a_control_plane_that_goes_back_in_time_orders_nothing_again(#[c
     if restarted {
         w.operator.kill().await;
     }
-    std::fs::remove_dir_all(&data).unwrap();
-    copy(&backup, &data);
+    set_back_to(&data, &backup);
     start_again(&plane).await;
-    // A running one may go on with watches that are ahead of what is stored, and shows nothing until
-    // something changes.
     if restarted {
         w.operator.restart().await;
         w.order_at("o", OrderState::OutcomeUnknown).await;
+    } else {
+        // Its watches were ahead of what is stored now. It begins them anew by itself, and gives the ledger
+        // back what it remembers.
+        w.order_at("o", OrderState::AwaitingNumber).await;
+        wait::until("the ledger to have it again", PATIENCE, async || {
+            let entry = serde_json::to_string(&w.ledger().await[0].spec).unwrap();
+            entry.contains("\"type\":\"Accepted\"").then_some(())
+        })
+        .await;
     }
     w.no_more_requests(ORDER, 1).await;
     wait::until("a push that is stored", PATIENCE, async || {

@@ -18,6 +18,7 @@ mod nemesis;
 mod person;
 mod plots;
 mod replicas;
+mod restore;
 mod run;
 mod settings;
 mod stage;

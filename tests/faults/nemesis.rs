@@ -11,6 +11,7 @@ use http::StatusCode;
 use crate::harness::link::{Held, Point, Storm, Verdict};
 use crate::meddle::{Meddling, meddle};
 use crate::plots::End;
+use crate::restore::set_back;
 use crate::stage::{PAUSE, Stage, Weather};
 
 /// What happens to a request, or to the operator at it.
@@ -41,10 +42,12 @@ pub enum Action {
     Storm(Storm),
     /// While it is held, a user does something.
     Meddle(Meddling),
+    /// The ledger is set back, and for a while every write is so.
+    SetBack(Storm),
 }
 
 impl Action {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::DropBefore,
         Self::DropAnswer,
         Self::ErrorAfter,
@@ -66,11 +69,15 @@ impl Action {
         Self::Storm(Storm::OldLists),
         Self::Storm(Storm::Conflicts),
         Self::Storm(Storm::FalseConflicts),
+        Self::Storm(Storm::Unanswered),
+        Self::Storm(Storm::AnswersLost),
     ];
 
     fn word(self) -> &'static str {
         match self {
             Self::Meddle(meddling) => meddling.word(),
+            Self::SetBack(Storm::AnswersLost) => "set-back-answers-lost",
+            Self::SetBack(_) => "set-back-unanswered",
             Self::DropBefore => "drop-before",
             Self::DropAnswer => "drop-answer",
             Self::ErrorAfter => "error-after",
@@ -96,6 +103,8 @@ impl Action {
             Self::Storm(Storm::OldLists) => "old-lists",
             Self::Storm(Storm::Conflicts) => "conflicts",
             Self::Storm(Storm::FalseConflicts) => "false-conflicts",
+            Self::Storm(Storm::Unanswered) => "unanswered-writes",
+            Self::Storm(Storm::AnswersLost) => "answers-lost",
         }
     }
 
@@ -105,7 +114,7 @@ impl Action {
         let bodiless = ["GET", "LIST", "WATCH"].iter().any(|verb| request.contains(&format!(" {verb} ")));
         match self {
             Self::KillHalfRequest => !bodiless,
-            Self::Storm(_) => {
+            Self::Storm(_) | Self::SetBack(_) => {
                 request.starts_with("provider") || request.contains(" ledgerentries ") && !bodiless
             }
             _ => true,
@@ -124,6 +133,7 @@ impl Action {
                 | Self::StealLease
                 | Self::Storm(_)
                 | Self::Meddle(_)
+                | Self::SetBack(_)
                 | Self::TerminateBefore
                 | Self::TerminateAfter
         )
@@ -146,6 +156,7 @@ impl Action {
             | Self::StopAfter
             | Self::TerminateAfter
             | Self::KillForGood
+            | Self::SetBack(_)
             | Self::StopLong(_) => Point::After,
             Self::KillHalfRequest => Point::HalfRequest,
             Self::KillHalfAnswer => Point::HalfAnswer,
@@ -162,7 +173,8 @@ impl FromStr for Action {
             return Ok(Self::StopLong(micros));
         }
         let meddling = [Meddling::Delete, Meddling::Suspend, Meddling::Edit].map(Self::Meddle);
-        let rest = [Self::KillForGood, Self::StealLease].into_iter().chain(meddling);
+        let set_back = [Storm::Unanswered, Storm::AnswersLost].map(Self::SetBack);
+        let rest = [Self::KillForGood, Self::StealLease].into_iter().chain(meddling).chain(set_back);
         Self::ALL.into_iter().chain(rest).find(|action| action.word() == text).ok_or(())
     }
 }
@@ -254,7 +266,10 @@ async fn act(stage: &Stage, end: &End, fault: &Fault, held: Held) {
             // Longer than everything that it still had under way.
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
-        Action::Storm(storm) => {
+        Action::Storm(storm) | Action::SetBack(storm) => {
+            if matches!(fault.action, Action::SetBack(_)) {
+                set_back(stage).await;
+            }
             stage.apiserver.storm(storm);
             let passed = held.decide(Verdict::GoOn);
             tokio::time::sleep(STORM).await;

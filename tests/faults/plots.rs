@@ -9,6 +9,7 @@ use tenios_operator::api::order::OrderState;
 use tenios_operator::api::verification::VerificationState;
 use tenios_operator::simulator::{Action, DocumentState, Fault, PushOverrides, PushTime};
 
+use crate::collide::pair;
 use crate::eyes::Seen;
 use crate::stage::{Stage, order_state, verification_state};
 
@@ -28,6 +29,8 @@ pub struct End {
     /// They have a number.
     pub assigned: &'static [&'static str],
     pub approved: &'static [&'static str],
+    /// So many further orders have one, whose names depend on the namespace.
+    pub others: usize,
     /// Orders that the provider accepted, each of which costs money.
     pub orders: usize,
     /// Verifications that it took.
@@ -36,7 +39,10 @@ pub struct End {
 
 impl End {
     pub fn is_reached(&self, seen: &Seen) -> bool {
-        self.assigned.iter().all(|name| order_state(seen, name) == Some(OrderState::Assigned))
+        let assigned = |name: &str| order_state(seen, name) == Some(OrderState::Assigned);
+        let all = seen.orders.keys().filter(|name| assigned(name)).count();
+        all >= self.assigned.len() + self.others
+            && self.assigned.iter().all(|name| assigned(name))
             && self
                 .approved
                 .iter()
@@ -46,48 +52,54 @@ impl End {
 
 const NOTHING: fn(&Stage) = |_| {};
 
-pub const ALL: [Plot; 7] = [
+pub const ALL: [Plot; 8] = [
     Plot {
         name: "verify-order",
         prepare: NOTHING,
         play: |stage| verify_order(stage).boxed_local(),
-        end: End { assigned: &["o"], approved: &["v"], orders: 1, submissions: 1 },
+        end: End { assigned: &["o"], approved: &["v"], others: 0, orders: 1, submissions: 1 },
     },
     Plot {
         name: "linked",
         prepare: NOTHING,
         play: |stage| linked(stage).boxed_local(),
-        end: End { assigned: &["main", "branch"], approved: &[], orders: 2, submissions: 0 },
+        end: End { assigned: &["main", "branch"], approved: &[], others: 0, orders: 2, submissions: 0 },
     },
     Plot {
         name: "refused-mended",
         prepare: NOTHING,
         play: |stage| refused_mended(stage).boxed_local(),
-        end: End { assigned: &["o"], approved: &[], orders: 1, submissions: 0 },
+        end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0 },
     },
     Plot {
         name: "adopt",
         prepare: lose_an_answer,
         play: |stage| adopt(stage).boxed_local(),
-        end: End { assigned: &["known", "lost"], approved: &["v"], orders: 1, submissions: 0 },
+        end: End { assigned: &["known", "lost"], approved: &["v"], others: 0, orders: 1, submissions: 0 },
     },
     Plot {
         name: "early-push",
         prepare: |stage| stage.simulator.set(|settings| settings.push.when = PushTime::BeforeAnswer),
         play: |stage| one_order(stage).boxed_local(),
-        end: End { assigned: &["o"], approved: &[], orders: 1, submissions: 0 },
+        end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0 },
     },
     Plot {
         name: "recreate",
         prepare: NOTHING,
         play: |stage| recreate(stage).boxed_local(),
-        end: End { assigned: &["o"], approved: &[], orders: 1, submissions: 0 },
+        end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0 },
     },
     Plot {
         name: "namespace",
         prepare: NOTHING,
         play: |stage| namespace(stage).boxed_local(),
-        end: End { assigned: &["o"], approved: &[], orders: 1, submissions: 0 },
+        end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0 },
+    },
+    Plot {
+        name: "collide",
+        prepare: NOTHING,
+        play: |stage| collide(stage).boxed_local(),
+        end: End { assigned: &[], approved: &[], others: 2, orders: 2, submissions: 0 },
     },
 ];
 
@@ -167,4 +179,11 @@ async fn namespace(stage: &Stage) {
     stage.order_at("o", OrderState::Assigned).await;
     stage.replace_namespace().await;
     stage.order("o", json!({"verificationId": id})).await;
+}
+
+async fn collide(stage: &Stage) {
+    let id = stage.document(DocumentState::Approved);
+    let (long, cut) = pair(&stage.scenario.namespace, "o");
+    stage.order(&long, json!({"verificationId": id})).await;
+    stage.order(&cut, json!({"verificationId": id})).await;
 }

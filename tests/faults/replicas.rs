@@ -11,7 +11,7 @@ const PLOTS: [&str; 4] = ["verify-order", "linked", "refused-mended", "recreate"
 const REQUESTS: [&str; 4] = [
     "apiserver POST ledgerentries #1",
     "provider POST number/order #1",
-    "apiserver PUT ledgerentries #1",
+    "apiserver PATCH ledgerentries #1",
     "apiserver PUT leases #2",
 ];
 

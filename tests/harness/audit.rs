@@ -36,6 +36,8 @@ pub struct Request {
     pub code: u64,
     /// Path and query.
     pub uri: String,
+    /// Which program asked, by its own word.
+    pub user_agent: String,
     /// When it arrived (RFC 3339, microseconds).
     pub received: String,
     /// When it was answered.
@@ -159,6 +161,7 @@ fn parse(event: &Value) -> Request {
         name: text("/objectRef/name"),
         code: event.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or_default(),
         uri: text("/requestURI"),
+        user_agent: text("/userAgent"),
         received: text("/requestReceivedTimestamp"),
         completed: text("/stageTimestamp"),
     }

@@ -30,6 +30,7 @@ pub struct ControlPlane {
     pub apiserver: Process,
     /// Starts again on the same port with the same data.
     pub etcd: Process,
+    etcd_url: String,
     kubectl: Kubectl,
     shipped: Option<Shipped>,
     audit: Audit,
@@ -87,6 +88,7 @@ impl ControlPlane {
             apiserver: apiserver(&watchdog, &binaries, &certificates, &audit, &tokens, port, &etcd_url),
             controller_manager: controller_manager(&watchdog, &binaries, &manager),
             etcd,
+            etcd_url,
             kubectl: Kubectl {
                 program: binaries.join("kubectl"),
                 kubeconfig: admin,
@@ -215,6 +217,11 @@ impl ControlPlane {
     /// What `deploy/base` ships.
     pub fn shipped(&self) -> &Shipped {
         self.shipped.as_ref().expect("a control plane that was started bare has no roles")
+    }
+
+    /// Where etcd listens.
+    pub fn etcd_url(&self) -> &str {
+        &self.etcd_url
     }
 
     /// Where etcd keeps its data. Only to be touched while it is stopped.

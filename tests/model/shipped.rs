@@ -15,7 +15,7 @@ use tenios_operator::telemetry::Metrics;
 
 use super::names;
 use super::size::Size;
-use super::store::Store;
+use super::store::{Store, appended};
 use super::tables::{Memo, Table};
 use super::view::{Next, Question};
 use super::world::{Outcome, Stored};
@@ -154,7 +154,8 @@ impl Shipped {
     }
 
     fn keep(&self, entry: &Entry, before: u16) -> u16 {
-        let text = format!("{:?} {} {:?} {:?}", entry.key, entry.revision, entry.snapshot, entry.events);
+        let Entry { key, revision, writers, snapshot, events, .. } = entry;
+        let text = format!("{key:?} {revision} {writers:?} {snapshot:?} {events:?}");
         self.entries.number(text, || {
             let state = entry.state();
             let open = match &state.phase {
@@ -169,7 +170,7 @@ impl Shipped {
     pub fn history(&self, key: u8, events: &[Event]) -> u16 {
         let empty = Entry::empty(self.keys[usize::from(key)].clone());
         let append = |(entry, before): (Entry, u16), event| {
-            let next = entry.with(std::slice::from_ref(event));
+            let next = appended(&entry, std::slice::from_ref(event));
             let number = self.keep(&next, before);
             (next, number)
         };

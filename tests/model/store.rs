@@ -1,6 +1,7 @@
 //! A ledger with one operation at a time, for the book that ships: what `KubernetesLedger` is to an
 //! apiserver, without one.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,7 +9,7 @@ use futures::future::{BoxFuture, ready};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use tenios_operator::ledger::{
-    AppendError, Change, Entry, Event, Key, Ledger, ReadError, RemoveError, Version,
+    AppendError, Change, Entry, Event, Key, Ledger, ReadError, RemoveError, Version, WriterId,
 };
 
 /// Whoever appends more often in a row than this will never end.
@@ -50,9 +51,17 @@ impl Store {
         if self.compares && stored.version != base.version {
             return Err(Box::new(stored.clone()));
         }
-        *stored = Entry { version: Some(Version::new(format!("new {write}"))), ..base.with(events) };
+        *stored = Entry { version: Some(Version::new(format!("new {write}"))), ..appended(base, events) };
         Ok(stored.clone())
     }
+}
+
+/// What is stored after these events. Writers are random where it ships; here the same write has the same
+/// one, because otherwise no two paths would ever lead to the same state.
+pub fn appended(base: &Entry, events: &[Event]) -> Entry {
+    let mut hasher = DefaultHasher::new();
+    format!("{:?} {events:?}", base.writers.last()).hash(&mut hasher);
+    base.with(events, WriterId::from_bits(hasher.finish()))
 }
 
 impl Ledger for Store {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tenios_operator::ledger::{
     Account, AppendError, AttemptId, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Payer, Refusal,
-    Reservation, Terms,
+    Reservation, Terms, WriterId,
 };
 use tenios_operator::telemetry::Metrics;
 
@@ -31,6 +31,15 @@ fn intended(name: &str) -> Event {
 
 fn accepted(name: &str) -> Event {
     Event::Accepted { attempt: attempt(name), at: at(1), id: "300000".into() }
+}
+
+fn unknown(name: &str) -> Event {
+    Event::Unknown { attempt: attempt(name), at: at(2), why: "w".into() }
+}
+
+fn following(book: &Arc<Book>) -> [tokio::task::JoinHandle<()>; 2] {
+    let (follows, mends) = (book.clone(), book.clone());
+    [tokio::spawn(async move { follows.follow().await }), tokio::spawn(async move { mends.mend().await })]
 }
 
 fn book(ledger: &Arc<Memory>) -> Arc<Book> {
@@ -64,7 +73,7 @@ fn p12_a_ledger_that_was_set_back_gets_its_facts_back_and_everything_is_decided_
 fn p12_what_others_recorded_after_the_restore_stays() {
     let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
     let book = book(&ledger);
-    let unknown = Event::Unknown { attempt: attempt("a1"), at: at(2), why: "w".into() };
+    let unknown = unknown("a1");
     run(async {
         book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
         let backup = ledger.get();
@@ -73,27 +82,110 @@ fn p12_what_others_recorded_after_the_restore_stays() {
         {
             book.append(&book.known(&key).entry, &[event]).await.unwrap();
         }
-        ledger.put(Some(backup.with(std::slice::from_ref(&unknown))));
+        ledger.put(Some(backup.with(std::slice::from_ref(&unknown), WriterId::random())));
         let _ = book.append(&book.known(&key).entry, &[intended("a2")]).await;
     });
     assert!(ledger.get().contains(&[accepted("a1"), unknown]));
 }
 
 #[test]
-fn an_entry_of_the_same_revision_that_is_another_one_is_taken_over() {
+fn p12_a_ledger_that_was_set_back_and_written_by_another_up_to_our_revision_and_beyond_loses_neither_line() {
+    for beyond in 0..3 {
+        let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+        let book = book(&ledger);
+        run(async {
+            book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
+            let backup = ledger.get();
+            book.append(&book.known(&key).entry, &[accepted("a1")]).await.unwrap();
+            let mut other = backup.with(&[intended("b1")], WriterId::random());
+            for _ in 0..beyond {
+                other = other.with(&[unknown("b1")], WriterId::random());
+            }
+            ledger.put(Some(other));
+            let result = book.append(&book.known(&key).entry, &[intended("a2")]).await;
+            assert!(matches!(result, Err(AppendError::Conflict(_))), "{result:?}");
+            let known = book.known(&key).state;
+            assert_eq!(known.id(), Some("300000"), "the id that was accepted");
+            assert!(known.is_undecided() && known.attempt() == Some(&attempt("b1")), "{known:?}");
+        });
+        let stored = ledger.get();
+        assert_eq!(stored.state().id(), Some("300000"), "the store has it again");
+        assert!(!stored.contains(&[intended("a2")]), "what was decided before is not done");
+    }
+}
+
+#[test]
+fn p12_memory_that_is_ahead_of_the_store_is_given_back_when_the_store_is_listed_or_read() {
+    for listed in [false, true] {
+        let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+        let book = book(&ledger);
+        run(async {
+            let tasks = following(&book);
+            book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
+            let backup = ledger.get();
+            book.append(&book.known(&key).entry, &[accepted("a1")]).await.unwrap();
+            for restored in [Some(backup), None] {
+                ledger.put(restored);
+                if listed {
+                    let stored = ledger.get();
+                    let entry = stored.version.is_some().then(|| Change::Entry(Box::new(stored)));
+                    ledger.say([Change::Listing]);
+                    if let Some(entry) = entry {
+                        ledger.say([entry]);
+                    }
+                    ledger.say([Change::Listed]);
+                    while ledger.get().state().id().is_none() {
+                        tokio::task::yield_now().await;
+                    }
+                } else {
+                    assert_eq!(book.read(&key).await.unwrap().state.id(), Some("300000"));
+                }
+                assert_eq!(ledger.get().state().id(), Some("300000"));
+            }
+            for task in tasks {
+                task.abort();
+            }
+        });
+    }
+}
+
+#[test]
+fn p09_what_the_store_did_not_take_back_is_not_forgotten_and_no_success() {
     let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
     let book = book(&ledger);
     run(async {
         book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
-        ledger.put(Some(Entry::empty(key.clone()).with(&[intended("b1")])));
-        let writes = ledger.writes();
-        let result = book.append(&book.known(&key).entry, &[accepted("a1")]).await;
-        assert!(matches!(result, Err(AppendError::Conflict(_))), "{result:?}");
-        assert_eq!(book.known(&key).state.attempt(), Some(&attempt("b1")));
-        assert_eq!(ledger.writes(), writes, "only an older one is a ledger that went back");
-        book.insist(&key, &accepted("a1")).await;
+        let backup = ledger.get();
+        book.append(&book.known(&key).entry, &[accepted("a1")]).await.unwrap();
+        ledger.put(Some(backup));
+        ledger.set_broken(true);
+        assert!(book.append(&book.known(&key).entry, &[intended("a2")]).await.is_err());
+        assert!(book.read(&key).await.is_err());
+        assert_eq!(book.known(&key).state.id(), Some("300000"), "memory keeps it");
     });
-    assert!(ledger.get().contains(&[accepted("a1")]), "an outcome is recorded whatever is stored");
+}
+
+#[test]
+fn p08_an_old_list_and_an_old_change_take_nothing_away() {
+    let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+    let book = book(&ledger);
+    run(async {
+        let tasks = following(&book);
+        book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
+        let old = ledger.get();
+        book.append(&book.known(&key).entry, &[accepted("a1")]).await.unwrap();
+        let writes = ledger.writes();
+        ledger.say([Change::Entry(Box::new(old)), Change::Listing, Change::Listed]);
+        let reads = ledger.reads();
+        while ledger.reads() == reads {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(book.known(&key).state.id(), Some("300000"));
+        assert_eq!(ledger.writes(), writes, "nothing was lost, so that nothing is written back");
+        for task in tasks {
+            task.abort();
+        }
+    });
 }
 
 #[test]
@@ -195,13 +287,19 @@ fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached()
     let (book, mut changed) = Book::new(ledger.clone(), budgets, Arc::new(Metrics::default()));
     run(async {
         assert_eq!(book.missing(), Some("the ledger was not read yet"));
-        let entry = Entry::empty(key("o")).with(&[intended("a1")]);
-        let gone = Entry::empty(key("gone")).with(&[intended("a2")]);
-        ledger.say([Change::Listing, Change::Entry(Box::new(gone)), Change::Entry(Box::new(entry))]);
-        let following = tokio::spawn({
-            let book = book.clone();
-            async move { book.follow().await }
-        });
+        // What costs nothing may go.
+        let adopted = |id: &str| Event::Adopted {
+            at: at(0),
+            id: Some(id.into()),
+            number: None,
+            account: None,
+            own: false,
+        };
+        let entry = Entry::empty(key("o")).with(&[adopted("1")], WriterId::random());
+        let gone = Entry::empty(key("gone")).with(&[adopted("2")], WriterId::random());
+        ledger.say([Change::Listing, Change::Entry(Box::new(gone)), Change::Entry(Box::new(entry.clone()))]);
+        ledger.put(Some(entry));
+        let tasks = following(&book);
         assert_eq!([changed.recv().await, changed.recv().await], [Some(key("gone")), Some(key("o"))]);
         let early = tokio::time::timeout(std::time::Duration::from_millis(20), book.listed()).await;
         assert!(early.is_err(), "it is listed before the list is at its end");
@@ -225,7 +323,9 @@ fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached()
         while last != Some(key("told")) {
             last = changed.recv().await;
         }
-        following.abort();
+        for task in tasks {
+            task.abort();
+        }
     });
 }
 

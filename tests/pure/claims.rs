@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use tenios_operator::api::PhoneNumber;
 use tenios_operator::ledger::{
-    Account, AttemptId, Bid, Claim, Entry, Event, Index, Key, Kind, Payer, State, Terms, Title, Version,
-    terms,
+    Account, Applied, AttemptId, Bid, Claim, Entry, Event, Index, Key, Kind, Payer, State, Terms, Title,
+    Version, WriterId, terms,
 };
 
 fn key(namespace: &str, name: &str) -> Key {
@@ -62,7 +62,13 @@ fn adopted(payer: &Payer, id: Option<u8>, n: Option<u8>, second: i64) -> Event {
 
 fn entry(key: &Key, events: &[Event]) -> Entry {
     let version = Some(Version::new(format!("{key}-{}", events.len())));
-    Entry { version, ..Entry::empty(key.clone()).with(events) }
+    Entry { version, ..Entry::empty(key.clone()).with(events, WriterId::random()) }
+}
+
+/// What else an entry that was news concerns.
+fn news(applied: Applied) -> Vec<Key> {
+    let Applied::News(related) = applied else { panic!("{applied:?}") };
+    related
 }
 
 /// Who is in conflict over something, with whom.
@@ -86,8 +92,8 @@ fn who_shares_a_claim_is_woken_and_inherits_it() {
     let (first, second) = (key("shop", "first"), key("shop", "second"));
     let mut index = Index::default();
     index.apply(entry(&first, &[adopted(&own, Some(1), None, 1)]));
-    let related = index.apply(entry(&second, &[adopted(&own, Some(1), None, 2)]));
-    assert_eq!(related, Some(vec![first.clone()]));
+    let related = news(index.apply(entry(&second, &[adopted(&own, Some(1), None, 2)])));
+    assert_eq!(related, std::slice::from_ref(&first));
     assert_eq!(rivals(&index, &second)[0].1, first);
     assert_eq!(index.remove(&first), std::slice::from_ref(&second));
     assert_eq!(rivals(&index, &second), []);
@@ -103,7 +109,7 @@ fn p15_an_id_that_the_provider_gave_belongs_to_its_order_and_not_to_who_adopted_
     index.apply(entry(&squatter, &[adopted(&own, Some(1), Some(1), 0)]));
     assert_eq!(rivals(&index, &squatter), []);
     let placed = entry(&owner, &[intended(&own, 1), accepted(1), assigned(1, 1, 2)]);
-    let related = index.apply(placed).unwrap();
+    let related = news(index.apply(placed));
     assert!(related.contains(&squatter), "the one that loses it looks again: {related:?}");
     assert_eq!(rivals(&index, &owner), []);
     assert_eq!(rivals(&index, &squatter).len(), 2);
@@ -186,7 +192,7 @@ fn p26_it_costs_nothing_how_many_of_other_accounts_claim_the_same() {
     let mut index = Index::default();
     for n in 0..500 {
         let (key, payer) = (key("theirs", &format!("o{n}")), payer(Some(&format!("acc{n}")), false));
-        let related = index.apply(entry(&key, &[adopted(&payer, Some(1), Some(1), n)])).unwrap();
+        let related = news(index.apply(entry(&key, &[adopted(&payer, Some(1), Some(1), n)])));
         assert_eq!(related, [], "nobody is woken by it");
     }
 }
@@ -252,7 +258,12 @@ proptest! {
                 let (_, theirs) = resources.iter().find(|(key, _)| *key == rival).unwrap();
                 let other = sorted.get(&rival).unwrap().state.payer();
                 prop_assert!(shares((&payer, &key.namespace), (&other, &rival.namespace)));
-                if by_the_provider(events, &bid.claim) {
+                // What a push calls an order that was answered otherwise is not its id (promise 18), and a
+                // person's own word may put another in its place.
+                let answer = |event: &Event| matches!(event, Event::Accepted { id, .. } if bid.claim != Claim::OrderId(id.clone()));
+                let renamed = matches!(bid.claim, Claim::OrderId(_)) && events.iter().any(answer);
+                let corrected = events.iter().any(|event| matches!(event, Event::Adopted { .. }));
+                if by_the_provider(events, &bid.claim) && !renamed && !corrected {
                     prop_assert!(by_the_provider(theirs, &bid.claim), "{key} loses to a word: {bid:?}");
                 }
             }

@@ -1,5 +1,6 @@
 //! How a ledger entry lies in Kubernetes.
 
+use proptest::prelude::*;
 use serde_json::json;
 use tenios_operator::api::LedgerEntry;
 use tenios_operator::ledger::kubernetes::{object_name, to_entry};
@@ -19,9 +20,47 @@ fn an_entry_is_named_after_its_resource_and_no_two_are_named_alike() {
     let [long, other] = [long, other].map(|name| object_name(&key(Kind::Order, &name)));
     assert_ne!(long, other);
     for name in [long, other] {
-        assert_eq!(name.len(), 252, "{name}");
-        assert!(name.starts_with("pno.shop.aaa") && name.as_bytes()[219] == b'-', "{name}");
+        assert!(name.starts_with("pno-sha256.") && name.len() == 75, "{name}");
     }
+}
+
+/// What versions before made of a name that is too long: a resource may be called like that.
+#[test]
+fn p26_nobody_can_name_a_resource_so_that_it_gets_anothers_entry() {
+    let cut = |plain: String| {
+        let digest = tenios_operator::ledger::terms::digest(plain.as_bytes());
+        let head: String = plain.chars().take(219).collect();
+        format!("{}-{}", head.trim_end_matches(['.', '-']), &digest[7..39])
+    };
+    for name in ["a".repeat(250), format!("{}a", "b.".repeat(124)), format!("c{}c", "-".repeat(248))] {
+        let victim = key(Kind::Order, &name);
+        let former = cut(format!("pno.shop.{name}"));
+        let attacker = key(Kind::Order, former.strip_prefix("pno.shop.").unwrap());
+        assert_ne!(object_name(&victim), former);
+        assert_ne!(object_name(&attacker), former, "what may be there already is not its own");
+        assert_ne!(object_name(&attacker), object_name(&victim));
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_two_entries_are_named_alike(
+        (a, b) in (name(), name()), (n, m) in ("[a-c]{1,2}", "[a-c]{1,2}"),
+    ) {
+        let of = |namespace: &str, name: &str| Key { kind: Kind::Order, namespace: namespace.into(), name: name.into() };
+        let (one, other) = (of(&n, &a), of(&m, &b));
+        prop_assert_eq!(one == other, object_name(&one) == object_name(&other));
+        prop_assert!(object_name(&one).len() <= 253);
+    }
+}
+
+/// Names around the bound, with ends that look like digests.
+fn name() -> impl Strategy<Value = String> {
+    ("[a-b.-]{0,3}", 230..246_usize, proptest::option::of("-[0-9a-f]{32}")).prop_map(
+        |(end, length, digest)| {
+            format!("x{}{end}{}x", "y".repeat(length.saturating_sub(40)), digest.unwrap_or_default())
+        },
+    )
 }
 
 #[test]

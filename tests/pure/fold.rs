@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use tenios_operator::api::PhoneNumber;
 use tenios_operator::ledger::{
-    Account, AttemptId, Entry, Event, Key, Kind, Phase, Refusal, State, Terms, terms,
+    Account, AttemptId, Entry, Event, Key, Kind, Lineage, Phase, Refusal, State, Terms, Version, WriterId,
+    terms,
 };
 
 fn at(second: i64) -> Timestamp {
@@ -381,14 +382,15 @@ fn an_entry_stays_bounded_over_ten_thousand_retries() {
     for n in 0..10_000 {
         let attempt = AttemptId::random();
         let terms = Terms::from([("spec.numberType".into(), "GEOGRAPHICAL".into())]);
-        entry = entry.with(&[Event::Intended { attempt: attempt.clone(), at: at(n), terms }]);
+        entry =
+            entry.with(&[Event::Intended { attempt: attempt.clone(), at: at(n), terms }], WriterId::random());
         let refusal = Refusal {
             code: "X".into(),
             message: "y".repeat(512),
             fields: vec!["z".repeat(64); 16],
             can_pass: true,
         };
-        entry = entry.with(&[Event::Refused { attempt, at: at(n), refusal }]);
+        entry = entry.with(&[Event::Refused { attempt, at: at(n), refusal }], WriterId::random());
     }
     let size = serde_json::to_string(&entry.snapshot).unwrap().len()
         + serde_json::to_string(&entry.events).unwrap().len();
@@ -401,11 +403,11 @@ fn an_entry_stays_bounded_over_ten_thousand_retries() {
 fn older_events_fold_into_the_snapshot_and_the_newest_eight_stay() {
     let mut entry = Entry::empty(key());
     for n in 0..16 {
-        entry = entry.with(&[unknown(n)]);
+        entry = entry.with(&[unknown(n)], WriterId::random());
     }
     assert_eq!((entry.events.len(), entry.revision), (16, 16));
     assert_eq!(entry.snapshot, State::default());
-    entry = entry.with(&[unknown(16)]);
+    entry = entry.with(&[unknown(16)], WriterId::random());
     assert_eq!((entry.events.len(), entry.revision), (8, 17));
     assert_eq!(entry.events[7], unknown(16));
     assert_ne!(entry.snapshot, State::default());
@@ -445,7 +447,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 proptest! {
     #[test]
     fn folding_older_events_away_changes_nothing(events in proptest::collection::vec(any_event(), 0..60)) {
-        let entry = events.iter().fold(Entry::empty(key()), |entry, event| entry.with(std::slice::from_ref(event)));
+        let entry = events.iter().fold(Entry::empty(key()), |entry, event| entry.with(std::slice::from_ref(event), WriterId::random()));
         prop_assert_eq!(entry.state(), fold(&events));
         let stored: State = serde_json::from_value(serde_json::to_value(&entry.snapshot).unwrap()).unwrap();
         prop_assert_eq!(stored, entry.snapshot);
@@ -488,6 +490,52 @@ proptest! {
             if let Some(number) = before.number.filter(|n| same && (n.pushed || !matches!(event, Event::Adopted { .. }))) {
                 prop_assert_eq!(&state.number.as_ref().unwrap().number, &number.number);
             }
+        }
+    }
+
+    #[test]
+    fn p12_what_two_lines_of_an_entry_know_stands_in_the_one_that_they_become(
+        shared in proptest::collection::vec(any_event(), 0..20),
+        ours in proptest::collection::vec(any_event(), 0..24),
+        theirs in proptest::collection::vec(any_event(), 0..24),
+    ) {
+        let line = |from: Entry, events: &[Event]| {
+            events.iter().fold(from, |entry, event| entry.with(std::slice::from_ref(event), WriterId::random()))
+        };
+        let shared = line(Entry::empty(key()), &shared);
+        let (ours, theirs) = (line(shared.clone(), &ours), line(shared, &theirs));
+        let theirs = Entry { version: Some(Version::new("theirs".into())), ..theirs };
+        let (base, events) = ours.reunited(&theirs);
+        prop_assert_eq!(&base.version, &theirs.version, "compared with what is stored");
+        let both = base.with(&events, WriterId::random());
+        prop_assert!(both.revision > ours.revision && both.revision > theirs.revision);
+        for (line, whose) in [(&ours, "ours"), (&theirs, "theirs")] {
+            prop_assert!(both.state().covers(&line.state()), "{whose}: {:?}\n{:?}", line.state(), both.state());
+            let lineage = line.lineage(&both);
+            prop_assert!(matches!(lineage, Lineage::Later | Lineage::Diverged), "{whose}: {lineage:?}");
+            if line.state().is_undecided() {
+                let state = both.state();
+                prop_assert!(state.is_undecided() || state.accepted.is_some(), "{whose}: {state:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn p12_an_entry_is_told_from_its_past_its_future_and_another_line(
+        shared in proptest::collection::vec(any_event(), 1..20),
+        ours in proptest::collection::vec(any_event(), 0..8),
+        theirs in proptest::collection::vec(any_event(), 1..12),
+    ) {
+        let line = |from: Entry, events: &[Event]| {
+            events.iter().fold(from, |entry, event| entry.with(std::slice::from_ref(event), WriterId::random()))
+        };
+        let shared = line(Entry::empty(key()), &shared);
+        let (ours, theirs) = (line(shared.clone(), &ours), line(shared.clone(), &theirs));
+        prop_assert_eq!(ours.lineage(&ours.clone()), Lineage::Same);
+        prop_assert_eq!(shared.lineage(&theirs), Lineage::Later);
+        prop_assert_eq!(theirs.lineage(&shared), Lineage::Earlier);
+        if ours.revision > shared.revision {
+            prop_assert_eq!(ours.lineage(&theirs), Lineage::Diverged);
         }
     }
 }

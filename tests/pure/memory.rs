@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use tenios_operator::ledger::{
-    AppendError, Change, Entry, Event, Key, Ledger, ReadError, RemoveError, Version,
+    AppendError, Change, Entry, Event, Key, Ledger, ReadError, RemoveError, Version, WriterId,
 };
 use tokio::sync::mpsc;
 
@@ -89,7 +89,7 @@ impl Ledger for Memory {
         let result = if self.broken.load(Ordering::SeqCst) {
             Err(AppendError::Rejected("broken".into()))
         } else if stored.version == base.version {
-            self.put(Some(base.with(events)));
+            self.put(Some(base.with(events, WriterId::random())));
             Ok(self.get())
         } else {
             Err(AppendError::Conflict(Box::new(stored)))

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use tenios_operator::ledger::{AttemptId, Book, Budget, Budgets, Entry, Event, Key, Kind, Terms};
+use tenios_operator::ledger::{AttemptId, Book, Budget, Budgets, Entry, Event, Key, Kind, Terms, WriterId};
 use tenios_operator::push::{Address, PushKeys, Receiver};
 use tenios_operator::server::Server;
 use tenios_operator::telemetry::Metrics;
@@ -45,7 +45,7 @@ impl World {
     pub async fn start(signing: &str, verifying: &str) -> Self {
         let ledger = Arc::new(Memory::new(key()));
         let intended = Event::Intended { attempt: attempt(), at: Timestamp::now(), terms: Terms::new() };
-        ledger.put(Some(Entry::empty(key()).with(&[intended])));
+        ledger.put(Some(Entry::empty(key()).with(&[intended], WriterId::random())));
         let metrics = Arc::new(Metrics::default());
         let budget = Budget { requests: 1, window: SignedDuration::from_hours(1) };
         let budgets = Budgets { operator: budget, namespace: budget };

@@ -103,16 +103,20 @@ async fn exchange(inner: &Inner, place: usize, parts: &Parts, body: Bytes) -> Re
     let storm = *inner.storm.borrow();
     let (write, list) = (parts.method != Method::GET, inner.end == End::Apiserver && is_list(parts));
     let path = parts.uri.to_string();
-    if storm == Storm::Conflicts && write {
-        return Ok(json(storm::conflict(&parts.method)));
+    match storm {
+        Storm::Conflicts if write => return Ok(json(storm::conflict(&parts.method))),
+        Storm::Unanswered if write => return Ok(json(storm::timed_out())),
+        _ => {}
     }
     let first = lock(&inner.state).first_lists.of(&path).filter(|_| storm == Storm::OldLists && list);
     if let Some(first) = first {
         return Ok(json((StatusCode::OK, first)));
     }
     let arrived = send(inner, place, parts, body.into()).await?;
-    if storm == Storm::FalseConflicts && write {
-        return Ok(json(storm::conflict(&parts.method)));
+    match storm {
+        Storm::FalseConflicts if write => return Ok(json(storm::conflict(&parts.method))),
+        Storm::AnswersLost if write => return Ok(json(storm::timed_out())),
+        _ => {}
     }
     let head = head_of(&arrived);
     if inner.end == End::Apiserver && is_watch(parts) && arrived.status().is_success() {

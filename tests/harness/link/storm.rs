@@ -33,6 +33,20 @@ pub enum Storm {
     Conflicts,
     /// Every write is done, and answered as conflicting.
     FalseConflicts,
+    /// No write is done, and each is answered with 504.
+    Unanswered,
+    /// Every write is done, and answered with 504.
+    AnswersLost,
+}
+
+/// The answer to a write of which nobody knows whether it was done.
+pub(super) fn timed_out() -> (StatusCode, String) {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "the server was unable to return a response in the time allotted, but may still be processing the request",
+        "reason": "Timeout", "code": 504,
+    });
+    (StatusCode::GATEWAY_TIMEOUT, status.to_string())
 }
 
 /// What an apiserver says after its compaction.

@@ -1,0 +1,192 @@
+//! One resource's entry, and how two copies of it are told apart.
+
+use std::fmt;
+
+use super::{Event, Key, State};
+
+/// Names one write of an entry: 64 random bits, so that whoever wrote a revision recognises it as his own,
+/// and a ledger that was set back and written on does not pass for the one that was known before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WriterId(u64);
+
+impl WriterId {
+    /// A new one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(uuid::Uuid::new_v4().as_u64_pair().1)
+    }
+
+    /// From its bits.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// As stored: 16 hexadecimal digits; none where the text is not that.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok().map(Self))?
+    }
+}
+
+impl fmt::Display for WriterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// What compare-and-set compares; only the store that made it can read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version(String);
+
+impl Version {
+    /// A version as this store writes it.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// As the store wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One key's events, the older ones folded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Whose it is.
+    pub key: Key,
+    /// Number of appends so far; 0 where nothing is stored.
+    pub revision: u64,
+    /// What compare-and-set compares; none where nothing is stored.
+    pub version: Option<Version>,
+    /// Who wrote the newest revisions, oldest first; the last one wrote [`Entry::revision`]. Empty where an
+    /// earlier version of the operator wrote it.
+    pub writers: Vec<WriterId>,
+    /// What the older events fold into.
+    pub snapshot: State,
+    /// The newest events, oldest first.
+    pub events: Vec<Event>,
+}
+
+/// How what is stored is related to what is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lineage {
+    /// They are the same revision.
+    Same,
+    /// It was appended to what is known.
+    Later,
+    /// What is known was appended to it: it is an old copy, or the store was set back.
+    Earlier,
+    /// Neither was appended to the other: the store was set back, and somebody wrote since.
+    Diverged,
+}
+
+/// Above this number of events the older half folds into the snapshot.
+const EVENTS_KEPT: usize = 16;
+
+/// Writers of the newest revisions, so many. An order has five.
+const WRITERS_KEPT: usize = 16;
+
+impl Entry {
+    /// An entry that holds nothing yet.
+    #[must_use]
+    pub fn empty(key: Key) -> Self {
+        Self {
+            key,
+            revision: 0,
+            version: None,
+            writers: Vec::new(),
+            snapshot: State::default(),
+            events: Vec::new(),
+        }
+    }
+
+    /// What the events fold into.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.events.iter().fold(self.snapshot.clone(), State::then)
+    }
+
+    /// Whether all these events are among the newest. That says nothing about who wrote them: whether a
+    /// write succeeded is settled by [`Entry::writer_of`].
+    #[must_use]
+    pub fn contains(&self, events: &[Event]) -> bool {
+        events.iter().all(|e| self.events.contains(e))
+    }
+
+    /// Who wrote this revision, as far as that is kept.
+    #[must_use]
+    pub fn writer_of(&self, revision: u64) -> Option<WriterId> {
+        let back = usize::try_from(self.revision.checked_sub(revision)?).ok()?;
+        let index = self.writers.len().checked_sub(back.checked_add(1)?)?;
+        self.writers.get(index).copied()
+    }
+
+    /// The entry as it would be stored after these events.
+    #[must_use]
+    pub fn with(&self, events: &[Event], writer: WriterId) -> Self {
+        let mut next = self.clone();
+        next.revision += 1;
+        next.writers.push(writer);
+        let excess = next.writers.len().saturating_sub(WRITERS_KEPT);
+        next.writers.drain(..excess);
+        next.events.extend_from_slice(events);
+        if next.events.len() > EVENTS_KEPT {
+            let older = next.events.len() - EVENTS_KEPT / 2;
+            next.snapshot = next.events.drain(..older).fold(next.snapshot, |state, event| state.then(&event));
+        }
+        next
+    }
+
+    /// How `stored` is related to this one, which is known.
+    #[must_use]
+    pub fn lineage(&self, stored: &Self) -> Lineage {
+        let shared = self.revision.min(stored.revision);
+        let same = match (self.writer_of(shared), stored.writer_of(shared)) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            // Nothing is an ancestor of everything.
+            _ if shared == 0 => true,
+            // Too far back, or written by an earlier version of the operator: told by what they hold.
+            _ if self.revision == stored.revision => {
+                self.snapshot == stored.snapshot && self.events == stored.events
+            }
+            _ if self.revision < stored.revision => stored.state().covers(&self.state()),
+            _ => self.state().covers(&stored.state()),
+        };
+        match self.revision.cmp(&stored.revision) {
+            _ if !same => Lineage::Diverged,
+            std::cmp::Ordering::Equal => Lineage::Same,
+            std::cmp::Ordering::Less => Lineage::Later,
+            std::cmp::Ordering::Greater => Lineage::Earlier,
+        }
+    }
+
+    /// Both lines in one: what to append, and after what, so that neither this one's facts are missing nor
+    /// those of `stored`, which the compare-and-set then compares with.
+    #[must_use]
+    pub fn reunited(&self, stored: &Self) -> (Self, Vec<Event>) {
+        let longer = if stored.revision > self.revision { stored } else { self };
+        let base = Self {
+            version: stored.version.clone(),
+            revision: longer.revision,
+            writers: longer.writers.clone(),
+            ..self.clone()
+        };
+        let (ours, theirs) = (self.state(), stored.state());
+        let mut events: Vec<Event> =
+            stored.events.iter().filter(|event| !self.events.contains(event)).cloned().collect();
+        let mut both = events.iter().fold(ours.clone(), State::then);
+        // What they had folded already; then what theirs left open and ours did not know, or the reverse:
+        // what may have been placed must not look like what may be tried again.
+        for (facts, of) in [(theirs.facts(), &theirs), (ours.facts(), &ours)] {
+            if !both.covers(of) || (of.is_undecided() && both.may_try_again()) {
+                both = facts.iter().fold(both, State::then);
+                events.extend(facts);
+            }
+        }
+        (base, events)
+    }
+}
