@@ -386,7 +386,7 @@ fn approved<'a>(view: &'a View) -> Result<&'a str, Box<Next>> {
         Approval::Pending => wait(
             Reason::AwaitingApproval,
             format!(
-                "waits for PhoneVerification {name} to be approved: once the TENIOS portal shows it, set its spec.approval to Approved"
+                "waits for PhoneVerification {name} to be approved: once the TENIOS portal shows that it is: kubectl tenios approve {name}, or spec.approval: Approved in its manifest"
             ),
         ),
         Approval::Rejected => wait(

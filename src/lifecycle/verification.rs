@@ -156,21 +156,27 @@ fn submitted(view: &View) -> Option<Next> {
         (Approval::Rejected, _) => (
             VerificationState::Rejected,
             Reason::Rejected,
-            "was rejected by TENIOS, as spec.approval says; submit another document as another PhoneVerification",
+            "was rejected by TENIOS, as spec.approval says; submit another document as another PhoneVerification"
+                .to_owned(),
         ),
-        (Approval::Approved, _) => (VerificationState::Approved, Reason::Approved, "is approved"),
-        (_, true) => {
-            (VerificationState::Approved, Reason::Approved, "is approved: an order with it was accepted")
-        }
+        (Approval::Approved, _) => (VerificationState::Approved, Reason::Approved, "is approved".to_owned()),
+        (_, true) => (
+            VerificationState::Approved,
+            Reason::Approved,
+            "is approved: an order with it was accepted".to_owned(),
+        ),
         (Approval::Probe, false) => (
             VerificationState::AwaitingApproval,
             Reason::Probing,
-            "is submitted; orders with it try until TENIOS takes one",
+            "is submitted; orders with it try until TENIOS takes one".to_owned(),
         ),
         (Approval::Pending, false) => (
             VerificationState::AwaitingApproval,
             Reason::AwaitingApproval,
-            "is submitted; once the TENIOS portal shows it as approved, set spec.approval to Approved",
+            format!(
+                "is submitted; once the TENIOS portal shows that it is approved: kubectl tenios approve {}, or spec.approval: Approved in its manifest",
+                view.key.name
+            ),
         ),
     };
     Some(rest(state, reason, format!("verification {id} {message}{strays}")))

@@ -16,6 +16,9 @@ use crate::world::{ORDER, PATIENCE, SILENCE, VERIFICATION, World, condition, mer
 
 const FLUX: &[&str] =
     &["apply", "--server-side", "--force-conflicts", "--field-manager=kustomize-controller", "-f", "-"];
+/// Where Argo CD applies on the server's side, it always forces.
+const ARGO_CD_FORCING: &[&str] =
+    &["apply", "--server-side", "--force-conflicts", "--field-manager=argocd-controller", "-f", "-"];
 const ARGO_CD: &[&str] = &["apply", "--server-side", "--field-manager=argocd-controller", "-f", "-"];
 
 /// A manifest, as it stands in Git.
@@ -399,6 +402,50 @@ async fn p12_an_older_status_over_a_newer_one_is_corrected() {
     api.patch_status("o", &PatchParams::default(), &Patch::Merge(json!({"status": older}))).await.unwrap();
     assert_eq!(ids(&w.order_at("o", OrderState::Assigned).await), ids(&before));
     w.no_more_requests(ORDER, 1).await;
+}
+
+/// A manifest without `spec.approval`, as the examples have it, for both tools.
+#[rstest]
+#[case::argo_cd("approved-beside-argo-cd", ARGO_CD_FORCING)]
+#[case::flux("approved-beside-flux", FLUX)]
+#[tokio::test]
+async fn an_approval_by_a_person_stays_and_one_by_a_commit_arrives(
+    #[case] name: &str,
+    #[case] tool: &[&str],
+) {
+    let w = World::new(name).await;
+    let plugin = Plugin::of(&w.scenario).await;
+    let git = |name: &str, approval: Value| {
+        let mut git = verification(name, json!({}));
+        git["spec"]["approval"] = approval;
+        if git["spec"]["approval"].is_null() {
+            git["spec"].as_object_mut().unwrap().remove("approval");
+        }
+        git
+    };
+    for name in ["by-a-person", "by-a-commit", "taken-back"] {
+        kubectl(&w, tool, &git(name, Value::Null)).await.expect_success();
+        w.verification_at(name, VerificationState::AwaitingApproval).await;
+    }
+    let said = plugin.run(&["approve", "by-a-person"]).await.done();
+    assert!(said.ends_with("so it stays. Leave it out in Git, too.\n"), "{said}");
+    kubectl(&w, tool, &git("by-a-commit", json!("Approved"))).await.expect_success();
+    // Somebody approved, and the commit says otherwise.
+    plugin.run(&["approve", "taken-back"]).await.done();
+    kubectl(&w, tool, &git("taken-back", json!("Rejected"))).await.expect_success();
+    for _ in 0..2 {
+        kubectl(&w, tool, &git("by-a-person", Value::Null)).await.expect_success();
+        kubectl(&w, tool, &git("by-a-commit", json!("Approved"))).await.expect_success();
+    }
+    for (name, state) in [
+        ("by-a-person", VerificationState::Approved),
+        ("by-a-commit", VerificationState::Approved),
+        ("taken-back", VerificationState::Rejected),
+    ] {
+        w.verification_at(name, state).await;
+    }
+    let api: Api<PhoneVerification> = w.scenario.api();
+    assert_eq!(json!(api.get("by-a-person").await.unwrap().spec.approval), "Approved");
 }
 
 /// A tool that prunes a namespace's verification takes no order with it, and none is made when it is back.

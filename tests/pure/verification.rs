@@ -135,7 +135,7 @@ fn said(decision: Decision<VerificationState>) -> String {
 #[case("in flight", json!({"adopt": {"verificationId": "v9"}}), "Submitting in 7 s: request a1 was intended")]
 #[case("unknown", json!({}), "OutcomeUnknown: nobody can tell whether verification request a1 was taken (w)")]
 #[case("unknown", json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
-#[case("submitted", json!({}), "AwaitingApproval: verification v1 is submitted;")]
+#[case("submitted", json!({}), "AwaitingApproval: verification v1 is submitted; once the TENIOS portal shows that it is approved: kubectl tenios approve v, or spec.approval: Approved in its manifest")]
 #[case("submitted", json!({"approval": "Approved"}), "Approved: verification v1 is approved")]
 #[case("submitted", json!({"approval": "Probe"}), "Probing: verification v1")]
 #[case("submitted", json!({"approval": "Rejected"}), "Rejected: verification v1")]

@@ -12,7 +12,8 @@ local health = {
 
 local status = obj.status or {}
 if obj.metadata.deletionTimestamp ~= nil then
-  return { status = "Progressing", message = "is being deleted; the number stays" }
+  -- Shown since Argo CD 3.6; before, it says "Pending deletion" without asking.
+  return { status = "Progressing", deletionMessage = "is being deleted; the number stays" }
 end
 if status.state == nil or status.observedGeneration ~= obj.metadata.generation then
   return { status = "Progressing", message = "the operator has not looked at it yet" }

@@ -63,6 +63,8 @@ fn an_order_waits_until_its_verification_is_approved_probed_or_proven() {
             Decision::Send(terms) => terms["verificationId"] == "v9",
             Decision::Rest(standing) => {
                 assert_eq!(standing.reason, Reason::AwaitingApproval);
+                let way = ": kubectl tenios approve v, or spec.approval: Approved in its manifest";
+                assert_eq!(standing.message.ends_with(way), approval == "Pending", "{}", standing.message);
                 false
             }
             other => panic!("{other:?}"),
