@@ -17,9 +17,13 @@ pub(super) fn adopt(view: &View) -> Option<Next> {
     let known_number = state.number.as_ref().map(|known| &known.number);
     let news_id = order_id.as_deref().is_some_and(|id| Some(id) != state.id());
     let news_number = phone_number.as_ref().is_some_and(|number| Some(number) != known_number);
+    let own = view.spec.access_key_secret_ref.is_none();
+    let adopted = state.accepted.is_some() && !state.may_have_placed();
     // An earlier version recorded no account with what it adopted.
-    let nameless = state.accepted.is_some() && !state.may_have_placed() && state.account.is_none();
-    if !news_id && !news_number && !nameless {
+    let nameless = adopted && state.account.is_none();
+    // Who adopted with a key of his own has not adopted with the operator's.
+    let moved = adopted && state.own != own;
+    if !news_id && !news_number && !nameless && !moved {
         return None;
     }
     // While a sender may be at work its own answer comes first.
@@ -29,7 +33,7 @@ pub(super) fn adopt(view: &View) -> Option<Next> {
         return Some(Decision::Rest(standing));
     }
     let Some(payer) = payer(view) else { return Some(Decision::ReadSecrets) };
-    if !news_id && !news_number && payer.account.is_none() {
+    if !news_id && !news_number && !moved && payer.account.is_none() {
         return None;
     }
     let adopted = Event::Adopted {

@@ -240,4 +240,11 @@ fn p15_an_adoption_belongs_to_the_account_of_the_access_key_also_where_that_cann
     let now = events.iter().fold(earlier.clone(), State::then);
     assert_eq!((now.account.clone(), now.bids()), (Some(account()), earlier.bids()));
     assert_eq!(recorded(&seen(&now, None, &theirs)), None);
+
+    // Adopted with a key of one's own is not adopted with the operator's.
+    assert_eq!(seen(&now, None, &Value::Null), Decision::ReadSecrets);
+    let Decision::Record(events) = seen(&now, usable, &Value::Null) else { panic!("it is recorded") };
+    let moved = events.iter().fold(now, State::then);
+    assert!(moved.own);
+    assert_eq!(recorded(&seen(&moved, None, &Value::Null)), None);
 }

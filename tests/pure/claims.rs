@@ -197,31 +197,50 @@ fn p26_it_costs_nothing_how_many_of_other_accounts_claim_the_same() {
     }
 }
 
-/// What may happen to one order.
-fn history(payer: &Payer) -> impl Strategy<Value = Vec<Event>> + use<> {
+/// What may happen to one order, whose request got this id.
+fn history(payer: &Payer, given: u8) -> impl Strategy<Value = Vec<Event>> + use<> {
     let payer = payer.clone();
-    let id = 0..3u8;
     let event = prop_oneof![
         (0..90i64).prop_map({
             let payer = payer.clone();
             move |second| intended(&payer, second)
         }),
-        id.clone().prop_map(accepted),
+        Just(accepted(given)),
         Just(unknown()),
         Just(Event::NotPlaced { attempt: attempt(), at: at(60) }),
-        (id.clone(), 0..3u8, 0..90i64).prop_map(|(id, n, second)| assigned(id, n, second)),
-        (prop::option::of(id), prop::option::of(0..3u8), 0..90i64)
+        (0..3u8, 0..90i64).prop_map(move |(n, second)| assigned(given, n, second)),
+        (0..3u8, 0..90i64).prop_map(|(n, second)| Event::Pushed {
+            attempt: attempt(),
+            at: at(second),
+            order_id: None,
+            number: Some(number(n)),
+        }),
+        (prop::option::of(0..3u8), prop::option::of(0..3u8), 0..90i64)
             .prop_map(move |(id, n, second)| adopted(&payer, id, n, second)),
     ];
-    prop::collection::vec(event, 1..6)
+    prop::collection::vec(event, 1..6).prop_map(possible)
+}
+
+/// Without adoptions of another id than the one that was placed, which are never recorded.
+fn possible(events: Vec<Event>) -> Vec<Event> {
+    let mut state = State::default();
+    let happens = |event: &Event| {
+        let placed = state.accepted.as_ref().filter(|accepted| accepted.attempt.is_some());
+        let placed = placed.and_then(|accepted| accepted.id.clone());
+        let other =
+            matches!((event, placed), (Event::Adopted { id: Some(id), .. }, Some(placed)) if *id != placed);
+        state = if other { state.clone() } else { state.clone().then(event) };
+        !other
+    };
+    events.into_iter().filter(happens).collect()
 }
 
 fn resources() -> impl Strategy<Value = Vec<(Key, Vec<Event>)>> {
     let whose = (prop::option::of(prop::sample::select(vec!["acc0", "acc1"])), any::<bool>());
-    let one =
-        (prop::sample::select(vec!["shop", "elsewhere"]), whose).prop_flat_map(|(namespace, (key, own))| {
-            history(&payer(key, own)).prop_map(move |events| (namespace, events))
-        });
+    let namespace = prop::sample::select(vec!["shop", "elsewhere"]);
+    let one = (namespace, whose, 0..3u8).prop_flat_map(|(namespace, (key, own), given)| {
+        history(&payer(key, own), given).prop_map(move |events| (namespace, events))
+    });
     prop::collection::vec(one, 2..5).prop_map(|all| {
         let named = |(n, (namespace, events))| (key(namespace, &format!("o{n}")), events);
         all.into_iter().enumerate().map(named).collect()
@@ -233,7 +252,10 @@ fn by_the_provider(events: &[Event], claim: &Claim) -> bool {
     events.iter().any(|event| match (event, claim) {
         (Event::Accepted { id, .. }, Claim::OrderId(claimed)) => id == claimed,
         (Event::Assigned { order_id, .. }, Claim::OrderId(claimed)) => order_id == claimed,
-        (Event::Assigned { number, .. }, Claim::Number(claimed)) => number.as_str() == claimed,
+        (
+            Event::Assigned { number, .. } | Event::Pushed { number: Some(number), .. },
+            Claim::Number(claimed),
+        ) => number.as_str() == claimed,
         _ => false,
     })
 }
