@@ -16,7 +16,7 @@ use super::Context;
 use super::namespaces::{CLAIM, Whose, served_by_another};
 use super::places::Place;
 use crate::api::Reason;
-use crate::ledger::{AppendError, AttemptId, Entry, Event, Key, Terms};
+use crate::ledger::{AppendError, AttemptId, Entry, Event, Key, Purse, Terms};
 use crate::lifecycle::{Pace, Standing};
 use crate::telemetry::{Metrics, ProviderLabels, traced, traceparent};
 use crate::tenios::{Outcome, Request, SendBy};
@@ -123,9 +123,13 @@ pub(super) async fn start(
     tokio::spawn(
         async move {
             let (key, attempt) = (errand.key.clone(), errand.attempt.clone());
+            let purses = Purse::both(&key.namespace, &errand.terms);
             let call = tokio::spawn(call(context.clone(), errand, send_by, place).in_current_span());
             let event = outcome(&context.metrics, &key, &attempt, call).await;
             record(&context, &key, &attempt, &event).await;
+            if matches!(event, Event::Refused { .. } | Event::NotProcessed { .. }) {
+                context.shortage.over(&purses, &context.wake);
+            }
             drop((done, drained));
         }
         .instrument(span),

@@ -11,6 +11,7 @@ mod order;
 mod places;
 mod run;
 mod secrets;
+mod shortage;
 pub mod skew;
 mod status;
 mod sweep;
@@ -84,6 +85,7 @@ pub struct Context {
     flights: flights::Flights,
     wake: Arc<wake::Wake>,
     contested: contested::Contested,
+    shortage: shortage::Shortage,
     places: places::Places,
     namespaces: namespaces::Namespaces,
     /// Errands, which go on when a reconcile does not.
@@ -123,6 +125,7 @@ impl Context {
             waits: Mutex::default(),
             remarks: Mutex::default(),
             contested: contested::Contested::default(),
+            shortage: shortage::Shortage::default(),
             gone: Notify::new(),
             client,
             book,
@@ -140,6 +143,7 @@ impl Context {
         self.metrics.leader(leads);
         if !leads {
             // Whoever leads now counts the resources, and watches whose the namespaces are.
+            self.shortage.clear();
             self.forget_all(|_| true);
             self.namespaces.forget();
         }
@@ -248,6 +252,7 @@ impl Context {
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.wake.forget(key);
         self.contested.forget(key);
+        self.shortage.forget(key, &self.wake);
         self.flights.forget(key);
         self.metrics.resource(key, None);
         self.gone.notify_one();

@@ -13,8 +13,8 @@ use super::{Context, Failed, PATIENCE, now, status};
 use crate::api::order::OrderState;
 use crate::api::{NOT_PLACED_ANNOTATION, PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec, Reason};
 use crate::ledger::{
-    Account, AppendError, AttemptId, Bid, Key, Kind, Known, Payer, Reservation, Rival, State, Terms, Title,
-    terms,
+    Account, AppendError, AttemptId, Bid, Key, Kind, Known, Payer, Purse, Reservation, Rival, Spent, State,
+    Terms, Title, terms,
 };
 use crate::lifecycle::order::{Link, Verification, View, decide};
 use crate::lifecycle::{Budget, Decision, Found, Standing, also_claimed, project_order, since};
@@ -52,12 +52,18 @@ async fn settle(
     loop {
         let known = context.book.known(key);
         match consider(context, key, order, &known.state, &visit) {
-            Decision::Rest(standing) => return Ok(standing),
+            Decision::Rest(standing) => {
+                let held = visit.reservation.take().map(|held| held.purses().clone());
+                if let Some(purses) = held {
+                    context.shortage.over(&purses, &context.wake);
+                }
+                return Ok(standing);
+            }
             Decision::ReadSecrets => {
                 let reference = order.spec.access_key_secret_ref.as_ref();
                 visit.access_key = Some(context.secrets.access_key(&key.namespace, reference).await?);
             }
-            Decision::Reserve(payer) => match context.book.reserve(&key.namespace, &payer, now()) {
+            Decision::Reserve(payer) => match reserve(context, key, &payer) {
                 Ok(place) => {
                     visit.reservation = Some(place);
                     visit.budget = Some(Budget::Reserved);
@@ -80,6 +86,22 @@ async fn settle(
     }
 }
 
+/// Who finds no place looks again when one is given back.
+fn reserve<'a>(context: &'a Context, key: &Key, payer: &Payer) -> Result<Reservation<'a>, Spent> {
+    let reserve = || context.book.reserve(&key.namespace, payer, now());
+    let spent = match reserve() {
+        Err(spent) => spent,
+        place => return place,
+    };
+    context.shortage.wait(key, &spent.purse);
+    // Again, because it may have been given back before this one was known to wait.
+    let place = reserve();
+    if place.is_ok() {
+        context.shortage.visit(key);
+    }
+    place
+}
+
 /// Sends and waits a little for the end. None means: decide again.
 async fn send(
     context: &Arc<Context>,
@@ -97,6 +119,7 @@ async fn send(
         link_to: terms.get(terms::LINK_NUMBER).and_then(|n| PhoneNumber::try_from(n.as_str()).ok()),
         push: context.push.as_ref().map(|push| push.target(&key.namespace, &key.name, &attempt)),
     };
+    let purses = Purse::both(&key.namespace, &terms);
     let errand = Errand { key: key.clone(), attempt, terms, request, access_key };
     let started = errand::start(context, &known.entry, errand).await;
     *visit = Visit::default();
@@ -106,6 +129,7 @@ async fn send(
             None
         }
         Err(why) => {
+            context.shortage.over(&purses, &context.wake);
             why.standing(OrderState::Waiting, OrderState::Ordering, Reason::Ordering, &context.config.pace)
         }
     }

@@ -200,9 +200,11 @@ where
     context.caches.listed(&key.namespace).await;
     // It says anew what it waits for.
     context.wake.forget(&key);
+    context.shortage.visit(&key);
     let began = Instant::now();
     let task = tokio::spawn(visit(context.clone(), object.clone()).instrument(span));
     let result = task.await;
+    context.shortage.visited(&key, &context.wake);
     if !context.caches.holds(&key) {
         // What was kept for it since its end was seen.
         context.forget(&key);

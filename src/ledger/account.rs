@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Terms, terms};
+
 /// So many hexadecimal digits tell accounts apart: two of a million share them with a chance of 1 in 10⁷.
 const DIGITS: usize = 16;
 
@@ -54,4 +56,13 @@ pub struct Payer {
     pub account: Option<Account>,
     /// Whether it is the operator's own access key.
     pub own: bool,
+}
+
+impl Payer {
+    /// Who pays for a request with these terms.
+    #[must_use]
+    pub fn of_terms(recorded: &Terms) -> Self {
+        let account = recorded.get(terms::ACCOUNT).map(|text| Account::recorded(text));
+        Self { account, own: !recorded.contains_key(terms::ACCESS_KEY) }
+    }
 }

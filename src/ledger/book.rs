@@ -72,6 +72,14 @@ pub struct Reservation<'a> {
     purses: [Purse; 2],
 }
 
+impl Reservation<'_> {
+    /// The budgets.
+    #[must_use]
+    pub fn purses(&self) -> &[Purse; 2] {
+        &self.purses
+    }
+}
+
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         let mut reserved = lock(&self.book.reserved);
@@ -82,8 +90,10 @@ impl Drop for Reservation<'_> {
 }
 
 /// Whose budget is spent, and when a place gets free.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Spent {
+    /// Where no place is free.
+    pub purse: Purse,
     /// For the message.
     pub whose: &'static str,
     /// When a place gets free.
@@ -362,7 +372,7 @@ impl Book {
         for (purse, Budget { requests, window }, whose) in limits {
             let held = reserved.iter().filter(|held| held.contains(purse)).count();
             if let Some(until) = index.budget_opens(purse, requests, window, now, held) {
-                return Err(Spent { whose, until });
+                return Err(Spent { purse: purse.clone(), whose, until });
             }
         }
         reserved.push(purses.clone());

@@ -231,8 +231,7 @@ impl State {
         if !self.may_have_placed() || self.terms.is_empty() {
             return Payer { account: self.account.clone(), own: self.own };
         }
-        let account = self.terms.get(terms::ACCOUNT).map(|text| Account::recorded(text));
-        Payer { account, own: !self.terms.contains_key(terms::ACCESS_KEY) }
+        Payer::of_terms(&self.terms)
     }
 
     fn apply(&mut self, event: &Event) {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Account, Key, Kind, State};
 
 /// What is counted together.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purse {
     /// Requests with the operator's own access key.
     Operator,
@@ -21,6 +21,12 @@ pub enum Purse {
 }
 
 impl Purse {
+    /// Where a request of this namespace with these terms counts.
+    #[must_use]
+    pub fn both(namespace: &str, terms: &super::Terms) -> [Self; 2] {
+        [Self::Namespace(namespace.to_owned()), Self::of(&super::Payer::of_terms(terms))]
+    }
+
     /// Who pays for a request.
     #[must_use]
     pub fn of(payer: &super::Payer) -> Self {

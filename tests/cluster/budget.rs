@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::json;
 use tenios_operator::api::Reason;
 use tenios_operator::api::order::OrderState;
@@ -139,4 +141,24 @@ async fn p14_p26_a_tenants_own_key_spends_a_budget_of_its_own() {
     let text = message(&w.order_because("operators-more", Reason::BudgetExceeded).await);
     assert!(text.contains("the order budget of the operator is spent"), "{text}");
     w.no_more_requests(ORDER, 2).await;
+}
+
+/// At the shipped pace, whose longest wait is five minutes.
+#[tokio::test]
+async fn p14_p24_a_place_that_a_refusal_gives_back_is_found_by_who_waits_for_it() {
+    let w = World::with("given-back", |o| o.args(["--order-budget-per-namespace=1/24h"])).await;
+    w.secret("bogus", "key", b"bogus").await;
+    w.simulator.fault(Fault::once(ORDER, Action::Delay { ms: Duration::from_secs(5).into() }));
+    let id = w.approved_document();
+    let reference = json!({"name": "bogus", "key": "key"});
+    w.order("refused", json!({"verificationId": id, "accessKeySecretRef": reference})).await;
+    w.order_at("refused", OrderState::Ordering).await;
+    for name in ["needs-none", "waits"] {
+        w.order(name, json!({"verificationId": id})).await;
+        w.order_because(name, Reason::BudgetExceeded).await;
+    }
+    w.patch_order("needs-none", json!({"spec": {"suspend": true}})).await.unwrap();
+    w.order_at("refused", OrderState::Refused).await;
+    w.order_at("waits", OrderState::Assigned).await;
+    assert_eq!(w.requests(ORDER), 2);
 }
