@@ -61,6 +61,7 @@ pub enum Reason {
     BudgetExceeded,
     Conflict,
     Declared,
+    Deleting,
     DocumentInvalid,
     DocumentNotFound,
     InvalidSpec,

@@ -14,7 +14,7 @@ use tracing::field::Empty;
 
 use super::Context;
 use super::namespaces::{CLAIM, Whose, served_by_another};
-use super::places::Place;
+use super::slots::Slot;
 use crate::api::Reason;
 use crate::ledger::{AppendError, AttemptId, Entry, Event, Key, Purse, Terms};
 use crate::lifecycle::{Pace, Standing};
@@ -37,7 +37,7 @@ pub(super) enum NotStarted {
     DecideAgain,
     /// This process is sending for this key already.
     Busy,
-    /// As many requests are in flight as may be; this resource is woken when one ends.
+    /// As many requests are in flight as may be; this resource is woken when it is its turn.
     Full,
     /// The process was told to stop.
     Stopping,
@@ -45,6 +45,8 @@ pub(super) enum NotStarted {
     ServedByAnother(String),
     /// The ledger can't be written.
     Ledger(String),
+    /// It can't be told whether the resource is still what was decided on.
+    Unseen(String),
 }
 
 impl NotStarted {
@@ -60,19 +62,27 @@ impl NotStarted {
             Self::DecideAgain => return None,
             // Its ledger entry was deleted under it; the errand wakes this resource when it ends.
             Self::Busy => Standing::new(sending, sent, "an earlier request is still being sent"),
-            Self::Full => {
-                let message = "waits for its turn: as many requests to TENIOS are in flight as may be";
-                // Woken earlier, unless the one that was woken in its place needed none any more.
-                Standing::new(waiting, Reason::ProviderUnavailable, message).again_in(pace.retry_max)
-            }
+            Self::Full => awaits_its_turn(waiting),
             Self::Stopping => Standing::new(waiting, sent, "the operator is stopping; nothing is sent"),
             // Not shown by this operator; it looks again in case the other one is gone.
             Self::ServedByAnother(why) => {
                 Standing::new(waiting, Reason::Conflict, why.clone()).again_in(pace.retry_max)
             }
             Self::Ledger(why) => ledger_unavailable(waiting, why),
+            Self::Unseen(why) => {
+                let message = format!(
+                    "nothing is sent while the resource can't be read right before: {why}; it is tried again"
+                );
+                Standing::new(waiting, Reason::LedgerUnavailable, message)
+            }
         })
     }
+}
+
+/// It is woken when it is.
+pub(super) fn awaits_its_turn<S>(waiting: S) -> Standing<S> {
+    let message = "waits for its turn: as many requests to TENIOS are in flight as may be";
+    Standing::new(waiting, Reason::ProviderUnavailable, message)
 }
 
 /// Nothing is sent that was not recorded.
@@ -81,16 +91,29 @@ pub(super) fn ledger_unavailable<S>(waiting: S, why: &str) -> Standing<S> {
     Standing::new(waiting, Reason::LedgerUnavailable, message)
 }
 
+/// A visit has an end also where somebody else changes the resource or its entry all the time.
+pub(super) fn never_rests<S>(waiting: S) -> Standing<S> {
+    let message = "nothing is sent: the resource or its ledger entry is changed all the time by somebody else, such \
+                   as two tools that correct each other; it is looked at again";
+    Standing::new(waiting, Reason::LedgerUnavailable, message)
+}
+
+/// The right to send one request from this namespace. To wait for it may take long.
+pub(super) async fn prepare(context: &Context, key: &Key) -> Result<Slot, NotStarted> {
+    let Some(slot) = context.slots.take(key) else { return Err(NotStarted::Full) };
+    claim(context, &key.namespace).await?;
+    Ok(slot)
+}
+
 /// Records the intent and, where that was won, sends in a task. Returns a receiver that is closed when
 /// the errand has ended.
 pub(super) async fn start(
     context: &Arc<Context>,
     base: &Entry,
     errand: Errand,
+    slot: Slot,
 ) -> Result<tokio::sync::oneshot::Receiver<()>, NotStarted> {
     let Errand { key, attempt, terms, .. } = &errand;
-    let Some(place) = context.places.take(key).await else { return Err(NotStarted::Full) };
-    claim(context, &key.namespace).await?;
     // Held before asking: from here on, who drains waits for this errand.
     let drained = context.tasks.token();
     if context.draining.is_cancelled() {
@@ -124,7 +147,7 @@ pub(super) async fn start(
         async move {
             let (key, attempt) = (errand.key.clone(), errand.attempt.clone());
             let purses = Purse::both(&key.namespace, &errand.terms);
-            let call = tokio::spawn(call(context.clone(), errand, send_by, place).in_current_span());
+            let call = tokio::spawn(call(context.clone(), errand, send_by, slot).in_current_span());
             let event = outcome(&context.metrics, &key, &attempt, call).await;
             record(&context, &key, &attempt, &event).await;
             if matches!(event, Event::Refused { .. } | Event::NotProcessed { .. }) {
@@ -163,12 +186,12 @@ async fn outcome(metrics: &Metrics, key: &Key, attempt: &AttemptId, call: JoinHa
     event
 }
 
-async fn call(context: Arc<Context>, errand: Errand, send_by: SendBy, place: Place) -> Event {
+async fn call(context: Arc<Context>, errand: Errand, send_by: SendBy, slot: Slot) -> Event {
     let Errand { key, attempt, request, access_key, .. } = errand;
     let began = Instant::now();
     let tenios = context.tenios.clone().within(traceparent());
     let outcome = tenios.send(&request, &access_key, send_by).await;
-    drop((request, access_key, place));
+    drop((request, access_key, slot));
     let labels = ProviderLabels { endpoint: endpoint(&key), outcome: outcome.label() };
     tracing::Span::current().record("outcome", outcome.label());
     let took = began.elapsed();

@@ -6,13 +6,14 @@ mod errand;
 mod flights;
 pub mod leader;
 mod listing;
+mod look;
 mod namespaces;
 mod order;
-mod places;
 mod run;
 mod secrets;
 mod shortage;
 pub mod skew;
+mod slots;
 mod status;
 mod sweep;
 pub mod trim;
@@ -86,7 +87,7 @@ pub struct Context {
     wake: Arc<wake::Wake>,
     contested: contested::Contested,
     shortage: shortage::Shortage,
-    places: places::Places,
+    slots: slots::Slots,
     namespaces: namespaces::Namespaces,
     /// Errands, which go on when a reconcile does not.
     tasks: TaskTracker,
@@ -116,7 +117,7 @@ impl Context {
         Arc::new(Self {
             secrets: secrets::Secrets::new(client.clone(), config.access_key_file.clone()),
             flights: flights::Flights::new(config.send_within + tenios.timeout() + MARGIN),
-            places: places::Places::new(config.provider_concurrency, wake.clone()),
+            slots: slots::Slots::new(config.provider_concurrency, wake.clone()),
             namespaces: namespaces::Namespaces::new(client.clone(), config.namespace.clone()),
             caches: caches::Caches::default(),
             wake,
@@ -145,6 +146,7 @@ impl Context {
             // Whoever leads now counts the resources, and watches whose the namespaces are.
             self.shortage.clear();
             self.forget_all(|_| true);
+            self.slots.clear();
             self.namespaces.forget();
         }
     }
@@ -251,6 +253,7 @@ impl Context {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.wake.forget(key);
+        self.slots.forget(key);
         self.contested.forget(key);
         self.shortage.forget(key, &self.wake);
         self.flights.forget(key);
@@ -261,6 +264,7 @@ impl Context {
     fn forget_all(&self, gone: impl Fn(&Key) -> bool) {
         let mut keys: HashSet<Key> = self.metrics.resources().into_iter().collect();
         keys.extend(self.wake.waiters());
+        keys.extend(self.slots.waiters());
         keys.extend(self.waits.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned());
         keys.extend(self.remarks.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned());
         for key in keys.into_iter().filter(gone) {

@@ -7,14 +7,15 @@ use kube::{Resource, ResourceExt};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::caches::Guarded;
-use super::errand::{self, Errand};
+use super::errand::{self, Errand, NotStarted};
+use super::look::{self, Ended, Look, Rounds};
 use super::unreadable::{self, Unreadable};
 use super::{Context, Failed, PATIENCE, now, status};
 use crate::api::order::OrderState;
 use crate::api::{NOT_PLACED_ANNOTATION, PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec, Reason};
 use crate::ledger::{
-    Account, AppendError, AttemptId, Bid, Key, Kind, Known, Payer, Purse, Reservation, Rival, Spent, State,
-    Terms, Title, terms,
+    Account, AppendError, AttemptId, Bid, Key, Kind, Payer, Reservation, Rival, Spent, State, Terms, Title,
+    terms,
 };
 use crate::lifecycle::order::{Link, Verification, View, decide};
 use crate::lifecycle::{Budget, Decision, Found, Standing, also_claimed, project_order, since};
@@ -34,30 +35,45 @@ struct Visit<'a> {
 /// Visits an order until it rests. Returns when to look again.
 pub(super) async fn visit(
     context: &Arc<Context>,
-    object: &Guarded<PhoneNumberOrder>,
+    object: &Arc<Guarded<PhoneNumberOrder>>,
 ) -> Result<Option<Duration>, Failed> {
     let key =
         Key { kind: Kind::Order, namespace: object.namespace().unwrap_or_default(), name: object.name_any() };
-    let Ok(order) = &object.0 else { return report_unreadable(context, &key, object).await };
-    let standing = settle(context, &key, order).await?;
-    show(context, &key, object, order, &standing).await
+    let (mut object, mut rounds) = (object.clone(), Rounds::default());
+    loop {
+        let Ok(order) = &object.0 else { return report_unreadable(context, &key, &object).await };
+        let standing = match settle(context, &key, &object, order, &mut rounds).await? {
+            Ended::Rests(standing) => standing,
+            Ended::Changed(now) => {
+                object = now;
+                continue;
+            }
+            Ended::Gone => return Ok(None),
+        };
+        if let Some(soon) = context.slots.not_worth_a_word(&key) {
+            return Ok(Some(soon));
+        }
+        return show(context, &key, &object, order, &standing).await;
+    }
 }
 
 async fn settle(
     context: &Arc<Context>,
     key: &Key,
+    object: &Guarded<PhoneNumberOrder>,
     order: &PhoneNumberOrder,
-) -> Result<Standing<OrderState>, Failed> {
+    rounds: &mut Rounds,
+) -> Result<Ended<PhoneNumberOrder, OrderState>, Failed> {
     let mut visit = Visit::default();
-    loop {
+    while rounds.another() {
         let known = context.book.known(key);
         match consider(context, key, order, &known.state, &visit) {
             Decision::Rest(standing) => {
-                let held = visit.reservation.take().map(|held| held.purses().clone());
-                if let Some(purses) = held {
-                    context.shortage.over(&purses, &context.wake);
-                }
-                return Ok(standing);
+                give_back(context, &mut visit);
+                return Ok(Ended::Rests(standing));
+            }
+            Decision::ReadSecrets if context.slots.still_waits(key) => {
+                return Ok(Ended::Rests(errand::awaits_its_turn(OrderState::Waiting)));
             }
             Decision::ReadSecrets => {
                 let reference = order.spec.access_key_secret_ref.as_ref();
@@ -75,15 +91,21 @@ async fn settle(
             Decision::Record(events) => match context.book.append(&known.entry, &events).await {
                 Ok(()) => context.wake.changed(key),
                 Err(AppendError::Conflict(_)) => {}
-                Err(error) => return Ok(errand::ledger_unavailable(OrderState::Waiting, &error.to_string())),
+                Err(error) => {
+                    let standing = errand::ledger_unavailable(OrderState::Waiting, &error.to_string());
+                    return Ok(Ended::Rests(standing));
+                }
             },
             Decision::Send(terms) => {
-                if let Some(standing) = send(context, key, order, &known, terms, &mut visit).await {
-                    return Ok(standing);
+                if let Some(ended) = send(context, key, object, order, terms, &mut visit).await {
+                    give_back(context, &mut visit);
+                    return Ok(ended);
                 }
             }
         }
     }
+    give_back(context, &mut visit);
+    Ok(Ended::Rests(errand::never_rests(OrderState::Waiting)))
 }
 
 /// Who finds no place looks again when one is given back.
@@ -102,15 +124,43 @@ fn reserve<'a>(context: &'a Context, key: &Key, payer: &Payer) -> Result<Reserva
     place
 }
 
+/// Nothing was sent: whoever waits for the place in the budget can have it.
+fn give_back(context: &Context, visit: &mut Visit<'_>) {
+    let held = visit.reservation.take().map(|held| held.purses().clone());
+    *visit = Visit::default();
+    if let Some(purses) = held {
+        context.shortage.over(&purses, &context.wake);
+    }
+}
+
 /// Sends and waits a little for the end. None means: decide again.
 async fn send(
     context: &Arc<Context>,
     key: &Key,
+    object: &Guarded<PhoneNumberOrder>,
     order: &PhoneNumberOrder,
-    known: &Known,
     terms: Terms,
     visit: &mut Visit<'_>,
-) -> Option<Standing<OrderState>> {
+) -> Option<Ended<PhoneNumberOrder, OrderState>> {
+    let rests = |why: NotStarted| {
+        why.standing(OrderState::Waiting, OrderState::Ordering, Reason::Ordering, &context.config.pace)
+            .map(Ended::Rests)
+    };
+    let slot = match errand::prepare(context, key).await {
+        Ok(slot) => slot,
+        Err(why) => return rests(why),
+    };
+    match look::once_more(&context.client, object).await {
+        Ok(Look::Same) => {}
+        Ok(Look::Changed(now)) => return Some(Ended::Changed(now)),
+        Ok(Look::Gone) => return Some(Ended::Gone),
+        Err(why) => return rests(NotStarted::Unseen(why.to_string())),
+    }
+    // What it refers to may be another by now as well.
+    let known = context.book.known(key);
+    if consider(context, key, order, &known.state, visit) != Decision::Send(terms.clone()) {
+        return None;
+    }
     let Some(Found::Usable(access_key)) = visit.access_key.take() else { return None };
     let attempt = AttemptId::random();
     let request = Request::Order {
@@ -119,18 +169,17 @@ async fn send(
         link_to: terms.get(terms::LINK_NUMBER).and_then(|n| PhoneNumber::try_from(n.as_str()).ok()),
         push: context.push.as_ref().map(|push| push.target(&key.namespace, &key.name, &attempt)),
     };
-    let purses = Purse::both(&key.namespace, &terms);
     let errand = Errand { key: key.clone(), attempt, terms, request, access_key };
-    let started = errand::start(context, &known.entry, errand).await;
-    *visit = Visit::default();
+    let started = errand::start(context, &known.entry, errand, slot).await;
     match started {
         Ok(ended) => {
+            *visit = Visit::default();
             let _ = tokio::time::timeout(PATIENCE, ended).await;
             None
         }
         Err(why) => {
-            context.shortage.over(&purses, &context.wake);
-            why.standing(OrderState::Waiting, OrderState::Ordering, Reason::Ordering, &context.config.pace)
+            give_back(context, visit);
+            rests(why)
         }
     }
 }
@@ -158,6 +207,7 @@ fn consider(
     let view = View {
         key,
         spec,
+        deleting: order.metadata.deletion_timestamp.is_some(),
         status: order.status.as_ref(),
         not_placed: order.annotations().get(NOT_PLACED_ANNOTATION).map(String::as_str),
         state,

@@ -63,7 +63,8 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
         });
         futures::future::join3(owners, verifications, orders)
     });
-    futures::future::join(join_all(all), sweep::run(context.clone(), stop)).await;
+    let slots = context.slots.clone().run(stop.clone());
+    futures::future::join3(join_all(all), slots, sweep::run(context.clone(), stop)).await;
 }
 
 /// One kind in one namespace, or in all.
@@ -202,7 +203,14 @@ where
     context.wake.forget(&key);
     context.shortage.visit(&key);
     let began = Instant::now();
-    let task = tokio::spawn(visit(context.clone(), object.clone()).instrument(span));
+    let (slots, visited) = (context.slots.clone(), key.clone());
+    let visit = visit(context.clone(), object.clone());
+    // With its task, which may outlive this future.
+    let task = async move {
+        let _visit = slots.visit(&visited);
+        visit.await
+    };
+    let task = tokio::spawn(task.instrument(span));
     let result = task.await;
     context.shortage.visited(&key, &context.wake);
     if !context.caches.holds(&key) {

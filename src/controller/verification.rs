@@ -7,12 +7,13 @@ use kube::{Resource, ResourceExt};
 use secrecy::SecretString;
 
 use super::caches::Guarded;
-use super::errand::{self, Errand};
+use super::errand::{self, Errand, NotStarted};
+use super::look::{self, Ended, Look, Rounds};
 use super::unreadable::{self, Unreadable};
 use super::{Context, Failed, PATIENCE, now, status};
 use crate::api::verification::VerificationState;
 use crate::api::{NOT_PLACED_ANNOTATION, PhoneVerification, PhoneVerificationSpec, Reason};
-use crate::ledger::{AppendError, AttemptId, Key, Kind, Known, State, Terms};
+use crate::ledger::{AppendError, AttemptId, Key, Kind, State, Terms};
 use crate::lifecycle::verification::{Secrets, View, decide};
 use crate::lifecycle::{Decision, Found, Standing, project_verification, since};
 use crate::tenios::{Document, Request};
@@ -26,28 +27,46 @@ struct SecretsRead {
 /// Visits a verification until it rests. Returns when to look again.
 pub(super) async fn visit(
     context: &Arc<Context>,
-    object: &Guarded<PhoneVerification>,
+    object: &Arc<Guarded<PhoneVerification>>,
 ) -> Result<Option<Duration>, Failed> {
     let key = Key {
         kind: Kind::Verification,
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
     };
-    let Ok(verification) = &object.0 else { return report_unreadable(context, &key, object).await };
-    let standing = settle(context, &key, verification).await?;
-    show(context, &key, object, verification, &standing).await
+    let (mut object, mut rounds) = (object.clone(), Rounds::default());
+    loop {
+        let Ok(verification) = &object.0 else { return report_unreadable(context, &key, &object).await };
+        let standing = match settle(context, &key, &object, verification, &mut rounds).await? {
+            Ended::Rests(standing) => standing,
+            Ended::Changed(now) => {
+                object = now;
+                continue;
+            }
+            Ended::Gone => return Ok(None),
+        };
+        if let Some(soon) = context.slots.not_worth_a_word(&key) {
+            return Ok(Some(soon));
+        }
+        return show(context, &key, &object, verification, &standing).await;
+    }
 }
 
 async fn settle(
     context: &Arc<Context>,
     key: &Key,
+    object: &Guarded<PhoneVerification>,
     verification: &PhoneVerification,
-) -> Result<Standing<VerificationState>, Failed> {
+    rounds: &mut Rounds,
+) -> Result<Ended<PhoneVerification, VerificationState>, Failed> {
     let mut secrets = None;
-    loop {
+    while rounds.another() {
         let known = context.book.known(key);
         match consider(context, key, verification, &known.state, secrets.as_ref()) {
-            Decision::Rest(standing) => return Ok(standing),
+            Decision::Rest(standing) => return Ok(Ended::Rests(standing)),
+            Decision::ReadSecrets if context.slots.still_waits(key) => {
+                return Ok(Ended::Rests(errand::awaits_its_turn(VerificationState::Waiting)));
+            }
             Decision::ReadSecrets => secrets = Some(read(context, key, &verification.spec).await?),
             // The budget counts orders.
             Decision::Reserve(_) => {}
@@ -55,18 +74,19 @@ async fn settle(
                 Ok(()) => context.wake.changed(key),
                 Err(AppendError::Conflict(_)) => {}
                 Err(error) => {
-                    return Ok(errand::ledger_unavailable(VerificationState::Waiting, &error.to_string()));
+                    let standing = errand::ledger_unavailable(VerificationState::Waiting, &error.to_string());
+                    return Ok(Ended::Rests(standing));
                 }
             },
             Decision::Send(terms) => {
-                if let Some(standing) =
-                    send(context, key, &verification.spec, &known, terms, secrets.take()).await
-                {
-                    return Ok(standing);
+                let sent = send(context, key, object, verification, &terms, &mut secrets).await;
+                if let Some(ended) = sent {
+                    return Ok(ended);
                 }
             }
         }
     }
+    Ok(Ended::Rests(errand::never_rests(VerificationState::Waiting)))
 }
 
 async fn read(context: &Context, key: &Key, spec: &PhoneVerificationSpec) -> Result<SecretsRead, Failed> {
@@ -80,16 +100,35 @@ async fn read(context: &Context, key: &Key, spec: &PhoneVerificationSpec) -> Res
 async fn send(
     context: &Arc<Context>,
     key: &Key,
-    spec: &PhoneVerificationSpec,
-    known: &Known,
-    terms: Terms,
-    secrets: Option<SecretsRead>,
-) -> Option<Standing<VerificationState>> {
+    object: &Guarded<PhoneVerification>,
+    verification: &PhoneVerification,
+    terms: &Terms,
+    secrets: &mut Option<SecretsRead>,
+) -> Option<Ended<PhoneVerification, VerificationState>> {
+    let rests = |why: NotStarted| {
+        let (waiting, sending) = (VerificationState::Waiting, VerificationState::Submitting);
+        why.standing(waiting, sending, Reason::Submitting, &context.config.pace).map(Ended::Rests)
+    };
+    let slot = match errand::prepare(context, key).await {
+        Ok(slot) => slot,
+        Err(why) => return rests(why),
+    };
+    match look::once_more(&context.client, object).await {
+        Ok(Look::Same) => {}
+        Ok(Look::Changed(now)) => return Some(Ended::Changed(now)),
+        Ok(Look::Gone) => return Some(Ended::Gone),
+        Err(why) => return rests(NotStarted::Unseen(why.to_string())),
+    }
+    let known = context.book.known(key);
+    if consider(context, key, verification, &known.state, secrets.as_ref()) != Decision::Send(terms.clone()) {
+        return None;
+    }
     let Some(SecretsRead { access_key: Found::Usable(access_key), document: Found::Usable(document) }) =
-        secrets
+        secrets.take()
     else {
         return None;
     };
+    let spec = &verification.spec;
     let request = Request::Verification {
         address: spec.address.canonical(),
         area_code: spec.area_code.clone(),
@@ -97,18 +136,13 @@ async fn send(
         document,
     };
     let attempt = AttemptId::random();
-    let errand = Errand { key: key.clone(), attempt, terms, request, access_key };
-    match errand::start(context, &known.entry, errand).await {
+    let errand = Errand { key: key.clone(), attempt, terms: terms.clone(), request, access_key };
+    match errand::start(context, &known.entry, errand, slot).await {
         Ok(ended) => {
             let _ = tokio::time::timeout(PATIENCE, ended).await;
             None
         }
-        Err(why) => why.standing(
-            VerificationState::Waiting,
-            VerificationState::Submitting,
-            Reason::Submitting,
-            &context.config.pace,
-        ),
+        Err(why) => rests(why),
     }
 }
 
@@ -122,6 +156,7 @@ fn consider(
     decide(&View {
         key,
         spec: &verification.spec,
+        deleting: verification.metadata.deletion_timestamp.is_some(),
         status: verification.status.as_ref(),
         not_placed: verification.annotations().get(NOT_PLACED_ANNOTATION).map(String::as_str),
         state,

@@ -218,6 +218,9 @@ impl<'a> Memory<'a> {
     }
 }
 
+/// A resource that is being deleted and for which nothing was placed.
+const DELETING: &str = "is being deleted: nothing is sent";
+
 /// The same whoever sends: two replicas that both believe to lead would otherwise correct each other's
 /// words without end.
 fn in_flight(attempt: &AttemptId) -> String {
@@ -288,7 +291,7 @@ fn conditions(
     let mut all = vec![make(ConditionType::Ready, ready_status, reason, message)];
     if reason.stalls() {
         all.push(make(ConditionType::Stalled, ConditionStatus::True, reason, message));
-    } else if !ready && reason != Reason::Suspended {
+    } else if !ready && !matches!(reason, Reason::Suspended | Reason::Deleting) {
         all.push(make(ConditionType::Reconciling, ConditionStatus::True, reason, message));
     }
     for (type_, status, steady_reason) in steady {

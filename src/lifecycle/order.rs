@@ -56,6 +56,8 @@ pub struct View<'a> {
     pub key: &'a Key,
     /// What is wanted.
     pub spec: &'a PhoneNumberOrderSpec,
+    /// Whether it is being deleted.
+    pub deleting: bool,
     /// What was last shown; read only where the ledger has no entry.
     pub status: Option<&'a PhoneNumberOrderStatus>,
     /// The value of the not-placed annotation.
@@ -240,6 +242,9 @@ fn spec_terms(spec: &PhoneNumberOrderSpec) -> Terms {
 
 /// Nothing is open or placed: what stands between here and a request.
 fn place(view: &View) -> Next {
+    if view.deleting {
+        return rest(OrderState::Waiting, Reason::Deleting, super::DELETING);
+    }
     if let Some(flaw) = flaw::of_order(view.spec) {
         return rest(OrderState::Waiting, Reason::InvalidSpec, format!("{flaw}; nothing is sent"));
     }

@@ -28,6 +28,8 @@ pub struct View<'a> {
     pub key: &'a Key,
     /// What is wanted.
     pub spec: &'a PhoneVerificationSpec,
+    /// Whether it is being deleted.
+    pub deleting: bool,
     /// What was last shown; read only where the ledger has no entry.
     pub status: Option<&'a PhoneVerificationStatus>,
     /// The value of the not-placed annotation.
@@ -261,6 +263,9 @@ fn address_digest(address: &Address) -> String {
 }
 
 fn submit(view: &View) -> Next {
+    if view.deleting {
+        return rest(VerificationState::Waiting, Reason::Deleting, super::DELETING);
+    }
     if let Some(flaw) = flaw::of_verification(view.spec) {
         return rest(VerificationState::Waiting, Reason::InvalidSpec, format!("{flaw}; nothing is sent"));
     }

@@ -22,6 +22,7 @@ async fn an_order_takes_five_writes_and_a_verification_three() {
     w.verification_at("v", VerificationState::Approved).await;
     w.scenario.quiet().await;
     let made = plane.requests_since(mark).await.by(&user);
+    assert_eq!(made.clone().of("phoneverifications").with_verb(&["get"]).len(), 1, "{made}");
     let writes = made.with_verb(&WRITES).only(|r| !lease_and_events(r));
     println!("a verification costs {} writes:\n{writes}", writes.len());
     assert!(writes.len() <= 3, "{writes}");
@@ -33,6 +34,8 @@ async fn an_order_takes_five_writes_and_a_verification_three() {
     let made = plane.requests_since(mark).await.by(&user);
     println!("an order costs:\n{made}");
     let events = made.clone().of("events").len();
+    // The last look before the intent.
+    assert_eq!(made.clone().of("phonenumberorders").with_verb(&["get"]).len(), 1, "{made}");
     let writes = made.with_verb(&WRITES).only(|r| !lease_and_events(r));
     assert!(writes.len() <= 5, "{writes}");
     assert!(events <= 3, "{events} events");

@@ -135,6 +135,7 @@ impl Shipped {
         let decision = order::decide(&order::View {
             key,
             spec,
+            deleting: false,
             status: match around.shown {
                 Some(Shown::Order(status)) => Some(status),
                 _ => None,
@@ -159,6 +160,7 @@ impl Shipped {
         let decision = verification::decide(&verification::View {
             key: &self.keys[usize::from(around.question.key)],
             spec,
+            deleting: false,
             status: match around.shown {
                 Some(Shown::Verification(status)) => Some(status),
                 _ => None,

@@ -66,6 +66,7 @@ fn view<'a>(key: &'a Key, spec: &'a PhoneNumberOrderSpec, state: &'a State, riva
     View {
         key,
         spec,
+        deleting: false,
         status: None,
         not_placed: None,
         state,

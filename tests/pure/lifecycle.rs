@@ -1,5 +1,6 @@
 //! Decisions: when a request may leave, and above all when not.
 
+mod deleting;
 mod references;
 
 use std::time::Duration;
@@ -54,6 +55,7 @@ fn view<'a>(spec: &'a PhoneNumberOrderSpec, state: &'a State, key: &'a Key) -> V
     View {
         key,
         spec,
+        deleting: false,
         status: None,
         not_placed: None,
         state,

@@ -42,6 +42,7 @@ const ORDERS: &[(OrderState, Reason, Past)] = &[
     (OrderState::Waiting, Reason::AwaitingLinkTarget, Past::Nothing),
     (OrderState::Waiting, Reason::AwaitingVerification, Past::Nothing),
     (OrderState::Waiting, Reason::BudgetExceeded, Past::Nothing),
+    (OrderState::Waiting, Reason::Deleting, Past::Nothing),
     (OrderState::Waiting, Reason::InvalidSpec, Past::Nothing),
     (OrderState::Waiting, Reason::LedgerUnavailable, Past::Nothing),
     (OrderState::Waiting, Reason::ProviderUnavailable, Past::NotProcessed),
@@ -58,6 +59,7 @@ const ORDERS: &[(OrderState, Reason, Past)] = &[
 /// Where a verification can rest.
 const VERIFICATIONS: &[(VerificationState, Reason, Past)] = &[
     (VerificationState::Waiting, Reason::AccessKeyNotFound, Past::Nothing),
+    (VerificationState::Waiting, Reason::Deleting, Past::Nothing),
     (VerificationState::Waiting, Reason::DocumentInvalid, Past::Nothing),
     (VerificationState::Waiting, Reason::DocumentNotFound, Past::Nothing),
     (VerificationState::Waiting, Reason::InvalidSpec, Past::Nothing),

@@ -54,6 +54,7 @@ fn shown(conditions: &[Condition]) -> Shown {
 #[rstest]
 #[case("nothing", OrderState::Waiting, Reason::AwaitingVerification, vec![(Ready, False, Reason::AwaitingVerification), (Reconciling, True, Reason::AwaitingVerification), (Ordered, False, Reason::AwaitingVerification), (Assigned, False, Reason::NotOrdered)])]
 #[case("nothing", OrderState::Suspended, Reason::Suspended, vec![(Ready, False, Reason::Suspended), (Ordered, False, Reason::Suspended), (Assigned, False, Reason::NotOrdered)])]
+#[case("nothing", OrderState::Waiting, Reason::Deleting, vec![(Ready, False, Reason::Deleting), (Ordered, False, Reason::Deleting), (Assigned, False, Reason::NotOrdered)])]
 #[case("sent", OrderState::Ordering, Reason::Ordering, vec![(Ready, False, Reason::Ordering), (Reconciling, True, Reason::Ordering), (Ordered, False, Reason::Ordering), (Assigned, False, Reason::NotOrdered)])]
 #[case("sent", OrderState::OutcomeUnknown, Reason::OutcomeUnknown, vec![(Ready, Unknown, Reason::OutcomeUnknown), (Stalled, True, Reason::OutcomeUnknown), (Ordered, Unknown, Reason::OutcomeUnknown), (Assigned, False, Reason::NotOrdered)])]
 #[case("sent", OrderState::Refused, Reason::Refused, vec![(Ready, False, Reason::Refused), (Stalled, True, Reason::Refused), (Ordered, False, Reason::Refused), (Assigned, False, Reason::NotOrdered)])]

@@ -95,6 +95,7 @@ fn decided<'a>(
     let mut view = View {
         key: &KEY,
         spec,
+        deleting: false,
         status: None,
         not_placed: None,
         state,
@@ -318,4 +319,20 @@ fn p04_a_refused_address_recorded_as_it_was_written_is_not_edited() {
     let spec = spec(&json!({"address": decomposed}));
     let said = said(decided(&spec, &state, |view| view.secrets = Some(secrets())));
     assert!(said.contains("mend the spec or the document"), "{said}");
+}
+
+#[rstest]
+#[case("nothing", "Deleting: is being deleted: nothing is sent")]
+#[case("refused", "Deleting: ")]
+#[case("refused for now", "Deleting: ")]
+#[case("not processed", "Deleting: ")]
+#[case("in flight", "Submitting in 7 s: ")]
+#[case("unknown", "OutcomeUnknown: ")]
+#[case("submitted", "AwaitingApproval: verification v1 is submitted;")]
+fn p25_no_document_is_read_or_sent_for_what_is_being_deleted(#[case] known: &str, #[case] expected: &str) {
+    let (spec, state) = (spec(&json!({})), state(known));
+    for secrets in [None, Some(secrets())] {
+        let said = said(decided(&spec, &state, |view| (view.deleting, view.secrets) = (true, secrets)));
+        assert!(said.starts_with(expected), "{known}: {said}");
+    }
 }

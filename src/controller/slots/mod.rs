@@ -1,0 +1,129 @@
+//! How many requests to the provider are in flight at most, and whose turn it is when one ends.
+//!
+//! Slots go round by namespace: one tenant's hundreds do not hold back another's single order. A slot that comes
+//! back is kept for the next who waits, who is woken. Whoever needs none any more, is gone or does not come
+//! passes it on, so that no wake is lost with it. Nobody waits within a visit: requests that hang would hold all
+//! of them, and nothing else would be looked at meanwhile.
+
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::wake::Wake;
+use crate::ledger::Key;
+use queue::{KEPT_FOR, Queue};
+
+/// Only a wait that lasts is shown: most are over earlier, and then that write is saved.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
+
+/// See the module documentation.
+#[derive(Clone)]
+pub(super) struct Slots(Arc<Shared>);
+
+struct Shared {
+    queue: Mutex<Queue>,
+    offered: Notify,
+    wake: Arc<Wake>,
+}
+
+/// The right to send one request, until it is dropped.
+pub(super) struct Slot(Slots);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let next = self.0.queue().give(Instant::now());
+        self.0.wake(next);
+    }
+}
+
+/// A visit that is under way, until it is dropped.
+pub(super) struct Visit {
+    slots: Slots,
+    key: Key,
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let next = self.slots.queue().end(&self.key, Instant::now());
+        self.slots.wake(next);
+    }
+}
+
+impl Slots {
+    pub(super) fn new(slots: usize, wake: Arc<Wake>) -> Self {
+        let queue = Mutex::new(Queue::new(slots));
+        Self(Arc::new(Shared { queue, offered: Notify::new(), wake }))
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self, next: impl IntoIterator<Item = Key>) {
+        for key in next {
+            self.0.wake.now(&key);
+            self.0.offered.notify_one();
+        }
+    }
+
+    /// A visit of this resource begins.
+    pub(super) fn visit(&self, key: &Key) -> Visit {
+        self.queue().begin(key);
+        Visit { slots: self.clone(), key: key.clone() }
+    }
+
+    /// A slot, if it is this resource's turn. Otherwise it is woken when it is.
+    pub(super) fn take(&self, key: &Key) -> Option<Slot> {
+        self.queue().take(key, Instant::now()).then(|| Slot(self.clone()))
+    }
+
+    /// Whether this resource asked before and it is not its turn yet. It need not be read for what to send.
+    pub(super) fn still_waits(&self, key: &Key) -> bool {
+        self.queue().still_waits(key)
+    }
+
+    /// How much longer its wait is not worth a word; none where it is, or where it does not wait.
+    pub(super) fn not_worth_a_word(&self, key: &Key) -> Option<Duration> {
+        let waited = self.queue().waits_since(key)?.elapsed();
+        SHOWN_AFTER.checked_sub(waited).filter(|left| !left.is_zero())
+    }
+
+    /// This resource is gone.
+    pub(super) fn forget(&self, key: &Key) {
+        let next = self.queue().forget(key, Instant::now());
+        self.wake(next);
+    }
+
+    /// Those who wait.
+    pub(super) fn waiters(&self) -> Vec<Key> {
+        self.queue().waiters()
+    }
+
+    /// Nobody waits any more: another replica leads.
+    pub(super) fn clear(&self) {
+        self.queue().clear();
+    }
+
+    /// Passes on what nobody comes for, until `stop`.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        loop {
+            let pause = async {
+                if !self.queue().has_offers() {
+                    self.0.offered.notified().await;
+                }
+                tokio::time::sleep(KEPT_FOR).await;
+            };
+            if stop.run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+            let next = self.queue().overdue(Instant::now());
+            self.wake(next);
+        }
+    }
+}

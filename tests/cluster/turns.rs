@@ -1,0 +1,135 @@
+//! Who sends when, at the shipped pace and the shipped number of requests in flight: a wake that is lost shows as a
+//! silence here, because the next retry is minutes away.
+
+use std::time::Duration;
+
+use kube::api::{Api, ListParams, PostParams};
+use serde_json::{Value, json};
+use tenios_operator::api::order::OrderState;
+use tenios_operator::api::{PhoneNumberOrder, PhoneVerification};
+use tenios_operator::simulator::{Action, Fault, JournalEntry, PushTime};
+
+use crate::harness::{OperatorOptions, Scenario, wait};
+use crate::world::{ORDER, PATIENCE, VERIFICATION, World, simulator, told};
+
+/// The default of `--provider-concurrency`.
+const IN_FLIGHT: usize = 16;
+
+/// From now on the provider takes so long for each request.
+fn takes(w: &World, long: Duration) {
+    w.simulator.set(|s| s.push.when = PushTime::Never);
+    for path in [ORDER, VERIFICATION] {
+        let delay: Action = serde_json::from_value(json!({"delay": {"ms": long.as_millis()}})).unwrap();
+        w.simulator.fault(Fault::once(path, delay).times(0));
+    }
+}
+
+fn answered(journal: &[JournalEntry]) -> usize {
+    journal.iter().filter(|entry| entry.answer.is_some()).count()
+}
+
+async fn suspend(w: &World, n: usize) {
+    w.patch_order(&format!("o{n:02}"), json!({"spec": {"suspend": true}})).await.unwrap();
+}
+
+#[tokio::test]
+async fn p24_a_hundred_orders_at_a_slow_provider_leave_without_a_silence_whoever_needs_none_any_more() {
+    let w = World::with("hundred", |o| {
+        o.args(["--order-budget=1000/24h", "--order-budget-per-namespace=1000/24h"])
+    })
+    .await;
+    let takes_so_long = Duration::from_secs(2);
+    takes(&w, takes_so_long);
+    let id = w.approved_document();
+    // All at once, as after a restart or one large apply.
+    w.operator.kill().await;
+    for n in 0..100 {
+        w.order(&format!("o{n:02}"), json!({"verificationId": id})).await;
+    }
+    w.operator.restart().await;
+    wait::until("some to wait for their turn", PATIENCE, async || {
+        let api: Api<PhoneNumberOrder> = w.scenario.api();
+        let orders = api.list(&ListParams::default()).await.unwrap();
+        let waiting: Vec<_> = orders.into_iter().filter(|o| told(o, "waits for its turn")).collect();
+        (waiting.len() >= 60).then_some(())
+    })
+    .await;
+    futures::future::join_all((60..100).map(|n| suspend(&w, n))).await;
+    let suspended = async || {
+        let api: Api<PhoneNumberOrder> = w.scenario.api();
+        let orders = api.list(&ListParams::default()).await.unwrap();
+        orders
+            .into_iter()
+            .filter(|o| o.status.as_ref().and_then(|s| s.state) == Some(OrderState::Suspended))
+            .count()
+    };
+    // Whichever of them left before they were suspended.
+    let done = wait::poll(PATIENCE, async || {
+        let all = answered(&w.simulator.journal()) == w.requests(ORDER)
+            && w.requests(ORDER) + suspended().await == 100;
+        all.then_some(())
+    })
+    .await;
+    let journal = w.simulator.journal();
+    assert!(
+        done.is_some(),
+        "{} requests arrived, {} were answered, {} orders are suspended\n{}",
+        journal.len(),
+        answered(&journal),
+        suspended().await,
+        w.operator.log_tail()
+    );
+    // In units of one request: where something waits, the next one leaves when one ends.
+    let unit = takes_so_long.as_secs_f64();
+    let gaps = journal.windows(2).map(|pair| pair[1].time.duration_since(pair[0].time).as_secs_f64() / unit);
+    let longest = gaps.fold(0.0, f64::max);
+    assert!(longest < 3.0, "a silence as long as {longest} requests");
+}
+
+#[tokio::test]
+async fn p26_one_tenants_three_hundred_verifications_hold_anothers_order_back_for_its_turn_only() {
+    let simulator = simulator().await;
+    let scenario = Scenario::new("crowd").await;
+    let other = format!("{}-other", scenario.namespace);
+    scenario.create_namespace(&other).await;
+    scenario.let_operator_watch(&other).await;
+    let watched = [&scenario.namespace, &other].map(|name| format!("--watch-namespace={name}"));
+    let operator = scenario.operator(OperatorOptions::new(simulator.url()).args(watched)).await;
+    let w = World { scenario, simulator, operator };
+    w.secret("trade-register", "extract.pdf", crate::world::PDF).await;
+    takes(&w, Duration::from_secs(5));
+    w.operator.kill().await;
+    for n in 0..300 {
+        w.verification(&format!("v{n}"), json!({})).await;
+    }
+    w.operator.restart().await;
+    wait::until("the crowd to fill every slot and to wait in line", PATIENCE, async || {
+        let api: Api<PhoneVerification> = w.scenario.api();
+        let crowd = api.list(&ListParams::default()).await.unwrap();
+        let waiting =
+            crowd.into_iter().filter(|v| json!(v.status).to_string().contains("waits for its turn"));
+        (waiting.count() >= 200).then_some(())
+    })
+    .await;
+
+    let before = w.requests(VERIFICATION);
+    assert!(before < 150, "{before} have left already: the crowd is too small for this machine");
+    let there: Api<PhoneNumberOrder> = Api::namespaced(w.scenario.client(), &other);
+    let order = json!({
+        "apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": "single"},
+        "spec": {"verificationId": w.approved_document()},
+    });
+    there
+        .create(&PostParams::default(), &serde_json::from_value::<PhoneNumberOrder>(order).unwrap())
+        .await
+        .unwrap();
+    wait::poll(PATIENCE, async || (w.requests(ORDER) == 1).then_some(())).await;
+    let journal = w.simulator.journal();
+    let arrived = journal.iter().position(|entry| entry.path == ORDER);
+    let status: Value = json!(there.get("single").await.unwrap().status);
+    let arrived =
+        arrived.unwrap_or_else(|| panic!("the order never left: {status:#}\n{}", w.operator.log_tail()));
+    let ahead = arrived - before;
+    // Those that left while it was noticed, and those whose turn came before.
+    assert!(ahead <= 3 * IN_FLIGHT, "{ahead} requests of the crowd went first");
+}
