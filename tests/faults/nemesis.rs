@@ -47,7 +47,7 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 28] = [
         Self::DropBefore,
         Self::DropAnswer,
         Self::ErrorAfter,
@@ -71,6 +71,11 @@ impl Action {
         Self::Storm(Storm::FalseConflicts),
         Self::Storm(Storm::Unanswered),
         Self::Storm(Storm::AnswersLost),
+        Self::SetBack(Storm::Unanswered),
+        Self::SetBack(Storm::AnswersLost),
+        Self::Meddle(Meddling::Delete),
+        Self::Meddle(Meddling::Suspend),
+        Self::Meddle(Meddling::Edit),
     ];
 
     fn word(self) -> &'static str {
@@ -172,9 +177,7 @@ impl FromStr for Action {
         if let Some(micros) = long.and_then(|micros| micros.parse().ok()) {
             return Ok(Self::StopLong(micros));
         }
-        let meddling = [Meddling::Delete, Meddling::Suspend, Meddling::Edit].map(Self::Meddle);
-        let set_back = [Storm::Unanswered, Storm::AnswersLost].map(Self::SetBack);
-        let rest = [Self::KillForGood, Self::StealLease].into_iter().chain(meddling).chain(set_back);
+        let rest = [Self::KillForGood, Self::StealLease];
         Self::ALL.into_iter().chain(rest).find(|action| action.word() == text).ok_or(())
     }
 }
