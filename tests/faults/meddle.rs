@@ -1,7 +1,7 @@
 //! What users do while a request is on its way, and what may not leave then (promise 25).
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -27,7 +27,7 @@ pub enum Meddling {
     Delete,
     /// Suspended, and resumed later.
     Suspend,
-    /// Other terms, which the user takes back only where they come too late.
+    /// Other terms. Where they come too late, the user follows what was ordered.
     Edit,
 }
 
@@ -48,6 +48,7 @@ pub struct Window {
     /// Kind and name.
     resources: BTreeSet<(String, String)>,
     from: Timestamp,
+    since: Instant,
     to: Option<Timestamp>,
 }
 
@@ -73,7 +74,13 @@ pub async fn meddle(stage: &Stage, how: Meddling, request: &str, held: Held) {
         Meddling::Edit => patch_all(stage, other_terms).await,
     };
     let resources = objects.iter().map(|object| (kind(object), object.name_any())).collect();
-    lock(&stage.windows).push(Window { how, resources, from: Timestamp::now(), to: None });
+    lock(&stage.windows).push(Window {
+        how,
+        resources,
+        from: Timestamp::now(),
+        since: Instant::now(),
+        to: None,
+    });
     if [" GET ", " LIST ", " WATCH "].iter().any(|verb| request.contains(verb)) {
         tokio::time::sleep(SLOW).await;
     }
@@ -186,39 +193,44 @@ async fn create_again(stage: &Stage, object: DynamicObject) {
     .await;
 }
 
-/// The user takes terms back that came too late for the request, as the conflict says. For ever.
+/// The user follows a conflict: whatever was ordered, those are the terms from then on. For ever. It may be
+/// shown for a moment by a view that is old, and then the next one says the opposite.
 pub async fn take_back(stage: &Stage) {
     loop {
-        let seen = stage.eyes.until(|seen| too_late(seen).next().is_some()).await;
-        let late: BTreeSet<_> = too_late(&seen).collect();
-        for window in lock(&stage.windows).iter_mut().filter(|window| window.how == Meddling::Edit) {
+        let seen = stage.eyes.until(|seen| in_conflict(seen).next().is_some()).await;
+        let edits = |window: &&mut Window| window.how == Meddling::Edit;
+        let mut edited = false;
+        for window in lock(&stage.windows).iter_mut().filter(edits) {
             window.to.get_or_insert_with(Timestamp::now);
+            edited = true;
         }
-        for (kind, name) in late {
+        for (patch, kind, name) in in_conflict(&seen).filter(|_| edited) {
             let _ = if kind == ORDER {
-                stage.patch_order(&name, json!({"spec": {"linkTo": null}})).await.map(drop)
+                stage.patch_order(&name, patch).await.map(drop)
             } else {
-                let street = json!({"spec": {"address": {"street": STREET}}});
-                stage.patch_verification(&name, street).await.map(drop)
+                stage.patch_verification(&name, patch).await.map(drop)
             };
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Time for the operator to see it.
+        tokio::time::sleep(QUIET).await;
     }
 }
 
-fn too_late(seen: &Seen) -> impl Iterator<Item = (&'static str, String)> + '_ {
-    let orders = seen.orders.iter().filter(|(name, order)| {
-        let link = order.spec.link_to.as_ref().and_then(|link| link.phone_number.as_ref());
-        link.is_some_and(|number| number.to_string() == OTHER_NUMBER)
-            && order_state(seen, name) == Some(OrderState::Conflict)
+/// What is in conflict, with the other terms of the two.
+fn in_conflict(seen: &Seen) -> impl Iterator<Item = (Value, &'static str, String)> + '_ {
+    let orders = seen.orders.iter().filter_map(|(name, order)| {
+        let is = order_state(seen, name) == Some(OrderState::Conflict);
+        let link =
+            if order.spec.link_to.is_some() { Value::Null } else { json!({"phoneNumber": OTHER_NUMBER}) };
+        is.then(|| (json!({"spec": {"linkTo": link}}), ORDER, name.clone()))
     });
-    let verifications = seen.verifications.iter().filter(|(name, verification)| {
-        verification.spec.address.street == OTHER_STREET
-            && verification_state(seen, name) == Some(VerificationState::Conflict)
+    let verifications = seen.verifications.iter().filter_map(|(name, verification)| {
+        let is = verification_state(seen, name) == Some(VerificationState::Conflict);
+        let edited = verification.spec.address.street == OTHER_STREET;
+        let street = if edited { STREET } else { OTHER_STREET };
+        is.then(|| (json!({"spec": {"address": {"street": street}}}), VERIFICATION, name.clone()))
     });
-    orders
-        .map(|(name, _)| (ORDER, name.clone()))
-        .chain(verifications.map(|(name, _)| (VERIFICATION, name.clone())))
+    orders.chain(verifications)
 }
 
 /// An intent, as the ledger has it.
@@ -243,7 +255,8 @@ pub fn old_views(stage: &Stage, intents: &[Intent<'_>]) -> Vec<String> {
     for window in lock(&stage.windows).iter() {
         let within = |at: Timestamp| at > window.from && window.to.is_none_or(|to| at < to);
         for intent in intents.iter().filter(|intent| within(intent.at)) {
-            if !window.resources.contains(&(intent.kind.to_owned(), intent.name.to_owned())) {
+            let concerned = window.resources.contains(&(intent.kind.to_owned(), intent.name.to_owned()));
+            if !concerned || looked_before(stage, intent, window.since) {
                 continue;
             }
             for body in sent(stage, intent, within) {
@@ -257,6 +270,18 @@ pub fn old_views(stage: &Stage, intents: &[Intent<'_>]) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether the operator's last look at the resource was asked for before: then nobody can tell it from a
+/// request that left just then.
+fn looked_before(stage: &Stage, intent: &Intent<'_>, since: Instant) -> bool {
+    let sent = stage.sent().into_iter().filter(|passed| passed.attempt.as_deref() == Some(intent.attempt));
+    let left = sent.map(|passed| passed.at).min();
+    let look = if intent.kind == ORDER { "GET phonenumberorders #" } else { "GET phoneverifications #" };
+    let passed = stage.apiserver.passed();
+    let looks = passed.iter().filter(|passed| passed.name.contains(look));
+    let last = looks.map(|passed| passed.at).filter(|at| left.is_none_or(|left| *at < left)).max();
+    last.is_some_and(|last| last <= since)
 }
 
 /// The bodies that arrived for it in this time. Those of verifications name no attempt; there is one of them.
