@@ -12,7 +12,6 @@ use serde::de::DeserializeOwned;
 
 use super::caches::Guarded;
 use super::{Failed, call};
-use crate::api::NOT_PLACED_ANNOTATION;
 use crate::lifecycle::Standing;
 
 /// Times that one visit decides: a resource or an entry that somebody else changes all the time must not hold it
@@ -41,35 +40,16 @@ pub(super) enum Ended<K, S> {
     Gone,
 }
 
-/// What a resource is by now.
-pub(super) enum Look<K> {
-    Same,
-    Changed(Arc<Guarded<K>>),
-    Gone,
-}
-
-/// Asks the apiserver. Without a resource version it reads from a quorum of etcd, so that the answer is not older
-/// than the question.
-pub(super) async fn once_more<K>(client: &Client, seen: &Guarded<K>) -> Result<Look<K>, Failed>
+/// The resource as it is by now; none where it is gone. Without a resource version the apiserver reads from a quorum
+/// of etcd, so that the answer is not older than the question.
+pub(super) async fn once_more<K>(
+    client: &Client,
+    seen: &Guarded<K>,
+) -> Result<Option<Arc<Guarded<K>>>, Failed>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
 {
     let namespace = seen.namespace().unwrap_or_default();
     let api: Api<Guarded<K>> = Api::namespaced(client.clone(), &namespace);
-    Ok(match call(api.get_opt(&seen.name_any())).await? {
-        None => Look::Gone,
-        Some(now) if is_the_same(seen, &now) => Look::Same,
-        Some(now) => Look::Changed(Arc::new(now)),
-    })
-}
-
-/// Whether nothing changed that is decided on.
-fn is_the_same<K: Resource<DynamicType = ()>>(seen: &Guarded<K>, now: &Guarded<K>) -> bool {
-    let (before, after) = (seen.meta(), now.meta());
-    let word = |object: &Guarded<K>| object.annotations().get(NOT_PLACED_ANNOTATION).cloned();
-    now.0.is_ok()
-        && before.uid == after.uid
-        && before.generation == after.generation
-        && before.deletion_timestamp == after.deletion_timestamp
-        && word(seen) == word(now)
+    Ok(call(api.get_opt(&seen.name_any())).await?.map(Arc::new))
 }

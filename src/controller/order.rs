@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::caches::Guarded;
 use super::errand::{self, Errand, NotStarted};
-use super::look::{self, Ended, Look, Rounds};
+use super::look::{self, Ended, Rounds};
 use super::unreadable::{self, Unreadable};
 use super::{Context, Failed, PATIENCE, now, status};
 use crate::api::order::OrderState;
@@ -97,7 +97,7 @@ async fn settle(
                 }
             },
             Decision::Send(terms) => {
-                if let Some(ended) = send(context, key, object, order, terms, &mut visit).await {
+                if let Some(ended) = send(context, key, object, terms, &mut visit).await {
                     give_back(context, &mut visit);
                     return Ok(ended);
                 }
@@ -138,7 +138,6 @@ async fn send(
     context: &Arc<Context>,
     key: &Key,
     object: &Guarded<PhoneNumberOrder>,
-    order: &PhoneNumberOrder,
     terms: Terms,
     visit: &mut Visit<'_>,
 ) -> Option<Ended<PhoneNumberOrder, OrderState>> {
@@ -150,17 +149,18 @@ async fn send(
         Ok(slot) => slot,
         Err(why) => return rests(why),
     };
-    match look::once_more(&context.client, object).await {
-        Ok(Look::Same) => {}
-        Ok(Look::Changed(now)) => return Some(Ended::Changed(now)),
-        Ok(Look::Gone) => return Some(Ended::Gone),
+    let now = match look::once_more(&context.client, object).await {
+        Ok(Some(now)) => now,
+        Ok(None) => return Some(Ended::Gone),
         Err(why) => return rests(NotStarted::Unseen(why.to_string())),
-    }
+    };
     // What it refers to may be another by now as well.
     let known = context.book.known(key);
-    if consider(context, key, order, &known.state, visit) != Decision::Send(terms.clone()) {
-        return None;
-    }
+    let sends = |order| consider(context, key, order, &known.state, visit) == Decision::Send(terms.clone());
+    let order = match &now.0 {
+        Ok(order) if now.uid() == object.uid() && sends(order) => order,
+        _ => return Some(Ended::Changed(now)),
+    };
     let Some(Found::Usable(access_key)) = visit.access_key.take() else { return None };
     let attempt = AttemptId::random();
     let request = Request::Order {

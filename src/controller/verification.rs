@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::caches::Guarded;
 use super::errand::{self, Errand, NotStarted};
-use super::look::{self, Ended, Look, Rounds};
+use super::look::{self, Ended, Rounds};
 use super::unreadable::{self, Unreadable};
 use super::{Context, Failed, PATIENCE, now, status};
 use crate::api::verification::VerificationState;
@@ -79,7 +79,7 @@ async fn settle(
                 }
             },
             Decision::Send(terms) => {
-                let sent = send(context, key, object, verification, &terms, &mut secrets).await;
+                let sent = send(context, key, object, &terms, &mut secrets).await;
                 if let Some(ended) = sent {
                     return Ok(ended);
                 }
@@ -101,7 +101,6 @@ async fn send(
     context: &Arc<Context>,
     key: &Key,
     object: &Guarded<PhoneVerification>,
-    verification: &PhoneVerification,
     terms: &Terms,
     secrets: &mut Option<SecretsRead>,
 ) -> Option<Ended<PhoneVerification, VerificationState>> {
@@ -113,16 +112,19 @@ async fn send(
         Ok(slot) => slot,
         Err(why) => return rests(why),
     };
-    match look::once_more(&context.client, object).await {
-        Ok(Look::Same) => {}
-        Ok(Look::Changed(now)) => return Some(Ended::Changed(now)),
-        Ok(Look::Gone) => return Some(Ended::Gone),
+    let now = match look::once_more(&context.client, object).await {
+        Ok(Some(now)) => now,
+        Ok(None) => return Some(Ended::Gone),
         Err(why) => return rests(NotStarted::Unseen(why.to_string())),
-    }
+    };
     let known = context.book.known(key);
-    if consider(context, key, verification, &known.state, secrets.as_ref()) != Decision::Send(terms.clone()) {
-        return None;
-    }
+    let sends = |verification| {
+        consider(context, key, verification, &known.state, secrets.as_ref()) == Decision::Send(terms.clone())
+    };
+    let verification = match &now.0 {
+        Ok(verification) if now.uid() == object.uid() && sends(verification) => verification,
+        _ => return Some(Ended::Changed(now)),
+    };
     let Some(SecretsRead { access_key: Found::Usable(access_key), document: Found::Usable(document) }) =
         secrets.take()
     else {

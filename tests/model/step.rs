@@ -108,9 +108,26 @@ impl Model {
         Some(())
     }
 
+    /// As `look::once_more`: only what is still decided so on the resource as it is by now goes on.
+    fn is_still_sent(&self, world: &mut World, replica: u8, key: u8, terms: u16) -> bool {
+        let k = usize::from(key);
+        let (seen, now) = (world.replica(replica).seen[k], world.objects[k]);
+        let sender = self.sender(world, replica, key);
+        world.replica(replica).seen[k] = now;
+        let decided = self.shipped.decide(self.question(world, replica, key, sender));
+        let is_still_sent = seen.uid == now.uid && matches!(*decided, Next::Send(again) if again == terms);
+        if is_still_sent {
+            world.replica(replica).seen[k] = seen;
+        }
+        is_still_sent
+    }
+
     /// As `errand::start`.
     fn send(&self, world: &mut World, replica: u8, key: u8, terms: u16, lost: bool) -> Option<()> {
         let k = usize::from(key);
+        if !self.is_still_sent(world, replica, key, terms) {
+            return (!lost).then_some(());
+        }
         if matches!(world.replica(replica).flights[k], Flight::Here(_)) {
             return (!lost).then_some(());
         }
