@@ -6,6 +6,8 @@ use crate::api::order::{AdoptOrder, OrderState};
 use crate::api::{PhoneNumber, Reason, flaw};
 use crate::ledger::{Bid, Claim, Event, Payer, Rival, State, Title};
 
+const ALSO_CLAIMED: &str = "AlsoClaimed";
+
 /// What `spec.adopt` asks for, where that is not recorded yet.
 pub(super) fn adopt(view: &View) -> Option<Next> {
     let adopt = view.spec.adopt.as_ref().filter(|_| flaw::of_order(view.spec).is_none())?;
@@ -44,10 +46,17 @@ pub(super) fn adopt(view: &View) -> Option<Next> {
         own: payer.own,
     };
     let after = state.clone().then(&adopted);
-    match news(state, &after).iter().find_map(|bid| Some((bid, (view.rival)(bid, &after.payer())?))) {
-        Some((bid, rival)) => Some(in_conflict(view, bid, &rival)),
-        None => Some(Decision::Record(vec![adopted])),
-    }
+    let payer = after.payer();
+    let conflict = news(state, &after).iter().find_map(|bid| {
+        let rival = (view.rival)(bid, &payer).filter(|rival| !is_mere_word(view, rival))?;
+        Some(in_conflict(view, bid, &rival))
+    });
+    Some(conflict.unwrap_or(Decision::Record(vec![adopted])))
+}
+
+/// What a stranger says of himself holds up nobody's order that the provider has accepted.
+fn is_mere_word(view: &View, rival: &Rival) -> bool {
+    view.state.is_placed() && rival.title != Title::Placed && rival.key.namespace != view.key.namespace
 }
 
 /// A person's word stands beside what the provider said, and never against it.
@@ -105,12 +114,16 @@ pub(super) fn contested(view: &View) -> Option<Result<Remark, Next>> {
     if !view.state.is_placed() && bid.title != Title::Placed {
         return Some(Err(in_conflict(view, bid, &rival)));
     }
-    let words = format!(
-        "{} belongs to {}, too, by TENIOS's word; if it was cancelled meanwhile, this order does not have it any more: look in the TENIOS portal",
-        what(&bid.claim),
-        whose(view, &rival)
-    );
-    Some(Ok(Remark { reason: "GivenTwice", words }))
+    let (what, whose) = (what(&bid.claim), whose(view, &rival));
+    Some(Ok(if rival.title == Title::Placed {
+        let words = format!(
+            "{what} belongs to {whose}, too, by TENIOS's word; if it was cancelled meanwhile, this order does not have it any more: look in the TENIOS portal"
+        );
+        Remark { reason: "GivenTwice", words }
+    } else {
+        let words = format!("{what} was adopted by {whose} before; look in the TENIOS portal whose it is");
+        Remark { reason: ALSO_CLAIMED, words }
+    }))
 }
 
 fn in_conflict(view: &View, bid: &Bid, rival: &Rival) -> Next {
@@ -154,9 +167,7 @@ fn whose(view: &View, rival: &Rival) -> String {
 #[must_use]
 pub fn also_claimed(claim: &Claim, by: Option<&str>) -> Remark {
     let by = by.map_or_else(|| "another resource".to_owned(), |name| format!("PhoneNumberOrder {name}"));
-    let words = format!(
-        "{by} claims {} as well, by its spec.adopt. It stays with this order, and the other one is in conflict",
-        what(claim)
-    );
-    Remark { reason: "AlsoClaimed", words }
+    let words =
+        format!("{by} claims {} as well, by its spec.adopt; nothing changes for this order", what(claim));
+    Remark { reason: ALSO_CLAIMED, words }
 }

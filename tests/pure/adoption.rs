@@ -191,6 +191,30 @@ fn p15_p22_an_order_that_the_provider_gave_is_in_no_conflict_over_it(
 }
 
 #[rstest]
+#[case("placed", "elsewhere", Title::Resolved, "records - +492215550001")]
+#[case("placed", "elsewhere", Title::Adopted, "records - +492215550001")]
+#[case("placed", "elsewhere", Title::Placed, "conflict: number +492215550001 is claimed by another resource")]
+#[case("placed", "shop", Title::Resolved, "conflict: number +492215550001 is claimed by PhoneNumberOrder x")]
+#[case(
+    "nothing",
+    "elsewhere",
+    Title::Resolved,
+    "conflict: number +492215550001 is claimed by another resource"
+)]
+fn p15_p22_a_strangers_word_holds_up_no_order_that_the_provider_accepted(
+    #[case] what: &str,
+    #[case] namespace: &str,
+    #[case] title: Title,
+    #[case] expected: &str,
+) {
+    let rival = Rival { key: key(namespace, "x"), title };
+    let decided = decided(what, &json!({"phoneNumber": NUMBER}), &|bid, _| {
+        (bid.claim == Claim::Number(NUMBER.into())).then(|| rival.clone())
+    });
+    assert!(decided.starts_with(expected), "{decided}");
+}
+
+#[rstest]
 #[case("nothing", Title::Adopted)]
 #[case("unknown", Title::Resolved)]
 #[case("placed", Title::Resolved)]
