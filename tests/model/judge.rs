@@ -28,10 +28,11 @@ pub enum Sight {
     Rebuilt,
     Folded,
     Conflict,
+    LookedAgain,
 }
 
 impl Sight {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Assigned,
         Self::Unknown,
         Self::SecondRequest,
@@ -44,6 +45,7 @@ impl Sight {
         Self::Rebuilt,
         Self::Folded,
         Self::Conflict,
+        Self::LookedAgain,
     ];
 }
 
