@@ -72,7 +72,8 @@ async fn settle(
                 give_back(context, &mut visit);
                 return Ok(Ended::Rests(standing));
             }
-            Decision::ReadSecrets if context.slots.still_waits(key) => {
+            // Adopting sends nothing, and waits for no slot.
+            Decision::ReadSecrets if order.spec.adopt.is_none() && context.slots.still_waits(key) => {
                 return Ok(Ended::Rests(errand::awaits_its_turn(OrderState::Waiting)));
             }
             Decision::ReadSecrets => {
