@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::printable::{is_unprintable, one_line};
 
+/// Where the documentation is: `TENIOS_DOCS_URL` as it was set when this was compiled, without a slash at its end; else
+/// the folder in the repository, which has no address that everybody could reach.
+pub const DOCS: &str = match option_env!("TENIOS_DOCS_URL") {
+    Some(url) if !url.is_empty() => url,
+    _ => "docs",
+};
+const _: () = assert!(DOCS.len() <= 1024, "TENIOS_DOCS_URL is longer than a message has room for");
+
 /// The type of a [`Condition`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
@@ -101,8 +109,7 @@ impl Reason {
         )
     }
 
-    /// Where the documentation tells what to do about it; none where there is nothing left to do. A path within the
-    /// repository, because the documentation has no address of its own.
+    /// Where the documentation tells what to do about it, below [`DOCS`]; none where there is nothing left to do.
     #[must_use]
     pub fn page(self) -> Option<String> {
         match self {
@@ -114,7 +121,7 @@ impl Reason {
             | Self::ProvenByOrder
             | Self::Submitted
             | Self::Other => None,
-            reason => Some(format!("docs/reasons.md#{}", reason.to_string().to_lowercase())),
+            reason => Some(format!("{DOCS}/reasons.md#{}", reason.to_string().to_lowercase())),
         }
     }
 

@@ -17,7 +17,7 @@ pub mod skew;
 pub mod text;
 pub mod verification;
 
-pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
+pub use condition::{Condition, ConditionStatus, ConditionType, DOCS, Reason};
 pub use ledger_entry::LedgerEntry;
 pub use order::{PhoneNumberOrder, PhoneNumberOrderSpec, PhoneNumberOrderStatus};
 pub use phone_number::PhoneNumber;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tenios_operator::api::order::OrderState;
-use tenios_operator::api::{PhoneNumberOrderStatus, Reason, crd};
+use tenios_operator::api::{DOCS, PhoneNumberOrderStatus, Reason, crd};
 use tenios_operator::ledger::State;
 use tenios_operator::lifecycle::{Standing, project_order};
 
@@ -51,7 +51,7 @@ fn each_section_tells_what_happens_by_itself_and_what_to_do() {
 #[test]
 fn a_message_ends_with_its_anchor_unless_there_is_nothing_left_to_do() {
     let anchors: BTreeSet<String> =
-        headings(PAGE).into_iter().map(|heading| format!("docs/reasons.md#{}", heading.anchor)).collect();
+        headings(PAGE).into_iter().map(|heading| format!("{DOCS}/reasons.md#{}", heading.anchor)).collect();
     let mut done = Vec::new();
     for name in reasons() {
         let reason = reason(&name);
@@ -80,7 +80,8 @@ fn a_condition_carries_the_anchor_within_the_bound_of_the_schema() {
         let status = project_order(&State::default(), &standing, 1, &before, now);
         for condition in status.conditions.iter().filter(|condition| condition.reason == Reason::Conflict) {
             let length = condition.message.chars().count();
-            assert!(condition.message.ends_with(" (see docs/reasons.md#conflict)"), "{}", condition.message);
+            let place = format!(" (see {DOCS}/reasons.md#conflict)");
+            assert!(condition.message.ends_with(&place), "{}", condition.message);
             assert!(length <= 4096, "{length} characters");
         }
     }
