@@ -15,5 +15,5 @@ pub(super) fn sure(question: &str, yes: bool) -> Result<(), Failure> {
     if answer.trim() == "yes" {
         return Ok(());
     }
-    Err(Failure::failed("nothing was changed; --yes answers without asking"))
+    Err(Failure::failed("nothing was changed; with --yes there is no question"))
 }

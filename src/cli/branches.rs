@@ -144,7 +144,7 @@ fn columns(header: &StringRecord) -> Result<Vec<Option<&'static str>>, String> {
         let known = NEEDED.into_iter().chain(OPTIONAL).find(|known| known.eq_ignore_ascii_case(&name));
         match known {
             Some(known) if columns.contains(&Some(known)) => {
-                return Err(format!("column {known} is there twice"));
+                return Err(format!("column {known} occurs twice"));
             }
             Some(known) => columns.push(Some(known)),
             None if name.is_empty() => columns.push(None),
@@ -159,8 +159,7 @@ fn columns(header: &StringRecord) -> Result<Vec<Option<&'static str>>, String> {
     if missing.is_empty() { Ok(columns) } else { Err(format!("missing: {}", missing.join(", "))) }
 }
 
-const UNCLOSED: &str =
-    "goes on in the next line: a quotation mark was not closed, and what follows was taken for the same cell";
+const UNCLOSED: &str = "continues in the next line: a quotation mark was not closed, so what follows became part of the same cell";
 
 type Cells = BTreeMap<&'static str, String>;
 
@@ -179,7 +178,7 @@ fn cells(record: &StringRecord, columns: &[Option<&'static str>]) -> Result<Cell
             }
             None if cell.is_empty() => {}
             None if index < columns.len() => {
-                return Err(("", format!("{cell:?} stands in a column without a name")));
+                return Err(("", format!("{cell:?} is in a column without a name")));
             }
             None => return Err(("", count(record, columns))),
         }

@@ -58,7 +58,7 @@ pub(super) fn run(options: &GenerateOptions, namespace: Option<&str>) -> Result<
         let name = branch.cell("name");
         let before = seen.insert(name, branch.line);
         let made = match before {
-            Some(line) => Err(vec![bad_cell(branch, "name", format!("{name:?} stands in line {line}, too"))]),
+            Some(line) => Err(vec![bad_cell(branch, "name", format!("{name:?} is also in line {line}"))]),
             None => make(branch, directory, options.link_to.as_ref(), namespace),
         };
         match made {

@@ -32,7 +32,7 @@ pub(super) fn metadata(check: &mut Check, metadata: &Value) {
     check.field("metadata", |check| {
         let Some(fields) = metadata.as_object() else { return check.report("is missing") };
         for name in fields.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
-            check.field(name, |check| check.report("there is no such field"));
+            check.field(name, |check| check.report("unknown field"));
         }
         names(check, fields);
         texts(check, fields, "labels", |check, value| {
@@ -92,7 +92,7 @@ fn texts(
                 match value {
                     Value::String(text) => check_value(check, text),
                     Value::Null => {}
-                    other => check.report(format!("{other} must be text: quote it")),
+                    other => check.report(format!("{other} must be text: put it in quotes")),
                 }
             });
         }

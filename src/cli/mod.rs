@@ -161,7 +161,7 @@ fn in_cluster(command: Command, options: &ClusterOptions) -> Result<(), Failure>
         };
         said.map_err(|failure| match failure {
             Failure::Connection(why) => {
-                Failure::Failed(format!("the API server at {} could not be asked: {why}", cluster.address))
+                Failure::Failed(format!("the API server at {} could not be reached: {why}", cluster.address))
             }
             other => other,
         })

@@ -36,7 +36,7 @@ pub(super) async fn run(options: &RetryOptions, cluster: &Cluster) -> Result<(),
     }
     ask::sure(
         &format!(
-            "Attempt {attempt} of {target} in namespace {} placed nothing: did you look in the TENIOS portal?\n\
+            "Attempt {attempt} of {target} in namespace {} placed nothing: did you check the TENIOS portal?\n\
              A new request is sent. If the first one was placed after all, both have to be paid.",
             cluster.namespace
         ),

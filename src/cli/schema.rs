@@ -87,7 +87,7 @@ impl Check {
             (Some("integer"), Value::Number(number)) => self.integer(schema, number),
             (Some("boolean"), Value::Bool(_)) | (None, _) => {}
             (Some("string"), Value::Number(_) | Value::Bool(_)) => {
-                self.report(format!("{value} is {}, and must be text: quote it", name_of(value)));
+                self.report(format!("{value} is {}, and must be text: put it in quotes", name_of(value)));
             }
             (Some(wanted), _) => self.report(format!("must be {wanted}, and is {}", name_of(value))),
         }
@@ -109,7 +109,7 @@ impl Check {
                 None => {
                     let known: Vec<&str> = properties.keys().map(String::as_str).collect();
                     self.field(name, |check| {
-                        check.report(format!("there is no such field; known are {}", known.join(", ")));
+                        check.report(format!("unknown field; the fields here: {}", known.join(", ")));
                     });
                 }
             }
@@ -131,7 +131,7 @@ impl Check {
         if let Some(allowed) = &schema.enum_ {
             if !allowed.iter().any(|one| one.0 == text) {
                 let allowed: Vec<&str> = allowed.iter().filter_map(|one| one.0.as_str()).collect();
-                self.report(format!("{text:?} is none of {}", allowed.join(", ")));
+                self.report(format!("{text:?} must be one of {}", allowed.join(", ")));
             }
         } else if length == 0 && schema.min_length.is_some_and(|least| least > 0) {
             self.report("is empty");

@@ -79,7 +79,7 @@ pub(super) fn run(options: &ValidateOptions) -> Result<(), Failure> {
         skipped.extend(report.skipped);
     }
     if checked + wrong == 0 && skipped.is_empty() {
-        return Err(Failure::failed("there is no object in what was named; kubectl apply would fail, too"));
+        return Err(Failure::failed("there is no object in these files; kubectl apply would fail, too"));
     }
     let skipped: Vec<String> = skipped.into_iter().collect();
     let others =
@@ -189,7 +189,7 @@ fn check(document: &Node, value: &Value, path: &mut Vec<Step>, report: &mut Repo
     let inside = |finding: &Finding| -> Vec<Step> { path.iter().chain(&finding.path).cloned().collect() };
     let repeated = document.at(path).map(Node::repeated).unwrap_or_default();
     let repeated = repeated.into_iter().map(|(path, line)| {
-        let message = "is there twice, and kubectl takes the last without a word".into();
+        let message = "occurs twice, and kubectl silently takes the last".into();
         (line, Finding { path, message })
     });
     let wrong = findings.into_iter().map(|finding| (document.line(&inside(&finding)), finding));
@@ -215,7 +215,7 @@ pub fn object(value: &Value) -> Option<Vec<Finding>> {
     let mut check = Check::default();
     let Some(schema) = schema(kind) else {
         let kinds: Vec<&str> = CRDS.iter().map(|crd| crd.spec.names.kind.as_str()).collect();
-        check.field("kind", |check| check.report(format!("{kind:?} is none of {}", kinds.join(", "))));
+        check.field("kind", |check| check.report(format!("{kind:?} must be one of {}", kinds.join(", "))));
         return Some(check.found);
     };
     if value["apiVersion"] != format!("{GROUP}/v1alpha1") {

@@ -81,7 +81,7 @@ impl NotStarted {
 
 /// It is woken when it is.
 pub(super) fn awaits_its_turn<S>(waiting: S) -> Standing<S> {
-    let message = "waits for its turn: as many requests to TENIOS are in flight as may be";
+    let message = "waits for its turn: the maximum number of requests to TENIOS is in flight";
     Standing::new(waiting, Reason::ProviderUnavailable, message)
 }
 
@@ -167,7 +167,7 @@ async fn claim(context: &Context, namespace: &str) -> Result<(), NotStarted> {
         Ok(Whose::Anothers(ledger)) => {
             return Err(NotStarted::ServedByAnother(served_by_another(namespace, &ledger)));
         }
-        Ok(Whose::Nobodys) => "was deleted at this moment".into(),
+        Ok(Whose::Nobodys) => "was just deleted".into(),
         Err(error) => format!("can't be read or created: {error}"),
     };
     Err(NotStarted::Ledger(format!("Lease {CLAIM} in namespace {namespace} {why}")))
@@ -177,9 +177,7 @@ async fn claim(context: &Context, namespace: &str) -> Result<(), NotStarted> {
 async fn outcome(metrics: &Metrics, key: &Key, attempt: &AttemptId, call: JoinHandle<Event>) -> Event {
     let Ok(event) = call.await else {
         metrics.reconcile_error(key.kind, "panic");
-        tracing::error!(
-            "the call of the provider panicked, so that its outcome is unknown; please report it"
-        );
+        tracing::error!("the call to TENIOS panicked, so its outcome is unknown; please report this");
         let why = "the operator failed in the middle of it".into();
         return Event::Unknown { attempt: attempt.clone(), at: Timestamp::now(), why };
     };

@@ -81,7 +81,7 @@ impl Secrets {
     async fn read(&self, namespace: &str, reference: &SecretKeyRef) -> Result<Found<Vec<u8>>, Failed> {
         if !can_be_a_name(&reference.name) {
             return Ok(Found::Missing(format!(
-                "Secret {:?} is not there: no Secret can have this name",
+                "Secret {:?} does not exist: this is no valid name of a Secret",
                 reference.name
             )));
         }
@@ -90,7 +90,7 @@ impl Secrets {
         let _turn = self.reading.acquire().await;
         let secret = match call(api.get_opt(&reference.name)).await {
             Ok(Some(secret)) => secret,
-            Ok(None) => return Ok(Found::Missing(format!("Secret {:?} is not there", reference.name))),
+            Ok(None) => return Ok(Found::Missing(format!("Secret {:?} does not exist", reference.name))),
             Err(Failed::Apiserver(kube::Error::Api(status))) if status.code == 403 => {
                 return Ok(Found::Missing(format!(
                     "Secret {:?} may not be read by the operator",
@@ -101,7 +101,7 @@ impl Secrets {
         };
         Ok(match secret.data.and_then(|mut data| data.remove(&reference.key)) {
             Some(bytes) => Found::Usable(bytes.0),
-            None => Found::Missing(format!("{reference} is not there")),
+            None => Found::Missing(format!("{reference} does not exist")),
         })
     }
 }

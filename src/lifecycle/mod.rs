@@ -157,7 +157,7 @@ fn pending(state: &State, sender: Sender, not_placed: Option<&str>, now: Timesta
             Sender::NeverLeft => Pending::Settle(Event::NotProcessed {
                 attempt: attempt.clone(),
                 at: now,
-                why: "the intent was recorded too late for the request to leave".into(),
+                why: "the intent was recorded too late for the request to be sent".into(),
                 retry_after: None,
             }),
             Sender::Here => Pending::InFlight { message: in_flight(attempt), again: None },
@@ -252,12 +252,12 @@ fn strays(state: &State, what: &str) -> String {
     let named = state.strays.iter().fold(String::new(), |text, stray| {
         let number = stray.number.as_ref().map(|n| format!(" with number {n}")).unwrap_or_default();
         let id = if stray.id.is_empty() { "of an unknown id" } else { &stray.id };
-        format!("{text}; {what} {id}{number} was placed by attempt {}, too", stray.attempt)
+        format!("{text}; {what} {id}{number} was also placed, by attempt {}", stray.attempt)
     });
     match state.strays_beyond {
         0 => named,
         more => {
-            format!("{named}; and {more} more, which the operator's log names: look in the TENIOS portal")
+            format!("{named}; and {more} more, which are in the operator's log: check the TENIOS portal")
         }
     }
 }
@@ -359,7 +359,7 @@ fn refusal_message(refusal: &crate::ledger::Refusal, mend: &str, next: Option<Ti
     }
     match next {
         Some(at) => format!("{text}; tried again at {}", shown(at)),
-        None => format!("{text}; mend {mend} to try again"),
+        None => format!("{text}; change {mend} to try again"),
     }
 }
 

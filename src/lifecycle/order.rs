@@ -142,7 +142,7 @@ fn settle(view: &View) -> Option<Next> {
             OrderState::OutcomeUnknown,
             Reason::OutcomeUnknown,
             format!(
-                "nobody can tell whether order request {attempt} was placed ({why}); look in the TENIOS portal. If it was: set spec.adopt.orderId. If it was not: kubectl annotate pno {name} --overwrite {}={attempt}",
+                "it is unknown whether order request {attempt} was placed ({why}); check the TENIOS portal. If it was: set spec.adopt.orderId. If it was not: kubectl annotate pno {name} --overwrite {}={attempt}",
                 crate::api::NOT_PLACED_ANNOTATION
             ),
         )),
@@ -210,7 +210,7 @@ fn changed_terms(view: &View) -> Option<String> {
     let name = names.into_iter().find(differs)?;
     let value = |terms: &Terms| terms.get(name).map_or("nothing".to_owned(), |v| format!("{v:?}"));
     Some(format!(
-        "{name} is {}, but what was ordered under this name had {}; nothing is sent. Set it back, or give the new order another name",
+        "{name} is {}, but what was ordered under this name had {}; nothing is sent. Revert it, or give the new order another name",
         value(&wanted),
         value(ordered)
     ))
@@ -251,9 +251,9 @@ fn place(view: &View) -> Next {
     if let Link::Ring(names) = &view.link {
         let message = match names.as_slice() {
             [one, again] if one == again => {
-                format!("spec.linkTo.orderRef names {one}, which is this order itself")
+                format!("spec.linkTo.orderRef names {one}, the order itself")
             }
-            names => format!("spec.linkTo.orderRef makes a ring: {}", names.join(" -> ")),
+            names => format!("spec.linkTo.orderRef forms a cycle: {}", names.join(" -> ")),
         };
         return rest(OrderState::Waiting, Reason::InvalidSpec, message);
     }
@@ -275,7 +275,7 @@ fn place(view: &View) -> Next {
             return rest(
                 OrderState::Waiting,
                 Reason::AwaitingLinkTarget,
-                format!("waits for PhoneNumberOrder {name}, which is not there"),
+                format!("waits for PhoneNumberOrder {name}, which does not exist"),
             );
         }
         Link::Waiting(name) => {
@@ -307,7 +307,10 @@ fn place(view: &View) -> Next {
         }),
         Budget::Exceeded { whose, until } => {
             let wait = Duration::try_from(until.duration_since(view.now)).unwrap_or_default();
-            let message = format!("the order budget of {whose} is spent; goes on from {}", shown(*until));
+            let message = format!(
+                "the order budget of {whose} is used up; the order is placed from {} on",
+                shown(*until)
+            );
             // Bounded, because another order may give its place back when it turns out not to have left.
             let wait = wait.clamp(Duration::from_millis(50), view.pace.retry_max);
             Decision::Rest(Standing::new(OrderState::Waiting, Reason::BudgetExceeded, message).again_in(wait))
@@ -355,7 +358,7 @@ fn approved<'a>(view: &'a View) -> Result<&'a str, Box<Next>> {
         Verification::Missing(name) => {
             return wait(
                 Reason::AwaitingVerification,
-                format!("waits for PhoneVerification {name}, which is not there"),
+                format!("waits for PhoneVerification {name}, which does not exist"),
             );
         }
         Verification::Found { name, spec, state, proven } => (name, spec, state, proven),
@@ -380,7 +383,7 @@ fn approved<'a>(view: &'a View) -> Result<&'a str, Box<Next>> {
             return wait(
                 Reason::AwaitingVerification,
                 format!(
-                    "waits for PhoneVerification {name} to be submitted; kubectl describe pver {name} tells what holds it back"
+                    "waits for PhoneVerification {name} to be submitted; kubectl describe pver {name} shows what holds it back"
                 ),
             );
         }
@@ -396,7 +399,7 @@ fn approved<'a>(view: &'a View) -> Result<&'a str, Box<Next>> {
         ),
         Approval::Rejected => wait(
             Reason::AwaitingApproval,
-            format!("PhoneVerification {name} was rejected; refer to another one"),
+            format!("PhoneVerification {name} was rejected; set spec.verificationRef to another one"),
         ),
     }
 }

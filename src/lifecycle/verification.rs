@@ -136,7 +136,7 @@ fn settle(view: &View) -> Option<Next> {
             VerificationState::OutcomeUnknown,
             Reason::OutcomeUnknown,
             format!(
-                "nobody can tell whether verification request {attempt} was taken ({why}); look in the TENIOS portal. If it was: set spec.adopt.verificationId. If it was not: kubectl annotate pver {name} --overwrite {}={attempt}",
+                "it is unknown whether verification request {attempt} was accepted ({why}); check the TENIOS portal. If it was: set spec.adopt.verificationId. If it was not: kubectl annotate pver {name} --overwrite {}={attempt}",
                 crate::api::NOT_PLACED_ANNOTATION
             ),
         )),
@@ -150,7 +150,7 @@ fn submitted(view: &View) -> Option<Next> {
         return Some(rest(
             VerificationState::Conflict,
             Reason::Conflict,
-            format!("{difference}; nothing is sent. Set it back, or give the new verification another name"),
+            format!("{difference}; nothing is sent. Revert it, or give the new verification another name"),
         ));
     }
     let strays = strays(view.state, "verification");
@@ -170,7 +170,7 @@ fn submitted(view: &View) -> Option<Next> {
         (Approval::Probe, false) => (
             VerificationState::AwaitingApproval,
             Reason::Probing,
-            "is submitted; orders with it try until TENIOS takes one".to_owned(),
+            "is submitted; orders with it are tried until TENIOS accepts one".to_owned(),
         ),
         (Approval::Pending, false) => (
             VerificationState::AwaitingApproval,
@@ -296,7 +296,7 @@ fn submit(view: &View) -> Next {
         Found::Missing(why) => look_again(Reason::DocumentNotFound, format!("waits for the document: {why}")),
         Found::Invalid(why) => look_again(
             Reason::DocumentInvalid,
-            format!("the document can't be sent: {why}; put the whole PDF there, as it is"),
+            format!("the document can't be sent: {why}; store the complete PDF in the Secret, as it is"),
         ),
         Found::Usable(digest) => {
             let mut terms = spec_terms(view.spec);

@@ -44,7 +44,7 @@ pub enum Command {
     Run(Box<RunOptions>),
     /// Print the CRDs as YAML.
     Crds,
-    /// Run a stand-in for TENIOS to try things with.
+    /// Run a simulator of TENIOS, to try things out.
     Simulate(SimulateOptions),
 }
 
@@ -63,16 +63,16 @@ pub struct RunOptions {
     /// The operator's own access key; read again when it changes.
     #[arg(long, env = "TENIOS_ACCESS_KEY_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
     pub access_key_file: Option<PathBuf>,
-    /// Time for one request to TENIOS, from dialling to the last byte.
+    /// Timeout of one request to TENIOS, from connecting to the last byte.
     #[arg(long, env = "TENIOS_PROVIDER_TIMEOUT", default_value = "60s", value_parser = duration)]
     pub provider_timeout: Duration,
-    /// How long after its intent was begun a request may still leave.
+    /// How long after the write of its intent began a request may still be sent.
     #[arg(long, env = "TENIOS_SEND_WITHIN", default_value = "10s", value_parser = duration)]
     pub send_within: Duration,
-    /// Requests to TENIOS in flight at most.
+    /// Maximum number of requests to TENIOS in flight.
     #[arg(long, env = "TENIOS_PROVIDER_CONCURRENCY", default_value = "16", value_parser = Trimmed(RangedU64ValueParser::<u16>::new().range(1..=1024)))]
     pub provider_concurrency: u16,
-    /// Resources of a kind reconciled at a time at most.
+    /// Maximum number of resources of one kind that are reconciled at a time.
     #[arg(long, env = "TENIOS_CONCURRENCY", default_value = "16", value_parser = Trimmed(RangedU64ValueParser::<u16>::new().range(1..=1024)))]
     pub concurrency: u16,
     /// Public https:// URL of the push receiver; without it orders go out without push.
@@ -108,7 +108,7 @@ pub struct RunOptions {
     /// Whether one of several replicas is elected to do the work.
     #[arg(long, env = "TENIOS_LEADER_ELECTION", default_value = "true", default_missing_value = "true", num_args = 0..=1, action = ArgAction::Set, value_parser = switch)]
     pub leader_election: bool,
-    /// How long the lease of a replica that ended without a word keeps the others waiting.
+    /// How long the others wait after the leading replica stopped responding.
     #[arg(long, env = "TENIOS_LEASE_DURATION", default_value = "15s", value_parser = seconds)]
     pub lease_duration: Duration,
     /// Where /livez and /readyz are served.
@@ -117,22 +117,22 @@ pub struct RunOptions {
     /// Where /metrics is served.
     #[arg(long, env = "TENIOS_METRICS_LISTEN", default_value = ":8080")]
     pub metrics_listen: Listen,
-    /// How logs look.
+    /// Format of the logs.
     #[arg(long, env = "TENIOS_LOG_FORMAT", default_value = "json", value_parser = Trimmed(EnumValueParser::<LogFormat>::new()))]
     pub log_format: LogFormat,
     /// What is logged: error, warn, info, debug, trace or off, and TARGET=LEVEL for a part of it, separated by commas.
     #[arg(long, env = "TENIOS_LOG", default_value = "info")]
     pub log: LogFilter,
-    /// First wait before what is awaited, or was provably not processed, is tried again.
+    /// Initial wait before retrying what is awaited, or was provably not processed.
     #[arg(long, env = "TENIOS_RETRY_MIN", default_value = "5s", value_parser = duration)]
     pub retry_min: Duration,
-    /// Longest such wait.
+    /// Maximum of that wait.
     #[arg(long, env = "TENIOS_RETRY_MAX", default_value = "5m", value_parser = duration)]
     pub retry_max: Duration,
-    /// First wait before an unedited spec is tried again after a refusal whose cause can pass.
+    /// Initial wait before retrying an unchanged spec after a refusal whose cause can pass.
     #[arg(long, env = "TENIOS_REFUSAL_RETRY_MIN", default_value = "10m", value_parser = duration)]
     pub refusal_retry_min: Duration,
-    /// Longest such wait.
+    /// Maximum of that wait.
     #[arg(long, env = "TENIOS_REFUSAL_RETRY_MAX", default_value = "6h", value_parser = duration)]
     pub refusal_retry_max: Duration,
     /// Where traces are sent, as OTLP/HTTP in JSON: the base URL of a collector. Without it nothing is traced.
@@ -141,7 +141,7 @@ pub struct RunOptions {
     /// How long SIGTERM waits for requests in flight to end and be recorded.
     #[arg(long, env = "TENIOS_DRAIN_TIMEOUT", default_value = "80s", value_parser = duration)]
     pub drain_timeout: Duration,
-    /// Where ids go that could not be stored before the process must end.
+    /// File for ids that could not be stored before the process has to exit.
     #[arg(long, env = "TENIOS_TERMINATION_LOG", default_value = "/dev/termination-log", value_parser = Trimmed(PathBufValueParser::new()))]
     pub termination_log: PathBuf,
 }
@@ -161,7 +161,7 @@ pub struct SimulateOptions {
     /// How long after an order its number is assigned and pushed.
     #[arg(long, env = "TENIOS_ASSIGN_AFTER", default_value = "2s", value_parser = duration_or_zero)]
     pub assign_after: Duration,
-    /// Where every request is journalled, one JSON object a line.
+    /// File in which every request is recorded, one JSON object a line.
     #[arg(long, env = "TENIOS_JOURNAL", value_parser = Trimmed(PathBufValueParser::new()))]
     pub journal: Option<PathBuf>,
     /// Certificate chain, as PEM; without it plain HTTP.

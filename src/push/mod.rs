@@ -154,7 +154,7 @@ impl Receiver {
                 tracing::error!(
                     ?event,
                     "as many orders beside this one are recorded as can be; a push that tells of another \
-                    one is not taken: look in the TENIOS portal, where each of them costs money"
+                    one is not taken: check the TENIOS portal, where each of them costs money"
                 );
                 return false;
             }

@@ -119,7 +119,7 @@ async fn p14_refusals_have_a_bound_of_their_own() {
     }
     w.order("more", json!({"verificationId": id})).await;
     let text = message(&w.order_because("more", Reason::BudgetExceeded).await);
-    assert!(text.contains("budget of this namespace for refused requests is spent"), "{text}");
+    assert!(text.contains("budget of this namespace for refused requests is used up"), "{text}");
     w.no_more_requests(ORDER, 10).await;
 }
 
@@ -136,10 +136,10 @@ async fn p14_p26_a_tenants_own_key_spends_a_budget_of_its_own() {
     w.order_at("operators", OrderState::Assigned).await;
     w.order("own-more", own).await;
     let text = message(&w.order_because("own-more", Reason::BudgetExceeded).await);
-    assert!(text.contains("the order budget of this access key is spent"), "{text}");
+    assert!(text.contains("the order budget of this access key is used up"), "{text}");
     w.order("operators-more", json!({"verificationId": id})).await;
     let text = message(&w.order_because("operators-more", Reason::BudgetExceeded).await);
-    assert!(text.contains("the order budget of the operator is spent"), "{text}");
+    assert!(text.contains("the order budget of the operator is used up"), "{text}");
     w.no_more_requests(ORDER, 2).await;
 }
 

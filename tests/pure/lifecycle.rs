@@ -420,11 +420,11 @@ fn a_refusal_says_code_message_field_and_how_it_goes_on() {
     };
     assert_eq!(
         said("CODE", "", &["link_to_number", "zip"], false),
-        "TENIOS refused the request: CODE (caused by spec.linkTo, spec.address.zip); mend the spec to try again"
+        "TENIOS refused the request: CODE (caused by spec.linkTo, spec.address.zip); change the spec to try again"
     );
     assert_eq!(
         said("CODE", "words", &[], false),
-        "TENIOS refused the request: CODE: words; mend the spec to try again"
+        "TENIOS refused the request: CODE: words; change the spec to try again"
     );
     let text = said("HTTP_403", "", &[], false);
     assert!(text.contains("; check the access key ("), "{text}");

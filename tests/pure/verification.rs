@@ -134,7 +134,7 @@ fn said(decision: Decision<VerificationState>) -> String {
 #[case("nothing", json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
 #[case("in flight", json!({}), "Submitting in 7 s: request a1 was intended")]
 #[case("in flight", json!({"adopt": {"verificationId": "v9"}}), "Submitting in 7 s: request a1 was intended")]
-#[case("unknown", json!({}), "OutcomeUnknown: nobody can tell whether verification request a1 was taken (w)")]
+#[case("unknown", json!({}), "OutcomeUnknown: it is unknown whether verification request a1 was accepted (w)")]
 #[case("unknown", json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
 #[case("submitted", json!({}), "AwaitingApproval: verification v1 is submitted; once the TENIOS portal shows that it is approved: kubectl tenios approve v, or spec.approval: Approved in its manifest")]
 #[case("submitted", json!({"approval": "Approved"}), "Approved: verification v1 is approved")]
@@ -154,7 +154,7 @@ fn each_step_does_what_it_says(#[case] what: &str, #[case] changes: Value, #[cas
 }
 
 #[rstest]
-#[case::never("refused", json!({}), "sha256:d", "Refused in 300 s: TENIOS refused the request: CODE; mend the spec or the document")]
+#[case::never("refused", json!({}), "sha256:d", "Refused in 300 s: TENIOS refused the request: CODE; change the spec or the document")]
 #[case::at_the_slow_pace("refused for now", json!({}), "sha256:d", "Refused in 300 s: TENIOS refused the request: CODE; tried again at 2027-01-15T08:09:58Z")]
 #[case::soon_once_edited("refused", json!({"areaCode": "30"}), "sha256:d", "Refused in 3 s: ")]
 #[case::soon_with_another_document("refused", json!({}), "sha256:e", "Refused in 3 s: ")]
@@ -174,7 +174,7 @@ fn p04_what_failed_is_tried_again_when_it_is_due(
         view.secrets = Some(read);
         (view.now, view.known_for) = (at(601), Duration::from_secs(603));
     }));
-    assert_eq!(late == "sends", !expected.contains("mend"), "{what} {changes}: {late}");
+    assert_eq!(late == "sends", !expected.contains("change the spec"), "{what} {changes}: {late}");
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn p04_a_refused_address_recorded_as_it_was_written_is_not_edited() {
     state.phase = tenios_operator::ledger::Phase::Refused { attempt: attempt(), at: at(-2), refusal };
     let spec = spec(&json!({"address": decomposed}));
     let said = said(decided(&spec, &state, |view| view.secrets = Some(secrets())));
-    assert!(said.contains("mend the spec or the document"), "{said}");
+    assert!(said.contains("change the spec or the document"), "{said}");
 }
 
 #[rstest]

@@ -33,7 +33,7 @@ fn an_error_of_the_connection_says_where_and_why() {
     directory.write("config", kubeconfig("a", "current-context: a"));
     let said = status(&directory, "config", &[]).stderr;
     assert!(
-        said.contains("the API server at http://127.0.0.1:9/a could not be asked: ")
+        said.contains("the API server at http://127.0.0.1:9/a could not be reached: ")
             && said.contains("Connection refused"),
         "{said}"
     );

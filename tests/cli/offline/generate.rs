@@ -65,12 +65,12 @@ fn a_bad_row_is_reported_with_line_and_column_and_the_others_are_made() {
         "branches.csv:3: column name: \"Bad Name\" is no name",
         "branches.csv:4: column zip: a German postcode has 5 digits; a spreadsheet may have cut a leading zero",
         "branches.csv:5: column areaCode: 2211 is no German area code",
-        "branches.csv:5: column documentType: \"PASSPORT\" is none of",
+        "branches.csv:5: column documentType: \"PASSPORT\" must be one of",
         "branches.csv:6: column city: is empty",
         "branches.csv:7: column document: letter.doc is not a PDF",
         "branches.csv:8: column document: gone.pdf",
         "branches.csv:9: column document: large.pdf has",
-        "branches.csv:11: column name: \"good\" stands in line 2, too",
+        "branches.csv:11: column name: \"good\" is also in line 2",
         "branches.csv:12: has 2 columns, and the header 8",
         "branches.csv:13: column name: is longer than 253 characters",
         "3 branches done",
@@ -132,7 +132,7 @@ fn a_header_that_makes_no_sense_is_named() {
     for (table, expected) in [
         ("name,city\n".to_owned(), "missing: zip, street"),
         (HEADER.replace("zip", "plz"), "there is no column \"plz\""),
-        (HEADER.replace("zip", "city"), "column city is there twice"),
+        (HEADER.replace("zip", "city"), "column city occurs twice"),
         (String::new(), "missing: name"),
     ] {
         directory.write("branches.csv", &table);
@@ -298,7 +298,7 @@ fn a_table_without_rows_and_what_is_no_table_fail() {
         (format!("{}x,", HEADER.replace('\n', ",\n")).into_bytes(), "branches.csv:2: has 2 columns"),
         (
             format!("{}{}", HEADER.replace('\n', ",\n"), office("a").replace('\n', ",why\n")).into_bytes(),
-            "branches.csv:2: \"why\" stands in a column without a name",
+            "branches.csv:2: \"why\" is in a column without a name",
         ),
     ] {
         let said = generate(&directory, table);

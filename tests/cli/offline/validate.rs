@@ -81,31 +81,37 @@ fn a_finding_names_line_and_field() {
         (with(r#""221""#, r#""0221""#), "8: spec.areaCode: \"0221\" does not match"),
         (with(r#""221""#, r#""22111111""#), "8: spec.areaCode: a German area code has 2 to 5 digits"),
         (with(r#""221""#, r#""2211""#), "8: spec.areaCode: 2211 is no German area code"),
-        (with(r#""221""#, "221"), "8: spec.areaCode: 221 is a number, and must be text: quote it"),
+        (with(r#""221""#, "221"), "8: spec.areaCode: 221 is a number, and must be text: put it in quotes"),
         (with(r#""50667""#, r#""1067""#), "7: spec.address.zip: a German postcode has 5 digits"),
-        (with(r#""50667""#, "01067"), "7: spec.address.zip: kubectl reads 01067 as a number: quote it"),
-        (with("Domkloster", "NO"), "7: spec.address.street: kubectl reads NO as false: quote it"),
+        (
+            with(r#""50667""#, "01067"),
+            "7: spec.address.zip: kubectl reads 01067 as a number: put it in quotes",
+        ),
+        (with("Domkloster", "NO"), "7: spec.address.street: kubectl reads NO as false: put it in quotes"),
         (no_zip, "7: spec.address.zip: is missing"),
-        (with("CERTIFICATE_OF_REGISTRATION", "PASSPORT"), "10: spec.document.type: \"PASSPORT\" is none of"),
+        (
+            with("CERTIFICATE_OF_REGISTRATION", "PASSPORT"),
+            "10: spec.document.type: \"PASSPORT\" must be one of",
+        ),
         (with("key: extract.pdf", "key: a/b"), "11: spec.document.secretRef.key: \"a/b\" does not match"),
-        (with("    secretRef", "    secretReff"), "11: spec.document.secretReff: there is no such field"),
+        (with("    secretRef", "    secretReff"), "11: spec.document.secretReff: unknown field"),
         (with("    secretRef", "    secretReff"), "9: spec.document.secretRef: is missing"),
         (with("  name: cologne-office", "  name: Köln"), "5: metadata.name: \"Köln\" is no name"),
         (with("  name: cologne-office", "  label: {}"), "4: metadata.name: is missing"),
         (with("v1alpha1", "v1"), "2: apiVersion: must be tenios.dev/v1alpha1"),
         (
             with("kind: PhoneVerification", "kind: Verification"),
-            "3: kind: \"Verification\" is none of PhoneVerification",
+            "3: kind: \"Verification\" must be one of PhoneVerification",
         ),
-        (with("spec:", "specs:"), "6: specs: there is no such field"),
+        (with("spec:", "specs:"), "6: specs: unknown field"),
         (format!("{VERIFICATION}  suspend: maybe\n"), "12: spec.suspend: must be boolean, and is text"),
-        (format!("{VERIFICATION}  areaCode: \"30\"\n"), "12: spec.areaCode: is there twice"),
-        (format!("{VERIFICATION}  on: 1\n"), "12: spec.true: there is no such field"),
+        (format!("{VERIFICATION}  areaCode: \"30\"\n"), "12: spec.areaCode: occurs twice"),
+        (format!("{VERIFICATION}  on: 1\n"), "12: spec.true: unknown field"),
         (format!("{VERIFICATION}  ? [a]\n  : b\n"), "12: : can't be read as YAML: a list or an object"),
         (with("\"221\"", "!!int \"221\""), "8: spec.areaCode: 221 is a number"),
-        (with("\"221\"", "2_2_1"), "8: spec.areaCode: kubectl reads 2_2_1 as a number: quote it"),
-        (with("\"221\"", "0o335"), "8: spec.areaCode: kubectl reads 0o335 as a number: quote it"),
-        (with("\"221\"", "+.inf"), "8: spec.areaCode: kubectl reads +.inf as a number: quote it"),
+        (with("\"221\"", "2_2_1"), "8: spec.areaCode: kubectl reads 2_2_1 as a number: put it in quotes"),
+        (with("\"221\"", "0o335"), "8: spec.areaCode: kubectl reads 0o335 as a number: put it in quotes"),
+        (with("\"221\"", "+.inf"), "8: spec.areaCode: kubectl reads +.inf as a number: put it in quotes"),
         (with("\"221\"", "~"), "8: spec.areaCode: must not be null"),
         (
             format!("{VERIFICATION}---\n{ORDER}  verificationId: abc\n"),
@@ -182,7 +188,7 @@ fn files_directories_and_standard_input_are_read_and_one_bad_file_fails_all() {
     assert_eq!(said.code, Some(1));
     assert_eq!(
         said.stdout,
-        "./bad.json:3: PhoneNumberOrder/o spec.deletionPolicy: \"Delete\" is none of Retain\n"
+        "./bad.json:3: PhoneNumberOrder/o spec.deletionPolicy: \"Delete\" must be one of Retain\n"
     );
     let said = plugin(directory.path(), &["validate", "-f", "good.yaml", "-f", "-"], list);
     assert!(said.stdout.starts_with("standard input:3: PhoneNumberOrder/o"), "{}", said.stdout);
@@ -268,8 +274,8 @@ fn metadata_is_held_to_the_apiserver_s_rules() {
         (named("labels: {a: 'b c'}"), "3: metadata.labels.a: \"b c\" is no label value"),
         (named("labels: {a: -b}"), "metadata.labels.a: \"-b\" is no label value"),
         (named(&format!("labels: {{a: {long}}}")), "is no label value"),
-        (named("labels: {a: 1}"), "metadata.labels.a: 1 must be text: quote it"),
-        (named("labels: {a: yes}"), "metadata.labels.a: kubectl reads yes as true: quote it"),
+        (named("labels: {a: 1}"), "metadata.labels.a: 1 must be text: put it in quotes"),
+        (named("labels: {a: yes}"), "metadata.labels.a: kubectl reads yes as true: put it in quotes"),
         (named("labels: {'a b': c}"), "metadata.labels.a b: is no name here"),
         (named("labels: {a/b/c: d}"), "is no name here"),
         (named("labels: {Upper.example/x: d}"), "is no name here"),

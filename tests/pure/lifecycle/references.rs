@@ -35,8 +35,8 @@ fn p24_an_order_that_links_to_itself_or_in_a_ring_says_so() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(said(&["a", "a"]), "spec.linkTo.orderRef names a, which is this order itself");
-    assert_eq!(said(&["a", "b", "a"]), "spec.linkTo.orderRef makes a ring: a -> b -> a");
+    assert_eq!(said(&["a", "a"]), "spec.linkTo.orderRef names a, the order itself");
+    assert_eq!(said(&["a", "b", "a"]), "spec.linkTo.orderRef forms a cycle: a -> b -> a");
 }
 
 #[test]
