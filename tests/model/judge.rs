@@ -28,11 +28,10 @@ pub enum Sight {
     Rebuilt,
     Folded,
     Conflict,
-    LookedAgain,
 }
 
 impl Sight {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 12] = [
         Self::Assigned,
         Self::Unknown,
         Self::SecondRequest,
@@ -45,7 +44,6 @@ impl Sight {
         Self::Rebuilt,
         Self::Folded,
         Self::Conflict,
-        Self::LookedAgain,
     ];
 }
 

@@ -102,8 +102,6 @@ pub struct Assumes {
     pub compare_and_set: bool,
     /// A request does not leave after its deadline, also when its sender was paused (`SendBy`).
     pub deadline: bool,
-    /// The resource is looked at once more right before its intent is recorded (`errand::start`).
-    pub last_look: bool,
 }
 
 /// What the provider may do with a request.
@@ -166,7 +164,7 @@ impl Size {
             restores: false,
             skew: false,
             refused_before: 0,
-            assumes: Assumes { compare_and_set: true, deadline: true, last_look: true },
+            assumes: Assumes { compare_and_set: true, deadline: true },
             comes_to: &[],
         }
     }

@@ -11,7 +11,6 @@ const ORDERS: &[Kind] = &[Kind::Order, Kind::Order];
 const BOTH: &[Kind] = &[Kind::Verification, Kind::Order];
 const ADOPTING: [&[Spec]; 2] =
     [&[Spec::Plain, Spec::Different, Spec::AdoptsOwn(0), Spec::AdoptsForeign], &[]];
-const CHANGING: [&[Spec]; 2] = [&[Spec::Plain, Spec::Suspended, Spec::Different], &[]];
 const CLAIMING: [&[Spec]; 2] =
     [&[Spec::Plain, Spec::AdoptsForeign], &[Spec::Plain, Spec::AdoptsForeign, Spec::AdoptsOthers]];
 const REFERRING: [&[Spec]; 2] = [&[Spec::Plain, Spec::Approved], &[Spec::Refers]];
@@ -75,14 +74,6 @@ pub fn small() -> Vec<Size> {
             left: Left { losses: 1, words: 1, ..NOTHING },
             comes_to: &[Sight::EntryLost, Sight::Rebuilt, Sight::SecondRequest],
             ..Size::new("one order, its ledger entry restored as it was before")
-        },
-        Size {
-            specs: CHANGING,
-            lag: Lag { resources: true, one_step: false },
-            answers: TAKES_OR_NOT,
-            left: Left { edits: 1, recreations: 1, ..NOTHING },
-            comes_to: &[Sight::LookedAgain, Sight::Assigned],
-            ..Size::new("one order, edited, suspended and re-created behind the operator's back")
         },
         Size {
             kinds: BOTH,
@@ -270,27 +261,14 @@ pub fn broken_assumptions() -> Vec<Size> {
     vec![
         Size {
             replicas: 2,
-            assumes: Assumes { compare_and_set: false, deadline: true, last_look: true },
+            assumes: Assumes { compare_and_set: false, deadline: true },
             ..Size::new("a store that does not compare before it sets")
         },
         Size {
             replicas: 2,
             left: Left { words: 1, ..NOTHING },
-            assumes: Assumes { compare_and_set: true, deadline: false, last_look: true },
+            assumes: Assumes { compare_and_set: true, deadline: false },
             ..Size::new("a paused sender that sends after its deadline")
-        },
-        Size {
-            specs: CHANGING,
-            lag: Lag { resources: true, one_step: false },
-            left: Left { edits: 1, ..NOTHING },
-            assumes: Assumes { compare_and_set: true, deadline: true, last_look: false },
-            ..Size::new("an operator that does not look again before it orders")
-        },
-        Size {
-            lag: Lag { resources: true, one_step: false },
-            left: Left { recreations: 1, ..NOTHING },
-            assumes: Assumes { compare_and_set: true, deadline: true, last_look: false },
-            ..Size::new("an operator that does not see a deletion before it orders")
         },
     ]
 }

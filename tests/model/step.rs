@@ -134,18 +134,7 @@ impl Model {
         if world.requests(key) == self.size.attempts {
             return None;
         }
-        // The last look, right before the intent. What is another resource or another spec by now is decided
-        // anew.
-        let (seen, now) = (world.replica(replica).seen[k], world.objects[k]);
-        let changed = (seen.uid, seen.spec) != (now.uid, now.spec);
-        if changed && self.size.assumes.last_look {
-            self.sights.see(Sight::LookedAgain);
-            return (!lost).then_some(());
-        }
         let result = self.append(world, replica, key, Write::Intent(terms), lost);
-        if changed && result == Appended::Stored {
-            world.breaks(Broken::OldView);
-        }
         let own = world.replica(replica);
         own.flights[k] = Flight::None;
         match result {
