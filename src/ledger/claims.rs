@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::index::remove_from;
 use super::{Account, Key, Kind, Payer, State};
 
 /// Something that has one owner.
@@ -119,13 +120,7 @@ impl Claims {
         let mut related = Vec::new();
         for bid in bids(key, state) {
             for scope in found_under(&payer, &key.namespace) {
-                let place = (bid.claim.clone(), scope);
-                if let Some(ranks) = self.0.get_mut(&place) {
-                    ranks.remove(&Rank::of(&bid, key));
-                    if ranks.is_empty() {
-                        self.0.remove(&place);
-                    }
-                }
+                remove_from(&mut self.0, &(bid.claim.clone(), scope), &Rank::of(&bid, key));
             }
             related.extend(self.others(&bid.claim, &payer, key).map(|rank| rank.key.clone()));
         }

@@ -2,6 +2,7 @@
 //! reconcile looks at all of them: who owns an order id or number, what the budget has left, which
 //! verification ids an accepted order has proven.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -182,10 +183,16 @@ impl Index {
     }
 }
 
-fn remove_from(map: &mut BTreeMap<String, BTreeSet<Key>>, id: &str, key: &Key) {
-    if let Some(keys) = map.get_mut(id) {
-        keys.remove(key);
-        if keys.is_empty() {
+/// Keeps no set that has become empty.
+pub(super) fn remove_from<K, Q, V>(map: &mut BTreeMap<K, BTreeSet<V>>, id: &Q, member: &V)
+where
+    K: Ord + Borrow<Q>,
+    Q: Ord + ?Sized,
+    V: Ord,
+{
+    if let Some(members) = map.get_mut(id) {
+        members.remove(member);
+        if members.is_empty() {
             map.remove(id);
         }
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::index::remove_from;
 use super::{Account, Key, Kind, State};
 
 /// What is counted together.
@@ -50,12 +51,7 @@ impl Spending {
 
     pub(super) fn remove(&mut self, key: &Key, state: &State) {
         for (purse, at) in spent_by(key, state) {
-            if let Some(spent) = self.0.get_mut(&purse) {
-                spent.remove(&(at, key.clone()));
-                if spent.is_empty() {
-                    self.0.remove(&purse);
-                }
-            }
+            remove_from(&mut self.0, &purse, &(at, key.clone()));
         }
     }
 

@@ -1,6 +1,6 @@
 //! A control plane that stops, dies, or goes back in time. Each needs one of its own to harm.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +51,15 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What is there when the disk is copied.
+/// Where etcd's data is, and a copy of it as of one moment, for which it stands still.
+fn backed_up(plane: &ControlPlane) -> (PathBuf, PathBuf) {
+    let (data, backup) = (plane.etcd_data(), plane.directory().join("backup"));
+    plane.etcd.pause();
+    copy(&data, &backup);
+    plane.etcd.resume();
+    (data, backup)
+}
+
 fn set_back_to(data: &Path, backup: &Path) {
     std::fs::remove_dir_all(data).unwrap();
     copy(backup, data);
@@ -76,10 +84,7 @@ async fn p09_p12_after_a_restore_a_write_that_failed_does_not_count_as_done(#[ca
     let slow: Action = serde_json::from_value(json!({"delay": {"ms": 1500}})).unwrap();
     w.simulator.fault(Fault::once(ORDER, slow));
     in_flight(&w).await;
-    let (data, backup) = (plane.etcd_data(), plane.directory().join("backup"));
-    plane.etcd.pause();
-    copy(&data, &backup);
-    plane.etcd.resume();
+    let (data, backup) = backed_up(&plane);
     let status = w.order_at("o", OrderState::AwaitingNumber).await.status.unwrap();
 
     link.storm(storm);
@@ -113,11 +118,7 @@ async fn p09_p12_after_a_restore_a_write_that_failed_does_not_count_as_done(#[ca
 async fn p08_p12_a_control_plane_that_goes_back_in_time_orders_nothing_again(#[case] restarted: bool) {
     let (plane, w) = world("back-in-time").await;
     in_flight(&w).await;
-    let (data, backup) = (plane.etcd_data(), plane.directory().join("backup"));
-    // Stopped, so that the copy is of one moment.
-    plane.etcd.pause();
-    copy(&data, &backup);
-    plane.etcd.resume();
+    let (data, backup) = backed_up(&plane);
     let status = w.order_at("o", OrderState::AwaitingNumber).await.status.unwrap();
     assert_eq!(status.order_id.as_deref(), Some("300000"));
 

@@ -444,10 +444,15 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// The entry after these events, one append each.
+fn line(from: Entry, events: &[Event]) -> Entry {
+    events.iter().fold(from, |entry, event| entry.with(std::slice::from_ref(event), WriterId::random()))
+}
+
 proptest! {
     #[test]
     fn folding_older_events_away_changes_nothing(events in proptest::collection::vec(any_event(), 0..60)) {
-        let entry = events.iter().fold(Entry::empty(key()), |entry, event| entry.with(std::slice::from_ref(event), WriterId::random()));
+        let entry = line(Entry::empty(key()), &events);
         prop_assert_eq!(entry.state(), fold(&events));
         let stored: State = serde_json::from_value(serde_json::to_value(&entry.snapshot).unwrap()).unwrap();
         prop_assert_eq!(stored, entry.snapshot);
@@ -499,9 +504,6 @@ proptest! {
         ours in proptest::collection::vec(any_event(), 0..24),
         theirs in proptest::collection::vec(any_event(), 0..24),
     ) {
-        let line = |from: Entry, events: &[Event]| {
-            events.iter().fold(from, |entry, event| entry.with(std::slice::from_ref(event), WriterId::random()))
-        };
         let shared = line(Entry::empty(key()), &shared);
         let (ours, theirs) = (line(shared.clone(), &ours), line(shared, &theirs));
         let theirs = Entry { version: Some(Version::new("theirs".into())), ..theirs };
@@ -526,9 +528,6 @@ proptest! {
         ours in proptest::collection::vec(any_event(), 0..8),
         theirs in proptest::collection::vec(any_event(), 1..12),
     ) {
-        let line = |from: Entry, events: &[Event]| {
-            events.iter().fold(from, |entry, event| entry.with(std::slice::from_ref(event), WriterId::random()))
-        };
         let shared = line(Entry::empty(key()), &shared);
         let (ours, theirs) = (line(shared.clone(), &ours), line(shared.clone(), &theirs));
         prop_assert_eq!(ours.lineage(&ours.clone()), Lineage::Same);
