@@ -4,7 +4,6 @@
 
 pub mod condition;
 pub mod crd;
-pub mod flaw;
 pub mod germany;
 pub mod ledger_entry;
 pub mod order;
@@ -15,6 +14,7 @@ pub mod reading;
 pub mod reference;
 pub mod skew;
 pub mod text;
+pub mod valid;
 pub mod verification;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, DOCS, Reason};

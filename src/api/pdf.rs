@@ -3,10 +3,40 @@
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
 
-/// The largest document that is sent, in bytes: a Secret holds at most 1 MiB, and a request of 1.4 MB in base64 is
-/// already above what many servers take.
-pub const LIMIT: usize = 1_000_000;
+/// A PDF. It is read when it is needed, held while it is sent, and can't be printed.
+#[derive(Clone)]
+pub struct Document(Bytes);
+
+impl Document {
+    /// The largest document that is sent, in bytes: a Secret holds at most 1 MiB, and a request of 1.4 MB in base64 is
+    /// already above what many servers take.
+    pub const LIMIT: usize = 1_000_000;
+
+    /// Takes bytes that readers take for a PDF.
+    ///
+    /// # Errors
+    /// What is wrong with them, in words that go on after their name.
+    pub fn new(bytes: Vec<u8>) -> Result<Self, String> {
+        match flaw(&bytes) {
+            Some(flaw) => Err(flaw),
+            None => Ok(Self(bytes.into())),
+        }
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Document({} bytes)", self.0.len())
+    }
+}
 
 /// How far from its ends readers look for the marks of a PDF (the implementation notes to ISO 32000-1, H.3).
 const REACH: usize = 1024;
@@ -33,10 +63,9 @@ const OTHERS: &[(&[u8], &str)] = &[
 ];
 
 /// What is wrong with the bytes, in words that go on after their name; none where readers take them for a PDF.
-#[must_use]
-pub fn flaw(bytes: &[u8]) -> Option<String> {
-    if bytes.len() > LIMIT {
-        return Some(format!("has {} bytes; at most {LIMIT} can be sent", bytes.len()));
+fn flaw(bytes: &[u8]) -> Option<String> {
+    if bytes.len() > Document::LIMIT {
+        return Some(format!("has {} bytes; at most {} can be sent", bytes.len(), Document::LIMIT));
     }
     // Transfers pad with zeros, and editors end with a line.
     let end = bytes.iter().rposition(|b| *b != 0 && !b.is_ascii_whitespace()).map_or(0, |last| last + 1);

@@ -13,7 +13,7 @@ use super::find;
 use super::out;
 use super::schema::Finding;
 use super::{Failure, phone_number, validate};
-use crate::tenios::Document;
+use crate::api::pdf::Document;
 
 const DOCUMENT_KEY: &str = "document.pdf";
 const COUNTRY: &str = "Germany";

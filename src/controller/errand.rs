@@ -141,7 +141,7 @@ pub(super) async fn start(
     let context = context.clone();
     let span = traced(
         tracing::info_span!("provider_call", kind = key.kind.as_str(), namespace = key.namespace,
-        resource = key.name, attempt = %attempt, endpoint = errand.request.endpoint(), outcome = Empty, trace_id = Empty),
+        resource = key.name, attempt = %attempt, endpoint = errand.request.endpoint, outcome = Empty, trace_id = Empty),
     );
     tokio::spawn(
         async move {
@@ -185,12 +185,12 @@ async fn outcome(metrics: &Metrics, key: &Key, attempt: &AttemptId, call: JoinHa
 }
 
 async fn call(context: Arc<Context>, errand: Errand, send_by: SendBy, slot: Slot) -> Event {
-    let Errand { key, attempt, request, access_key, .. } = errand;
-    let began = Instant::now();
+    let Errand { attempt, request, access_key, .. } = errand;
+    let (began, endpoint) = (Instant::now(), request.endpoint);
     let tenios = context.tenios.clone().within(traceparent());
     let outcome = tenios.send(&request, &access_key, send_by).await;
     drop((request, access_key, slot));
-    let labels = ProviderLabels { endpoint: endpoint(&key), outcome: outcome.label() };
+    let labels = ProviderLabels { endpoint, outcome: outcome.label() };
     tracing::Span::current().record("outcome", outcome.label());
     let took = began.elapsed();
     context.metrics.provider_request(labels, took.as_secs_f64());
@@ -204,13 +204,6 @@ async fn record(context: &Context, key: &Key, attempt: &AttemptId, event: &Event
     context.flights.landed(key, attempt);
     context.wake.now(key);
     context.wake.changed(key);
-}
-
-fn endpoint(key: &Key) -> &'static str {
-    match key.kind {
-        crate::ledger::Kind::Verification => "verification/create",
-        crate::ledger::Kind::Order => "number/order",
-    }
 }
 
 fn event(attempt: &AttemptId, outcome: Outcome) -> Event {

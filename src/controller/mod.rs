@@ -1,5 +1,6 @@
 //! The controllers: they observe, ask the lifecycle what to do, act, and show where it rests.
 
+mod around;
 mod caches;
 mod contested;
 mod errand;
@@ -8,7 +9,7 @@ pub mod leader;
 mod listing;
 mod look;
 mod namespaces;
-mod order;
+mod reconcile;
 mod run;
 mod secrets;
 mod shortage;
@@ -18,7 +19,6 @@ mod status;
 mod sweep;
 pub mod trim;
 mod unreadable;
-mod verification;
 mod wake;
 
 use std::collections::{HashMap, HashSet};

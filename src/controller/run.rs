@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 use std::fmt::Debug;
-use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::future::join_all;
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -21,8 +20,10 @@ use tracing::field::Empty;
 
 use super::caches::{Guarded, Watched};
 use super::listing::{Listing, Watching};
+use super::reconcile::{self, Reconciled};
 use super::wake::Scope;
-use super::{Context, Failed, namespaces, order, sweep, verification};
+use super::{Context, Failed, namespaces, sweep};
+use crate::api::{PhoneNumberOrder, PhoneVerification};
 use crate::ledger::{Key, Kind};
 use crate::telemetry::traced;
 
@@ -40,8 +41,8 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     let mut watched = Vec::new();
     let mut running = Vec::new();
     for namespace in namespaces {
-        let verifications = Watch::new(&context, namespace.as_deref(), Kind::Verification);
-        let orders = Watch::new(&context, namespace.as_deref(), Kind::Order);
+        let verifications = Watch::<PhoneVerification>::new(&context, namespace.as_deref());
+        let orders = Watch::<PhoneNumberOrder>::new(&context, namespace.as_deref());
         let leases = Arc::new(Listing::new(Watching::Leases, namespace.clone()));
         watched.push(Watched {
             namespace: namespace.clone(),
@@ -55,12 +56,8 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     context.caches.set(watched);
     let all = running.into_iter().map(|(namespace, leases, verifications, orders)| {
         let owners = namespaces::follow(context.clone(), namespace, leases, stop.clone());
-        let verifications = verifications.run(context.clone(), stop.clone(), |context, object| async move {
-            verification::visit(&context, &object).await
-        });
-        let orders = orders.run(context.clone(), stop.clone(), |context, object| async move {
-            order::visit(&context, &object).await
-        });
+        let verifications = verifications.run(context.clone(), stop.clone());
+        let orders = orders.run(context.clone(), stop.clone());
         futures::future::join3(owners, verifications, orders)
     });
     let slots = context.slots.clone().run(stop.clone());
@@ -77,29 +74,20 @@ struct Watch<K: Resource<DynamicType = ()> + Clone + 'static> {
     listing: Arc<Listing>,
 }
 
-impl<K> Watch<K>
-where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static,
-{
-    fn new(context: &Context, namespace: Option<&str>, kind: Kind) -> Self {
+impl<K: Reconciled> Watch<K> {
+    fn new(context: &Context, namespace: Option<&str>) -> Self {
         let client: Client = context.client.clone();
         let api = match namespace {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),
         };
         let writer = Writer::new(());
-        let scope = Scope { kind, namespace: namespace.map(ToOwned::to_owned) };
+        let scope = Scope { kind: K::KIND, namespace: namespace.map(ToOwned::to_owned) };
         Self {
             api,
             store: writer.as_reader(),
             writer,
-            listing: Arc::new(Listing::new(Watching::Resources(kind), scope.namespace.clone())),
+            listing: Arc::new(Listing::new(Watching::Resources(K::KIND), scope.namespace.clone())),
             woken: context.wake.woken(scope.clone()),
             scope,
         }
@@ -109,19 +97,10 @@ where
         self.store.clone()
     }
 
-    async fn run<F, V>(self, context: Arc<Context>, stop: CancellationToken, visit: F)
-    where
-        F: Fn(Arc<Context>, Arc<Guarded<K>>) -> V + Clone + Send + Sync + 'static,
-        V: Future<Output = Result<Option<Duration>, Failed>> + Send + 'static,
-    {
+    async fn run(self, context: Arc<Context>, stop: CancellationToken) {
         let Self { api, scope, store, writer, woken, listing } = self;
-        let kind = scope.kind;
         let touched = touched(api, scope, writer, listing, context.clone());
         let config = ControllerConfig::default().concurrency(context.config.concurrency);
-        let reconcile = move |object: Arc<Guarded<K>>, context: Arc<Context>| {
-            let visit = visit.clone();
-            async move { reconcile(kind, object, context, visit).await }
-        };
         Controller::for_stream(touched, store)
             .with_config(config)
             .reconcile_on(woken_objects(woken))
@@ -179,17 +158,8 @@ where
 }
 
 /// One reconcile, in a task of its own: the controller polls every future it holds on each wake.
-async fn reconcile<K, F, V>(
-    kind: Kind,
-    object: Arc<Guarded<K>>,
-    context: Arc<Context>,
-    visit: F,
-) -> Result<Action, Failed>
-where
-    K: Resource<DynamicType = ()> + Send + Sync + 'static,
-    F: Fn(Arc<Context>, Arc<Guarded<K>>) -> V + Send + 'static,
-    V: Future<Output = Result<Option<Duration>, Failed>> + Send + 'static,
-{
+async fn reconcile<K: Reconciled>(object: Arc<Guarded<K>>, context: Arc<Context>) -> Result<Action, Failed> {
+    let kind = K::KIND;
     let key = key_of(kind, &object);
     let span = traced(tracing::info_span!(
         "reconcile",
@@ -203,12 +173,11 @@ where
     context.wake.forget(&key);
     context.shortage.visit(&key);
     let began = Instant::now();
-    let (slots, visited) = (context.slots.clone(), key.clone());
-    let visit = visit(context.clone(), object.clone());
+    let (visiting, visited, seen) = (context.clone(), key.clone(), object.clone());
     // With its task, which may outlive this future.
     let task = async move {
-        let _visit = slots.visit(&visited);
-        visit.await
+        let _visit = visiting.slots.visit(&visited);
+        reconcile::reconcile(&visiting, &visited, &seen).await
     };
     let task = tokio::spawn(task.instrument(span));
     let result = task.await;

@@ -10,8 +10,9 @@ use tokio::sync::Semaphore;
 
 use super::{Failed, call};
 use crate::api::SecretKeyRef;
+use crate::api::pdf::Document;
 use crate::lifecycle::Found;
-use crate::tenios::{Document, access_key};
+use crate::tenios::access_key;
 
 /// A Secret of a megabyte takes five while it is read: as text, as JSON and decoded.
 const READ_AT_ONCE: usize = 2;

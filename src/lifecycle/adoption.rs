@@ -1,16 +1,17 @@
 //! What a person says that an order is, and who else says so of the same (promise 15).
 
-use super::order::{Next, View, conflict};
-use super::{Decision, Found, Pending, Remark, Standing, pending};
-use crate::api::order::{AdoptOrder, OrderState};
-use crate::api::{PhoneNumber, Reason, flaw};
+use super::order::{Next, OrderNeed, View, conflict};
+use super::{Decision, Found, Remark};
+use crate::api::PhoneNumber;
+use crate::api::order::AdoptOrder;
+use crate::api::valid::ValidOrder;
 use crate::ledger::{Bid, Claim, Event, Payer, Rival, State, Title};
 
 const ALSO_CLAIMED: &str = "AlsoClaimed";
 
 /// What `spec.adopt` asks for, where that is not recorded yet.
 pub(super) fn adopt(view: &View) -> Option<Next> {
-    let adopt = view.spec.adopt.as_ref().filter(|_| flaw::of_order(view.spec).is_none())?;
+    let adopt = ValidOrder::new(view.spec).ok()?.spec().adopt.as_ref()?;
     let AdoptOrder { order_id, phone_number } = adopt;
     let state = view.state;
     if let Some(why) = contradicts_the_provider(state, order_id.as_deref(), phone_number.as_ref()) {
@@ -29,12 +30,12 @@ pub(super) fn adopt(view: &View) -> Option<Next> {
         return None;
     }
     // While a sender may be at work its own answer comes first.
-    if let Some(Pending::InFlight { message, again }) = pending(state, view.sender, None, view.now) {
-        let mut standing = Standing::new(OrderState::Ordering, Reason::Ordering, message);
-        standing.again = again;
-        return Some(Decision::Rest(standing));
+    if let Some(wait) = view.in_flight() {
+        return Some(wait);
     }
-    let Some(payer) = payer(view) else { return Some(Decision::ReadSecrets) };
+    let Some(payer) = payer(view) else {
+        return Some(Decision::Need(OrderNeed::AccessKey(view.spec.access_key_secret_ref.clone())));
+    };
     if !news_id && !news_number && !moved && payer.account.is_none() {
         return None;
     }
@@ -48,7 +49,7 @@ pub(super) fn adopt(view: &View) -> Option<Next> {
     let after = state.clone().then(&adopted);
     let payer = after.payer();
     let conflict = news(state, &after).iter().find_map(|bid| {
-        let rival = (view.rival)(bid, &payer).filter(|rival| !is_mere_word(view, rival))?;
+        let rival = view.around.rival(bid, &payer).filter(|rival| !is_mere_word(view, rival))?;
         Some(in_conflict(view, bid, &rival))
     });
     Some(conflict.unwrap_or(Decision::Record(vec![adopted])))
@@ -90,8 +91,8 @@ fn payer(view: &View) -> Option<Payer> {
     if view.state.may_have_placed() {
         return Some(view.state.payer());
     }
-    let account = match view.access_key.as_ref()? {
-        Found::Usable(account) => Some(account.clone()),
+    let account = match view.answers.access_key.as_ref()? {
+        Found::Usable(access_key) => Some(access_key.account().clone()),
         Found::Missing(_) | Found::Invalid(_) => None,
     };
     Some(Payer { account, own: view.spec.access_key_secret_ref.is_none() })
@@ -110,7 +111,7 @@ fn news(before: &State, after: &State) -> Vec<Bid> {
 pub(super) fn contested(view: &View) -> Option<Result<Remark, Next>> {
     let payer = view.state.payer();
     let bids = view.state.bids();
-    let (bid, rival) = bids.iter().find_map(|bid| Some((bid, (view.rival)(bid, &payer)?)))?;
+    let (bid, rival) = bids.iter().find_map(|bid| Some((bid, view.around.rival(bid, &payer)?)))?;
     if !view.state.is_placed() && bid.title != Title::Placed {
         return Some(Err(in_conflict(view, bid, &rival)));
     }

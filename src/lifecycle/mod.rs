@@ -5,40 +5,38 @@
 //! where it rests into `.status`.
 
 mod adoption;
+mod decide;
+mod inputs;
+mod links;
 pub mod order;
-mod order_status;
 mod retry;
+mod status;
 pub mod verification;
-mod verification_status;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{
-    Condition, ConditionStatus, ConditionType, PhoneNumber, PhoneNumberOrderStatus, PhoneVerificationStatus,
-    Reason,
-};
-use crate::ledger::{AttemptId, Bid, Event, Payer, Phase, Rival, State, Terms};
+use crate::api::Reason;
+use crate::ledger::{AttemptId, Event, Phase, State};
 
 pub use adoption::also_claimed;
-pub use order_status::project as project_order;
+pub use decide::{Intent, Managed, View, Words, decide};
+pub use inputs::{AccessKey, Answers, Budget, Found, LinkTarget, Need, SeenVerification, Surroundings};
 pub use retry::Pace;
-pub use verification_status::project as project_verification;
+pub use status::{Evidence, project, since};
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Decision<S> {
+pub enum Decision<M: Managed> {
     /// Append these, then decide again.
     Record(Vec<Event>),
-    /// Read the Secrets that the spec names, then decide again.
-    ReadSecrets,
-    /// Ask for a place in the budgets of its namespace and of who pays, then decide again.
-    Reserve(Payer),
-    /// Record the intent with these terms; whoever wins that may send the request.
-    Send(Terms),
+    /// Get this, then decide again.
+    Need(M::Need),
+    /// Record this; whoever wins that may send it.
+    Send(M::Intent),
     /// Nothing to do until something changes.
-    Rest(Standing<S>),
+    Rest(Standing<M::Step>),
 }
 
 /// Where a resource stands.
@@ -94,56 +92,6 @@ pub enum Sender {
     },
 }
 
-/// What reading a Secret brought.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found<T> {
-    /// It is there and usable.
-    Usable(T),
-    /// The Secret or the key is not there, or may not be read.
-    Missing(String),
-    /// It is there and can't be used.
-    Invalid(String),
-}
-
-impl<T> Found<T> {
-    /// The same about a part of it.
-    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Found<U> {
-        match self {
-            Self::Usable(value) => Found::Usable(f(value)),
-            Self::Missing(why) => Found::Missing(why),
-            Self::Invalid(why) => Found::Invalid(why),
-        }
-    }
-
-    /// Without taking it.
-    pub fn as_ref(&self) -> Found<&T> {
-        match self {
-            Self::Usable(value) => Found::Usable(value),
-            Self::Missing(why) => Found::Missing(why.clone()),
-            Self::Invalid(why) => Found::Invalid(why.clone()),
-        }
-    }
-}
-
-/// The answer to [`Decision::Reserve`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Budget {
-    /// Not asked yet.
-    NotAsked,
-    /// A place is reserved.
-    Reserved,
-    /// None is free.
-    Exceeded {
-        /// Whose budget: `this namespace` or `the operator`.
-        whose: &'static str,
-        /// When one gets free.
-        until: Timestamp,
-    },
-}
-
-/// Who comes before this one with a claim.
-pub type Rivals<'a> = &'a dyn Fn(&Bid, &Payer) -> Option<Rival>;
-
 /// How an open or unknown attempt goes on: the same for both kinds.
 enum Pending {
     Settle(Event),
@@ -179,47 +127,6 @@ fn pending(state: &State, sender: Sender, not_placed: Option<&str>, now: Timesta
         _ => None,
     }
 }
-
-/// What a status still shows of its resource's requests.
-struct Memory<'a> {
-    attempt: bool,
-    requests: u64,
-    id: Option<&'a str>,
-    number: bool,
-}
-
-impl<'a> Memory<'a> {
-    fn of_order(status: &'a PhoneNumberOrderStatus) -> Self {
-        Self {
-            attempt: status.attempt.as_deref().and_then(AttemptId::parse).is_some(),
-            requests: status.requests,
-            id: status.order_id.as_deref().filter(|id| !id.is_empty()),
-            number: status.phone_number.as_deref().is_some_and(|n| PhoneNumber::try_from(n).is_ok()),
-        }
-    }
-
-    fn of_verification(status: &'a PhoneVerificationStatus) -> Self {
-        Self {
-            attempt: status.attempt.as_deref().and_then(AttemptId::parse).is_some(),
-            requests: status.requests,
-            id: status.verification_id.as_deref().filter(|id| !id.is_empty()),
-            number: false,
-        }
-    }
-
-    /// Whether the ledger lacks something of it. The ledger forgets nothing by itself, so its entry was
-    /// deleted and perhaps begun anew by an outcome that came later, or restored as it was before.
-    fn exceeds(&self, state: &State) -> bool {
-        match state.accepted {
-            Some(_) => self.number && state.number.is_none() && self.id == state.id(),
-            None if self.id.is_some() || self.number => true,
-            None => self.attempt && (state.phase == Phase::Idle || self.requests > state.attempts),
-        }
-    }
-}
-
-/// A resource that is being deleted and for which nothing was placed.
-const DELETING: &str = "is being deleted: nothing is sent";
 
 /// The same whoever sends: two replicas that both believe to lead would otherwise correct each other's
 /// words without end.
@@ -262,94 +169,25 @@ fn strays(state: &State, what: &str) -> String {
     }
 }
 
-/// The conditions of both kinds, from the steady ones in between.
-fn conditions(
-    standing: (Reason, &str),
-    ready: bool,
-    steady: [(ConditionType, ConditionStatus, Reason); 2],
-    generation: i64,
-    previous: &[Condition],
-    now: Timestamp,
-) -> Vec<Condition> {
-    let (reason, message) = standing;
-    let make = |type_, status, reason: Reason, message: &str| {
-        Condition {
-            type_,
-            status,
-            reason,
-            message: reason.message(message),
-            observed_generation: generation,
-            last_transition_time: now,
-        }
-        .carried_over(previous)
-    };
-    let ready_status = match reason {
-        _ if ready => ConditionStatus::True,
-        Reason::OutcomeUnknown => ConditionStatus::Unknown,
-        _ => ConditionStatus::False,
-    };
-    let mut all = vec![make(ConditionType::Ready, ready_status, reason, message)];
-    if reason.stalls() {
-        all.push(make(ConditionType::Stalled, ConditionStatus::True, reason, message));
-    } else if !ready && !matches!(reason, Reason::Suspended | Reason::Deleting) {
-        all.push(make(ConditionType::Reconciling, ConditionStatus::True, reason, message));
-    }
-    for (type_, status, steady_reason) in steady {
-        let text = if steady_reason == reason { message } else { "" };
-        all.push(make(type_, status, steady_reason, text));
-    }
-    all
-}
-
-/// Since when a resource stands where it does: by the ledger's word where an event brought it there, else by
-/// its conditions. Both outlive the process, and the ledger outlives the resource, too.
-#[must_use]
-pub fn since(state: &State, reason: Reason, conditions: &[Condition]) -> Option<Timestamp> {
-    let told = match (reason, &state.phase) {
-        (Reason::NumberAssigned, _) => state.number.as_ref().map(|number| number.at),
-        (Reason::AwaitingNumber | Reason::AwaitingApproval | Reason::Probing, _) => {
-            state.accepted.as_ref().map(|accepted| accepted.at)
-        }
-        (Reason::OutcomeUnknown, Phase::Unknown { at, .. })
-        | (Reason::Refused, Phase::Refused { at, .. })
-        | (Reason::Ordering | Reason::Submitting, Phase::Open { at, .. }) => Some(*at),
-        _ => None,
-    };
-    let of = |type_| conditions.iter().find(|condition| condition.type_ == type_);
-    told.or_else(|| {
-        let shown = of(ConditionType::Stalled).or_else(|| of(ConditionType::Reconciling));
-        shown.or_else(|| of(ConditionType::Ready)).map(|condition| condition.last_transition_time)
-    })
-}
-
-/// `request_field` → the field of the spec that it was made from.
+/// The field of the spec that a field of the request was made from.
 fn spec_field(request_field: &str) -> &str {
+    // An order may be refused for what its verification says.
+    let mut fields = order::OrderIntent::FIELDS.iter().chain(verification::VerificationIntent::FIELDS);
     match request_field {
-        "number_type" => "spec.numberType",
-        "verification_id" => "spec.verificationRef or spec.verificationId",
-        "link_to_number" => "spec.linkTo",
         "push_url" | "push_secret" => "the operator's --push-base-url and --push-key-file",
         "access_key" => "spec.accessKeySecretRef, or the operator's --access-key-file",
-        "country" => "spec.address.country",
-        "city" => "spec.address.city",
-        "zip" => "spec.address.zip",
-        "street" => "spec.address.street",
-        "house_number" => "spec.address.houseNumber",
-        "area_code" => "spec.areaCode",
-        "document_type" => "spec.document.type",
-        "document_data" => "spec.document.secretRef",
-        other => other,
+        other => fields.find(|(field, _)| *field == other).map_or(other, |(_, path)| path),
     }
 }
 
 /// What was refused, by which field, and how it goes on.
-fn refusal_message(refusal: &crate::ledger::Refusal, mend: &str, next: Option<Timestamp>) -> String {
+fn refusal_message(refusal: &crate::ledger::Refusal, edit: &str, next: Option<Timestamp>) -> String {
     let mut text = format!("TENIOS refused the request: {}", refusal.code);
     if !refusal.message.is_empty() {
         text = format!("{text}: {}", refusal.message);
     }
     if !refusal.fields.is_empty() {
-        let fields: Vec<&str> = refusal.fields.iter().map(|f| spec_field(f)).collect();
+        let fields: Vec<&str> = refusal.fields.iter().map(|field| spec_field(field)).collect();
         text = format!("{text} (caused by {})", fields.join(", "));
     }
     if matches!(refusal.code.as_str(), "BAD_CREDENTIALS" | "HTTP_403") {
@@ -359,7 +197,7 @@ fn refusal_message(refusal: &crate::ledger::Refusal, mend: &str, next: Option<Ti
     }
     match next {
         Some(at) => format!("{text}; tried again at {}", shown(at)),
-        None => format!("{text}; change {mend} to try again"),
+        None => format!("{text}; change {edit} to try again"),
     }
 }
 

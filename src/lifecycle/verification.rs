@@ -1,73 +1,276 @@
-//! What a `PhoneVerification` does next.
+//! What a `PhoneVerification` does next, and what it shows.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
-
-use super::retry::Due;
-use super::{
-    Decision, Found, Memory, Pace, Pending, Sender, Standing, pending, refusal_message, shown, strays,
-};
-use crate::api::flaw;
+use super::status::Evidence;
+use super::{AccessKey, Decision, Found, Intent, Managed, Need, Standing, Words, strays};
+use crate::api::pdf::Document;
+use crate::api::valid::ValidVerification;
 use crate::api::verification::{Address, Approval, VerificationState};
-use crate::api::{PhoneVerificationSpec, PhoneVerificationStatus, Reason};
-use crate::ledger::{AttemptId, Event, Key, Phase, State, Terms, terms};
+use crate::api::{
+    Condition, ConditionStatus, ConditionType, PhoneVerification, PhoneVerificationSpec,
+    PhoneVerificationStatus, Reason, SecretKeyRef,
+};
+use crate::ledger::{AttemptId, Event, State, Terms, terms};
 
-/// What the Secrets hold that the spec names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Secrets {
-    /// The access key.
-    pub access_key: Found<()>,
-    /// The document, as its digest.
-    pub document: Found<String>,
+/// What a verification may ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum VerificationNeed {
+    /// [`Need::AccessKey`]
+    AccessKey(Option<SecretKeyRef>),
+    /// [`Need::Document`]
+    Document(SecretKeyRef),
 }
 
-/// Everything that the decision depends on.
-pub struct View<'a> {
-    /// Whose it is.
-    pub key: &'a Key,
-    /// What is wanted.
-    pub spec: &'a PhoneVerificationSpec,
-    /// Whether it is being deleted.
-    pub deleting: bool,
-    /// What was last shown; read only where the ledger has no entry.
-    pub status: Option<&'a PhoneVerificationStatus>,
-    /// The value of the not-placed annotation.
-    pub not_placed: Option<&'a str>,
-    /// What the ledger knows.
-    pub state: &'a State,
-    /// Who may be sending.
-    pub sender: Sender,
-    /// How long this process has known where the newest request stands.
-    pub known_for: Duration,
-    /// The Secrets; none where they were not read yet.
-    pub secrets: Option<Secrets>,
-    /// Whether an order with this id was accepted.
-    pub proven: bool,
-    /// The bounds of the back-off.
-    pub pace: &'a Pace,
-    /// The time.
-    pub now: Timestamp,
+impl From<VerificationNeed> for Need {
+    fn from(need: VerificationNeed) -> Self {
+        match need {
+            VerificationNeed::AccessKey(reference) => Self::AccessKey(reference),
+            VerificationNeed::Document(reference) => Self::Document(reference),
+        }
+    }
+}
+
+/// One verification to be submitted.
+#[derive(Clone, Debug)]
+pub struct VerificationIntent {
+    spec: PhoneVerificationSpec,
+    document: Document,
+    access_key: AccessKey,
+}
+
+impl Intent for VerificationIntent {
+    const ENDPOINT: &'static str = "verification/create";
+    const ID_FIELD: &'static str = "verification_id";
+    const IS_PUSHED: bool = false;
+    const FIELDS: &'static [(&'static str, &'static str)] = &[
+        ("country", "spec.address.country"),
+        ("city", "spec.address.city"),
+        ("zip", "spec.address.zip"),
+        ("street", "spec.address.street"),
+        ("house_number", "spec.address.houseNumber"),
+        ("area_code", "spec.areaCode"),
+        ("document_type", "spec.document.type"),
+        ("document_data", "spec.document.secretRef"),
+    ];
+
+    fn recorded(&self) -> Terms {
+        let mut terms = PhoneVerification::terms(&self.spec);
+        terms.insert(terms::DOCUMENT_DIGEST.into(), digest(&self.document));
+        terms
+    }
+
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let Address { country, city, zip, street, house_number } = self.spec.address.canonical();
+        vec![
+            ("country", country),
+            ("city", city),
+            ("zip", zip),
+            ("street", street),
+            ("house_number", house_number),
+            ("document_type", self.spec.document.type_.as_str().to_owned()),
+            ("area_code", self.spec.area_code.clone()),
+        ]
+    }
+
+    fn document(&self) -> Option<(&'static str, &Document)> {
+        Some(("document_data", &self.document))
+    }
+
+    fn access_key(&self) -> &AccessKey {
+        &self.access_key
+    }
+}
+
+impl PartialEq for VerificationIntent {
+    fn eq(&self, other: &Self) -> bool {
+        self.recorded() == other.recorded()
+    }
+}
+
+fn digest(document: &Document) -> String {
+    terms::digest(document.bytes())
+}
+
+type View<'a> = super::View<'a, PhoneVerification>;
+type Next = Decision<PhoneVerification>;
+
+impl Managed for PhoneVerification {
+    type Step = VerificationState;
+    type Need = VerificationNeed;
+    type Intent = VerificationIntent;
+    type Valid<'a> = ValidVerification<'a>;
+
+    const WORDS: Words<VerificationState> = Words {
+        request: "verification request",
+        taken: "accepted",
+        adopt_field: "spec.adopt.verificationId",
+        short_name: "pver",
+        edit: "the spec or the document",
+        // The document's bytes are in a Secret, which may only be read, not watched.
+        edit_is_unseen: true,
+        accepted: (ConditionType::Submitted, Reason::Submitted),
+        waiting: VerificationState::Waiting,
+        sending: VerificationState::Submitting,
+        sending_reason: Reason::Submitting,
+        outcome_unknown: VerificationState::OutcomeUnknown,
+        refused: VerificationState::Refused,
+        suspended: VerificationState::Suspended,
+        ready: VerificationState::Approved,
+    };
+
+    fn terms(spec: &PhoneVerificationSpec) -> Terms {
+        let address = spec.address.canonical();
+        let document = &spec.document;
+        let reference = format!("{}/{}", document.secret_ref.name, document.secret_ref.key);
+        let access_key = spec.access_key_secret_ref.as_ref().map(|r| (terms::ACCESS_KEY, r.to_string()));
+        [
+            (ADDRESS, address_digest(&address)),
+            ("spec.areaCode", spec.area_code.clone()),
+            ("spec.document.secretRef", reference),
+            ("spec.document.type", document.type_.as_str().to_owned()),
+        ]
+        .into_iter()
+        .chain(access_key)
+        .chain([(terms::ADDRESS_HINTS, address_hints(&address))])
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+    }
+
+    fn is_suspended(spec: &PhoneVerificationSpec) -> bool {
+        spec.suspend
+    }
+
+    fn adopts(spec: &PhoneVerificationSpec) -> bool {
+        spec.adopt.is_some()
+    }
+
+    fn adopt(view: &View) -> Option<Next> {
+        let adopt = ValidVerification::new(view.spec).ok()?.spec().adopt.as_ref()?;
+        let wanted = &adopt.verification_id;
+        let known = view.state.id();
+        if known == Some(wanted) {
+            return None;
+        }
+        let submitted_by_us = view.state.accepted.as_ref().is_some_and(|a| a.attempt.is_some());
+        if let Some(known) = known
+            && submitted_by_us
+        {
+            return Some(conflict(format!(
+                "spec.adopt.verificationId is {wanted}, but this resource submitted verification {known}; remove spec.adopt, or adopt {wanted} under another name"
+            )));
+        }
+        // Only orders are claimed.
+        let (id, number) = (Some(wanted.clone()), None);
+        let adopted = Event::Adopted { at: view.now, id, number, account: None, own: false };
+        Some(view.in_flight().unwrap_or(Decision::Record(vec![adopted])))
+    }
+
+    fn accepted(view: &View) -> Option<Next> {
+        let id = view.state.id()?;
+        if let Some(name) = changed(view.spec, view.state) {
+            let difference = difference(name, &Self::terms(view.spec), &view.state.terms);
+            return Some(conflict(format!(
+                "{difference}; nothing is sent. Revert it, or give the new verification another name"
+            )));
+        }
+        let (state, reason, message) = submitted(view);
+        let strays = strays(view.state, "verification");
+        Some(Decision::Rest(Standing::new(state, reason, format!("verification {id} {message}{strays}"))))
+    }
+
+    fn valid<'a>(view: &View<'a>) -> Result<ValidVerification<'a>, String> {
+        ValidVerification::new(view.spec).map_err(|flaw| format!("{flaw}; nothing is sent"))
+    }
+
+    fn edited(view: &View) -> Result<bool, VerificationNeed> {
+        let refused = &view.state.terms;
+        let another = match &view.answers.document {
+            None => return Err(VerificationNeed::Document(view.spec.document.secret_ref.clone())),
+            Some(Found::Usable(document)) => refused.get(terms::DOCUMENT_DIGEST) != Some(&digest(document)),
+            Some(Found::Missing(_) | Found::Invalid(_)) => false,
+        };
+        Ok(another || terms::edited(&terms_beside(view.spec, refused), refused))
+    }
+
+    fn submit(view: &View, valid: &ValidVerification) -> Next {
+        let spec = valid.spec();
+        let access_key =
+            match view.access_key(|| VerificationNeed::AccessKey(spec.access_key_secret_ref.clone())) {
+                Ok(access_key) => access_key.clone(),
+                Err(next) => return *next,
+            };
+        match &view.answers.document {
+            None => Decision::Need(VerificationNeed::Document(spec.document.secret_ref.clone())),
+            Some(Found::Missing(why)) => {
+                view.waits_for_secret(Reason::DocumentNotFound, format!("waits for the document: {why}"))
+            }
+            Some(Found::Invalid(why)) => view.waits_for_secret(
+                Reason::DocumentInvalid,
+                format!("the document can't be sent: {why}; store the complete PDF in the Secret, as it is"),
+            ),
+            Some(Found::Usable(document)) => Decision::Send(VerificationIntent {
+                spec: spec.clone(),
+                document: document.clone(),
+                access_key,
+            }),
+        }
+    }
+
+    fn evidence(status: &PhoneVerificationStatus) -> Evidence {
+        Evidence {
+            attempt: status.attempt.as_deref().and_then(AttemptId::parse),
+            requests: status.requests,
+            id: status.verification_id.clone().filter(|id| !id.is_empty()),
+            number: None,
+            resolved: status.document_digest.clone().map(|digest| (terms::DOCUMENT_DIGEST, digest)),
+        }
+    }
+
+    fn known(state: &State) -> PhoneVerificationStatus {
+        PhoneVerificationStatus {
+            verification_id: state.id().map(ToOwned::to_owned),
+            requests: state.attempts,
+            attempt: state.attempt().map(ToString::to_string),
+            submitted_time: state.accepted.as_ref().map(|a| a.at),
+            document_digest: state.terms.get(terms::DOCUMENT_DIGEST).cloned(),
+            ..PhoneVerificationStatus::default()
+        }
+    }
+
+    fn show(
+        status: &mut PhoneVerificationStatus,
+        generation: i64,
+        step: VerificationState,
+        conditions: Vec<Condition>,
+    ) {
+        status.observed_generation = generation;
+        status.state = Some(step);
+        status.conditions = conditions;
+    }
+
+    fn conditions(status: &PhoneVerificationStatus) -> &[Condition] {
+        &status.conditions
+    }
+
+    fn outcome(
+        spec: Option<&PhoneVerificationSpec>,
+        state: &State,
+        step: VerificationState,
+    ) -> (ConditionType, ConditionStatus, Reason) {
+        let approval = spec.map_or(Approval::Pending, |s| s.approval);
+        let (status, reason) = match (step, approval) {
+            (VerificationState::Approved, Approval::Approved) => (ConditionStatus::True, Reason::Declared),
+            (VerificationState::Approved, _) => (ConditionStatus::True, Reason::ProvenByOrder),
+            (_, _) if state.accepted.is_none() => (ConditionStatus::False, Reason::NotSubmitted),
+            (VerificationState::Rejected, _) => (ConditionStatus::False, Reason::Rejected),
+            (_, Approval::Probe) => (ConditionStatus::False, Reason::Probing),
+            (_, _) => (ConditionStatus::False, Reason::AwaitingApproval),
+        };
+        (ConditionType::Approved, status, reason)
+    }
 }
 
 /// The name of the address in the terms.
 const ADDRESS: &str = "spec.address";
-
-type Next = Decision<VerificationState>;
-
-/// What to do next. Steps that send nothing come before those that may.
-#[must_use]
-pub fn decide(view: &View) -> Next {
-    let mut next = rebuild(view)
-        .or_else(|| adopt(view))
-        .or_else(|| settle(view))
-        .or_else(|| submitted(view))
-        .unwrap_or_else(|| submit(view));
-    if let Decision::Rest(standing) = &mut next {
-        standing.remark = super::stray_annotation(view.state, view.not_placed);
-    }
-    next
-}
 
 /// Whether what was submitted under this name is what the spec asks for.
 #[must_use]
@@ -75,86 +278,14 @@ pub fn stands(spec: &PhoneVerificationSpec, state: &State) -> bool {
     changed(spec, state).is_none()
 }
 
-fn rest(state: VerificationState, reason: Reason, message: impl Into<String>) -> Next {
-    Decision::Rest(Standing::new(state, reason, message))
+fn conflict(message: String) -> Next {
+    Decision::Rest(Standing::new(VerificationState::Conflict, Reason::Conflict, message))
 }
 
-fn rebuild(view: &View) -> Option<Next> {
-    let status = view.status?;
-    if !Memory::of_verification(status).exceeds(view.state) {
-        return None;
-    }
-    let attempt = status.attempt.as_deref().and_then(AttemptId::parse);
-    let id = status.verification_id.clone().filter(|id| !id.is_empty());
-    let requests = status.requests;
-    let mut terms = spec_terms(view.spec);
-    terms.extend(status.document_digest.clone().map(|d| (terms::DOCUMENT_DIGEST.into(), d)));
-    let rebuilt = Event::Rebuilt { at: view.now, attempt, id, number: None, terms, requests };
-    Some(Decision::Record(vec![rebuilt]))
-}
-
-fn adopt(view: &View) -> Option<Next> {
-    let adopt = view.spec.adopt.as_ref().filter(|_| flaw::of_verification(view.spec).is_none())?;
-    let wanted = &adopt.verification_id;
-    let known = view.state.id();
-    if known == Some(wanted) {
-        return None;
-    }
-    let submitted_by_us = view.state.accepted.as_ref().is_some_and(|a| a.attempt.is_some());
-    if let Some(known) = known
-        && submitted_by_us
-    {
-        return Some(rest(
-            VerificationState::Conflict,
-            Reason::Conflict,
-            format!(
-                "spec.adopt.verificationId is {wanted}, but this resource submitted verification {known}; remove spec.adopt, or adopt {wanted} under another name"
-            ),
-        ));
-    }
-    if let Some(Pending::InFlight { message, again }) = pending(view.state, view.sender, None, view.now) {
-        let mut standing = Standing::new(VerificationState::Submitting, Reason::Submitting, message);
-        standing.again = again;
-        return Some(Decision::Rest(standing));
-    }
-    // Only orders are claimed.
-    let (id, number) = (Some(wanted.clone()), None);
-    Some(Decision::Record(vec![Event::Adopted { at: view.now, id, number, account: None, own: false }]))
-}
-
-fn settle(view: &View) -> Option<Next> {
-    let name = &view.key.name;
-    match pending(view.state, view.sender, view.not_placed, view.now)? {
-        Pending::InFlight { .. } | Pending::Unknown { .. } if view.state.accepted.is_some() => None,
-        Pending::Settle(event) => Some(Decision::Record(vec![event])),
-        Pending::InFlight { message, again } => {
-            let mut standing = Standing::new(VerificationState::Submitting, Reason::Submitting, message);
-            standing.again = again;
-            Some(Decision::Rest(standing))
-        }
-        Pending::Unknown { attempt, why } => Some(rest(
-            VerificationState::OutcomeUnknown,
-            Reason::OutcomeUnknown,
-            format!(
-                "it is unknown whether verification request {attempt} was accepted ({why}); check the TENIOS portal. If it was: set spec.adopt.verificationId. If it was not: kubectl annotate pver {name} --overwrite {}={attempt}",
-                crate::api::NOT_PLACED_ANNOTATION
-            ),
-        )),
-    }
-}
-
-fn submitted(view: &View) -> Option<Next> {
-    let id = view.state.id()?;
-    if let Some(name) = changed(view.spec, view.state) {
-        let difference = difference(name, &spec_terms(view.spec), &view.state.terms);
-        return Some(rest(
-            VerificationState::Conflict,
-            Reason::Conflict,
-            format!("{difference}; nothing is sent. Revert it, or give the new verification another name"),
-        ));
-    }
-    let strays = strays(view.state, "verification");
-    let (state, reason, message) = match (view.spec.approval, view.proven) {
+/// What became of a verification that was submitted.
+fn submitted(view: &View) -> (VerificationState, Reason, String) {
+    let proven = view.state.id().is_some_and(|id| view.around.is_proven(id));
+    match (view.spec.approval, proven) {
         (Approval::Rejected, _) => (
             VerificationState::Rejected,
             Reason::Rejected,
@@ -180,14 +311,13 @@ fn submitted(view: &View) -> Option<Next> {
                 view.key.name
             ),
         ),
-    };
-    Some(rest(state, reason, format!("verification {id} {message}{strays}")))
+    }
 }
 
 /// The first field of the spec that differs from what was submitted. An adopted verification has no
 /// recorded terms to differ from.
 fn changed<'a>(spec: &PhoneVerificationSpec, state: &'a State) -> Option<&'a str> {
-    let wanted = spec_terms_beside(spec, &state.terms);
+    let wanted = terms_beside(spec, &state.terms);
     terms::of_spec(&state.terms)
         .find(|(name, value)| wanted.get(*name) != Some(value))
         .map(|(name, _)| name.as_str())
@@ -225,28 +355,10 @@ fn address_hints(address: &Address) -> String {
     [country, city, zip, street, house_number].map(|part| terms::hint(part)).into_iter().collect()
 }
 
-fn spec_terms(spec: &PhoneVerificationSpec) -> Terms {
-    let address = spec.address.canonical();
-    let document = &spec.document;
-    let reference = format!("{}/{}", document.secret_ref.name, document.secret_ref.key);
-    let access_key = spec.access_key_secret_ref.as_ref().map(|r| (terms::ACCESS_KEY, r.to_string()));
-    [
-        (ADDRESS, address_digest(&address)),
-        ("spec.areaCode", spec.area_code.clone()),
-        ("spec.document.secretRef", reference),
-        ("spec.document.type", document.type_.as_str().to_owned()),
-    ]
-    .into_iter()
-    .chain(access_key)
-    .chain([(terms::ADDRESS_HINTS, address_hints(&address))])
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect()
-}
-
-/// The same, with the digest that is recorded of the address where both are of the same address: earlier
+/// What the spec asks for, with the digest that is recorded of the address where both are of the same address: earlier
 /// versions recorded it as it was written.
-fn spec_terms_beside(spec: &PhoneVerificationSpec, recorded: &Terms) -> Terms {
-    let mut terms = spec_terms(spec);
+fn terms_beside(spec: &PhoneVerificationSpec, recorded: &Terms) -> Terms {
+    let mut terms = PhoneVerification::terms(spec);
     if let (Some(wanted), Some(recorded)) = (terms.get_mut(ADDRESS), recorded.get(ADDRESS))
         && wanted != recorded
         && spec.address.spellings().any(|address| address_digest(&address) == *recorded)
@@ -260,79 +372,4 @@ fn address_digest(address: &Address) -> String {
     let parts = [&address.country, &address.city, &address.zip, &address.street, &address.house_number];
     // As a JSON array, so that no two addresses run into the same text.
     terms::digest(serde_json::json!(parts).to_string().as_bytes())
-}
-
-fn submit(view: &View) -> Next {
-    if view.deleting {
-        return rest(VerificationState::Waiting, Reason::Deleting, super::DELETING);
-    }
-    if let Some(flaw) = flaw::of_verification(view.spec) {
-        return rest(VerificationState::Waiting, Reason::InvalidSpec, format!("{flaw}; nothing is sent"));
-    }
-    if view.spec.suspend {
-        return rest(
-            VerificationState::Suspended,
-            Reason::Suspended,
-            "spec.suspend is true: nothing is sent",
-        );
-    }
-    if matches!(view.state.phase, Phase::Refused { .. }) && view.secrets.is_none() {
-        return Decision::ReadSecrets;
-    }
-    if let Some(wait) = back_off(view) {
-        return wait;
-    }
-    let Some(secrets) = &view.secrets else { return Decision::ReadSecrets };
-    // A Secret may only be read, not watched, so it is looked at again after a while.
-    let look_again = |reason, message| {
-        Decision::Rest(
-            Standing::new(VerificationState::Waiting, reason, message).again_in(view.pace.retry_min),
-        )
-    };
-    if let Found::Missing(why) | Found::Invalid(why) = &secrets.access_key {
-        return look_again(Reason::AccessKeyNotFound, format!("waits for the access key: {why}"));
-    }
-    match &secrets.document {
-        Found::Missing(why) => look_again(Reason::DocumentNotFound, format!("waits for the document: {why}")),
-        Found::Invalid(why) => look_again(
-            Reason::DocumentInvalid,
-            format!("the document can't be sent: {why}; store the complete PDF in the Secret, as it is"),
-        ),
-        Found::Usable(digest) => {
-            let mut terms = spec_terms(view.spec);
-            terms.insert(terms::DOCUMENT_DIGEST.into(), digest.clone());
-            Decision::Send(terms)
-        }
-    }
-}
-
-/// Whether anything was mended since the last request. The document's bytes are in a Secret, which may
-/// only be read, not watched.
-fn edited(view: &View) -> bool {
-    let refused = &view.state.terms;
-    let document = view.secrets.as_ref().map(|read| &read.document);
-    let another =
-        matches!(document, Some(Found::Usable(now)) if refused.get(terms::DOCUMENT_DIGEST) != Some(now));
-    another || terms::edited(&spec_terms_beside(view.spec, refused), refused)
-}
-
-fn back_off(view: &View) -> Option<Next> {
-    let (next, again) = match view.pace.due(view.state, edited(view), view.known_for, view.now) {
-        Due::Now => return None,
-        Due::At(at, left) => (Some(at), left.min(view.pace.retry_max)),
-        Due::Never => (None, view.pace.retry_max),
-    };
-    Some(Decision::Rest(match &view.state.phase {
-        Phase::Refused { refusal, .. } => {
-            // Looked at again before it is due: the document may have been mended meanwhile.
-            let message = refusal_message(refusal, "the spec or the document", next);
-            Standing::new(VerificationState::Refused, Reason::Refused, message).again_in(again)
-        }
-        Phase::NotProcessed { why, .. } => {
-            let next = next.map(shown).unwrap_or_default();
-            let message = format!("the last request was not processed ({why}); tried again at {next}");
-            Standing::new(VerificationState::Waiting, Reason::ProviderUnavailable, message).again_in(again)
-        }
-        _ => return None,
-    }))
 }

@@ -8,7 +8,6 @@
 mod access_key;
 mod body;
 pub(crate) mod decode;
-mod document;
 mod outcome;
 mod redact;
 mod refusal;
@@ -18,7 +17,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use secrecy::{ExposeSecret, SecretString};
@@ -28,44 +26,43 @@ use tokio::time::{Instant, timeout_at};
 pub use access_key::access_key;
 pub use body::SendBy;
 use body::{Departure, RequestBody};
-pub use document::Document;
 pub use outcome::Outcome;
 use outcome::{Answer, Body, End, classify};
 use redact::redact;
 use transport::Transport;
 
-use crate::api::PhoneNumber;
-use crate::api::verification::{Address, DocumentType};
+use crate::api::pdf::Document;
 use crate::net::{BaseUrl, Roots, causes};
 
 /// Answers above this many bytes are not read further: a real one has about 60.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
 /// One request, without the access key.
-#[derive(Clone, Debug)]
-pub enum Request {
-    /// `POST /verification/create`
-    Verification {
-        /// The address.
-        address: Address,
-        /// Without the leading 0.
-        area_code: String,
-        /// What the document is.
-        document_type: DocumentType,
-        /// The document.
-        document: Document,
-    },
-    /// `POST /number/order`
-    Order {
-        /// The provider's word.
-        number_type: &'static str,
-        /// Id of an approved verification.
-        verification_id: String,
-        /// A number of the account.
-        link_to: Option<PhoneNumber>,
-        /// Where the number is pushed to.
-        push: Option<PushTarget>,
-    },
+#[derive(Clone)]
+pub struct Request {
+    /// The path below the base URL, and the label of the metrics.
+    pub endpoint: &'static str,
+    /// The field of the answer that has the id.
+    pub id_field: &'static str,
+    /// Its fields, by the provider's names.
+    pub fields: Vec<(&'static str, String)>,
+    /// The field with a document, which is sent in base64.
+    pub document: Option<(&'static str, Document)>,
+    /// Where the number is pushed to.
+    pub push: Option<PushTarget>,
+}
+
+// What is in the fields may be personal data (promise 21).
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.fields.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Request")
+            .field("endpoint", &self.endpoint)
+            .field("fields", &names)
+            .field("document", &self.document)
+            .field("push", &self.push)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where the provider pushes the number to.
@@ -78,52 +75,14 @@ pub struct PushTarget {
 }
 
 impl Request {
-    /// The label of the metrics, and the path below the base URL.
-    #[must_use]
-    pub fn endpoint(&self) -> &'static str {
-        match self {
-            Self::Verification { .. } => "verification/create",
-            Self::Order { .. } => "number/order",
-        }
-    }
-
-    fn id_field(&self) -> &'static str {
-        match self {
-            Self::Verification { .. } => "verification_id",
-            Self::Order { .. } => "order_id",
-        }
-    }
-
-    fn fields(&self, access_key: &SecretString) -> Vec<(&'static str, String)> {
+    fn with_secrets(&self, access_key: &SecretString) -> Vec<(&'static str, String)> {
         let mut fields = vec![("access_key", access_key.expose_secret().to_owned())];
-        match self {
-            Self::Verification { address, area_code, document_type, .. } => fields.extend([
-                ("country", address.country.clone()),
-                ("city", address.city.clone()),
-                ("zip", address.zip.clone()),
-                ("street", address.street.clone()),
-                ("house_number", address.house_number.clone()),
-                ("document_type", document_type.as_str().to_owned()),
-                ("area_code", area_code.clone()),
-            ]),
-            Self::Order { number_type, verification_id, link_to, push } => {
-                fields.push(("number_type", (*number_type).to_owned()));
-                fields.push(("verification_id", verification_id.clone()));
-                fields.extend(link_to.iter().map(|number| ("link_to_number", number.to_string())));
-                if let Some(push) = push {
-                    fields.push(("push_url", push.url.clone()));
-                    fields.push(("push_secret", push.secret.expose_secret().to_owned()));
-                }
-            }
+        fields.extend(self.fields.iter().cloned());
+        if let Some(push) = &self.push {
+            fields.push(("push_url", push.url.clone()));
+            fields.push(("push_secret", push.secret.expose_secret().to_owned()));
         }
         fields
-    }
-
-    fn document(&self) -> Option<(&'static str, Bytes)> {
-        match self {
-            Self::Verification { document, .. } => Some(("document_data", document.0.clone())),
-            Self::Order { .. } => None,
-        }
     }
 }
 
@@ -167,10 +126,10 @@ impl Tenios {
     /// Sends one request, once.
     pub async fn send(&self, request: &Request, access_key: &SecretString, send_by: SendBy) -> Outcome {
         let departure = Departure::default();
-        let fields = request.fields(access_key);
+        let fields = request.with_secrets(access_key);
         match self.exchange(request, &fields, send_by, departure.clone()).await {
             Ok(answer) => {
-                classify(&answer, request.id_field(), Timestamp::now(), |text| redact(text, request, &fields))
+                classify(&answer, request.id_field, Timestamp::now(), |text| redact(text, request, &fields))
             }
             Err(why) if departure.revoke() => Outcome::NotProcessed { why, retry_after: None },
             Err(why) => Outcome::Unknown { why },
@@ -187,11 +146,12 @@ impl Tenios {
         let json: Map<String, Value> =
             fields.iter().map(|(name, value)| ((*name).to_owned(), Value::String(value.clone()))).collect();
         let json = serde_json::to_vec(&json).map_err(|e| e.to_string())?;
-        let body = RequestBody::new(json, request.document(), send_by, departure.clone());
+        let document = request.document.as_ref().map(|(field, document)| (*field, document.bytes().clone()));
+        let body = RequestBody::new(json, document, send_by, departure.clone());
         let mut post = self
             .transport
             .client()
-            .post(self.base.join(&format!("/{}", request.endpoint())))
+            .post(self.base.join(&format!("/{}", request.endpoint)))
             .header(http::header::CONTENT_TYPE, "application/json")
             .header(http::header::ACCEPT, "application/json")
             .header(http::header::CONNECTION, "close")

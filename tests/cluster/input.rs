@@ -4,8 +4,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tenios_operator::api::Reason;
 use tenios_operator::api::order::OrderState;
+use tenios_operator::api::pdf::Document;
 use tenios_operator::api::verification::VerificationState;
-use tenios_operator::tenios::Document;
 
 use crate::harness::{OperatorOptions, Scenario, http, wait};
 use crate::world::{ORDER, PATIENCE, PDF, VERIFICATION, World, message, told};

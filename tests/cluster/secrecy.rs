@@ -11,13 +11,14 @@ use http_body_util::Full;
 use kube::api::{Api, DynamicObject, ListParams, PostParams};
 use serde_json::{Value, json};
 use tenios_operator::api::order::OrderState;
+use tenios_operator::api::pdf::Document;
 use tenios_operator::api::verification::Address;
 use tenios_operator::api::{PhoneVerification, Reason};
 use tenios_operator::lifecycle::Found;
 use tenios_operator::push::PREFIX;
 use tenios_operator::server::{Limits, Reply, RequestBody, Server, read_body};
 use tenios_operator::simulator::{Action, Fault, Millis, Options, PushSettings, PushTime, Simulator};
-use tenios_operator::tenios::{Document, PushTarget, Request};
+use tenios_operator::tenios::{PushTarget, Request};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use unicode_normalization::UnicodeNormalization;
 
@@ -365,17 +366,25 @@ fn p21_no_debug_output_shows_a_secret() {
     let address: Address = verification.spec.address.clone();
     let push =
         PushTarget { url: "https://push.example/push/v1/a/b/c".into(), secret: GUESS.to_owned().into() };
-    let order = Request::Order {
-        number_type: "GEOGRAPHICAL",
-        verification_id: "v".into(),
-        link_to: None,
+    let order = Request {
+        endpoint: "number/order",
+        id_field: "order_id",
+        fields: vec![("number_type", "GEOGRAPHICAL".into()), ("verification_id", "v".into())],
+        document: None,
         push: Some(push),
     };
-    let submission = Request::Verification {
-        address,
-        area_code: "6186".into(),
-        document_type: verification.spec.document.type_,
-        document: document.clone(),
+    let submission = Request {
+        endpoint: "verification/create",
+        id_field: "verification_id",
+        fields: vec![
+            ("city", address.city),
+            ("zip", address.zip),
+            ("street", address.street),
+            ("house_number", address.house_number),
+            ("area_code", "6186".into()),
+        ],
+        document: Some(("document_data", document.clone())),
+        push: None,
     };
     let key = Found::Usable(secrecy::SecretString::from(TENANT_KEY.to_owned()));
     let mut needles = Needles::default();

@@ -2,8 +2,9 @@
 
 use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::{Value, json};
+use tenios_operator::api::PhoneVerification;
+use tenios_operator::api::valid::ValidVerification;
 use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{PhoneVerification, flaw};
 use tenios_operator::cli::validate;
 
 use crate::harness::{Scenario, wait};
@@ -105,7 +106,7 @@ async fn p24_every_text_of_an_address_is_taken_or_refused_in_words_alike_by_apis
         let object: PhoneVerification = serde_json::from_value(manifest.clone()).unwrap();
         let said_by = [
             ("the apiserver", api.create(&dry_run, &object).await.err().map(|error| error.to_string())),
-            ("the operator", flaw::of_verification(&object.spec)),
+            ("the operator", ValidVerification::new(&object.spec).err()),
             ("the plugin", {
                 let found = validate::text_of(&escaped(&manifest)).findings;
                 (!found.is_empty()).then(|| format!("{found:?}"))

@@ -9,7 +9,7 @@ use super::world::{BOGUS, Outcome};
 pub const RESOURCES: [&str; 2] = ["a", "b"];
 
 /// Whose access key all of them are sent with.
-pub const ACCOUNT: &str = "0123456789abcdef";
+pub const ACCESS_KEY: &str = "0123456789abcdef";
 
 /// An id that exists from before.
 pub const FOREIGN: &str = "300000";

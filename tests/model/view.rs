@@ -1,18 +1,21 @@
 //! The decisions, by the lifecycle's own code. Whatever is built for a decision is built here.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tenios_operator::api::order::OrderState;
+use tenios_operator::api::pdf::Document;
 use tenios_operator::api::verification::VerificationState;
 use tenios_operator::api::{
-    PhoneNumberOrderSpec, PhoneNumberOrderStatus, PhoneVerificationSpec, PhoneVerificationStatus,
+    PhoneNumberOrder, PhoneNumberOrderStatus, PhoneVerification, PhoneVerificationSpec,
+    PhoneVerificationStatus,
 };
-use tenios_operator::ledger::{Account, Book, Change, Entry, State};
-use tenios_operator::lifecycle::order::{self, Link, Verification};
-use tenios_operator::lifecycle::verification::{self, Secrets};
-use tenios_operator::lifecycle::{self, Budget, Decision, Found, Pace, Sender, Standing};
+use tenios_operator::ledger::{Bid, Book, Change, Entry, Key, Payer, Rival, State};
+use tenios_operator::lifecycle::{
+    AccessKey, Answers, Budget, Decision, Found, Intent, LinkTarget, Managed, Pace, SeenVerification, Sender,
+    Standing, Surroundings, View, decide, project,
+};
 
 use super::names;
 use super::shipped::{Shipped, Shown, Spec, timestamp};
@@ -26,6 +29,13 @@ static PACE: Pace = Pace {
     refusal_min: Duration::ZERO,
     refusal_max: Duration::ZERO,
 };
+
+/// Whatever is asked for is there.
+static ANSWERS: LazyLock<Answers> = LazyLock::new(|| Answers {
+    access_key: Some(Found::Usable(AccessKey::new(names::ACCESS_KEY.to_owned().into()))),
+    document: Some(Found::Usable(Document::new(b"%PDF-1.4 %%EOF".to_vec()).unwrap())),
+    budget: Some(Budget::Reserved),
+});
 
 /// What a decision is made from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,18 +87,61 @@ pub struct Rest {
 }
 
 /// What one decision is about, built.
-struct Surroundings<'a> {
+struct Around<'a> {
+    shipped: &'a Shipped,
     question: &'a Question,
+    key: &'a Key,
     book: &'a Book,
     state: &'a State,
-    shown: &'a Option<Shown>,
     word: Option<&'a str>,
     now: Timestamp,
 }
 
-impl Surroundings<'_> {
-    fn is_proven(&self, state: &State) -> bool {
-        state.id().is_some_and(|id| self.book.is_proven(id))
+impl Around<'_> {
+    fn decide<M: Managed>(&self, spec: &M::Spec, status: Option<&M::Status>) -> Decision<M> {
+        decide(&View {
+            key: self.key,
+            spec,
+            deleting: false,
+            status,
+            not_placed: self.word,
+            state: self.state,
+            sender: self.question.sender.into(),
+            known_for: Duration::ZERO,
+            answers: &ANSWERS,
+            around: self,
+            pace: &PACE,
+            push: true,
+            now: self.now,
+        })
+    }
+}
+
+impl Surroundings for Around<'_> {
+    fn verification(&self, name: &str) -> SeenVerification {
+        let key = &self.shipped.keys[0];
+        match self.shipped.spec(0, self.question.seen[0].spec) {
+            Spec::Verification(spec) if key.name == name => {
+                SeenVerification::of(Some(spec), &self.book.known(key).state, |id| self.is_proven(id))
+            }
+            _ => SeenVerification::Missing,
+        }
+    }
+
+    fn link_target(&self, _: &str) -> LinkTarget {
+        LinkTarget::Missing
+    }
+
+    fn links_to(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn rival(&self, bid: &Bid, payer: &Payer) -> Option<Rival> {
+        self.book.rival(self.key, bid, payer)
+    }
+
+    fn is_proven(&self, verification_id: &str) -> bool {
+        self.book.is_proven(verification_id)
     }
 }
 
@@ -106,98 +159,61 @@ impl Shipped {
         let nothing = Entry::empty(self.keys[at].clone());
         let book = self.book(Arc::new(Store::new(nothing, changes, false, true)));
         let word = names::word(question.key, question.seen[at].word);
-        let surroundings = Surroundings {
+        let around = Around {
+            shipped: self,
             question,
-            state: &book.known(&self.keys[at]).state,
+            key: &self.keys[at],
             book: &book,
-            shown: &self.shown(question.seen[at].status),
+            state: &book.known(&self.keys[at]).state,
             word: word.as_deref(),
             now: timestamp(question.now),
         };
+        let shown = self.shown(question.seen[at].status);
         match self.spec(question.key, question.seen[at].spec) {
-            Spec::Order(spec) => self.about_order(spec, &surroundings),
-            Spec::Verification(spec) => self.about_verification(spec, &surroundings),
+            Spec::Order(spec) => {
+                let status = match &*shown {
+                    Some(Shown::Order(status)) => Some(status),
+                    _ => None,
+                };
+                let decision = around.decide::<PhoneNumberOrder>(spec, status);
+                self.next(decision, |standing| show_order(&around, standing))
+            }
+            Spec::Verification(spec) => {
+                let status = match &*shown {
+                    Some(Shown::Verification(status)) => Some(status),
+                    _ => None,
+                };
+                let decision = around.decide::<PhoneVerification>(spec, status);
+                self.next(decision, |standing| show_verification(spec, &around, standing))
+            }
         }
     }
 
-    fn about_order(&self, spec: &PhoneNumberOrderSpec, around: &Surroundings) -> Next {
-        let first = around.book.known(&self.keys[0]).state;
-        let verification = match (&spec.verification_id, self.spec(0, around.question.seen[0].spec)) {
-            (None, Spec::Verification(spec)) => Verification::Found {
-                name: &self.keys[0].name,
-                spec: Some(spec),
-                state: &first,
-                proven: around.is_proven(&first),
-            },
-            (id, _) => Verification::Given(id.as_deref().unwrap()),
-        };
-        let key = &self.keys[usize::from(around.question.key)];
-        let decision = order::decide(&order::View {
-            key,
-            spec,
-            deleting: false,
-            status: match around.shown {
-                Some(Shown::Order(status)) => Some(status),
-                _ => None,
-            },
-            not_placed: around.word,
-            state: around.state,
-            sender: around.question.sender.into(),
-            known_for: Duration::ZERO,
-            verification,
-            link: Link::None,
-            access_key: Some(Found::Usable(Account::recorded(names::ACCOUNT))),
-            budget: Budget::Reserved,
-            rival: &|bid, payer| around.book.rival(key, bid, payer),
-            pace: &PACE,
-            push: true,
-            now: around.now,
-        });
-        self.next(decision, |standing| show_order(around, standing))
-    }
-
-    fn about_verification(&self, spec: &PhoneVerificationSpec, around: &Surroundings) -> Next {
-        let decision = verification::decide(&verification::View {
-            key: &self.keys[usize::from(around.question.key)],
-            spec,
-            deleting: false,
-            status: match around.shown {
-                Some(Shown::Verification(status)) => Some(status),
-                _ => None,
-            },
-            not_placed: around.word,
-            state: around.state,
-            sender: around.question.sender.into(),
-            known_for: Duration::ZERO,
-            secrets: Some(Secrets {
-                access_key: Found::Usable(()),
-                document: Found::Usable("sha256:d".into()),
-            }),
-            proven: around.is_proven(around.state),
-            pace: &PACE,
-            now: around.now,
-        });
-        self.next(decision, |standing| show_verification(spec, around, standing))
-    }
-
-    fn next<S>(&self, decision: Decision<S>, show: impl FnOnce(&Standing<S>) -> (Shown, bool, bool)) -> Next {
+    fn next<M: Managed>(
+        &self,
+        decision: Decision<M>,
+        show: impl FnOnce(&Standing<M::Step>) -> (Shown, bool, bool),
+    ) -> Next {
         match decision {
             Decision::Record(events) => Next::Record(self.events(events)),
-            Decision::Send(terms) => Next::Send(self.terms.number(format!("{terms:?}"), || terms)),
+            Decision::Send(intent) => {
+                let terms = intent.recorded();
+                Next::Send(self.terms.number(format!("{terms:?}"), || terms))
+            }
             Decision::Rest(standing) => {
                 let (shown, moving, hides_stray) = show(&standing);
                 let status = self.statuses.number(format!("{:?}", Some(&shown)), || Some(shown));
                 Next::Rest(Rest { status, moving, hides_stray })
             }
-            Decision::ReadSecrets | Decision::Reserve(_) => Next::Asks,
+            Decision::Need(_) => Next::Asks,
         }
     }
 }
 
 /// What is shown, whether a request is in flight, whether a stray is passed over.
-fn show_order(around: &Surroundings, standing: &Standing<OrderState>) -> (Shown, bool, bool) {
+fn show_order(around: &Around, standing: &Standing<OrderState>) -> (Shown, bool, bool) {
     let none = PhoneNumberOrderStatus::default();
-    let full = lifecycle::project_order(around.state, standing, 1, &none, around.now);
+    let full = project::<PhoneNumberOrder>(None, around.state, standing, 1, &none, around.now);
     let tells = matches!(standing.state, OrderState::AwaitingNumber | OrderState::Assigned);
     let moving = standing.state == OrderState::Ordering;
     let shown =
@@ -207,11 +223,11 @@ fn show_order(around: &Surroundings, standing: &Standing<OrderState>) -> (Shown,
 
 fn show_verification(
     spec: &PhoneVerificationSpec,
-    around: &Surroundings,
+    around: &Around,
     standing: &Standing<VerificationState>,
 ) -> (Shown, bool, bool) {
     let none = PhoneVerificationStatus::default();
-    let full = lifecycle::project_verification(Some(spec), around.state, standing, 1, &none, around.now);
+    let full = project::<PhoneVerification>(Some(spec), around.state, standing, 1, &none, around.now);
     let tells = matches!(standing.state, VerificationState::AwaitingApproval | VerificationState::Approved);
     let moving = standing.state == VerificationState::Submitting;
     let shown = PhoneVerificationStatus { conditions: Vec::new(), submitted_time: None, ..full };

@@ -9,12 +9,19 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
 use tenios_operator::api::order::OrderState;
-use tenios_operator::api::{PhoneNumber, PhoneNumberOrderSpec, PhoneNumberOrderStatus, Reason};
-use tenios_operator::ledger::{
-    Account, AttemptId, Bid, Event, Key, Kind, Payer, Phase, Refusal, Rival, State, Terms, Title,
+use tenios_operator::api::{
+    PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec, PhoneNumberOrderStatus, Reason,
 };
-use tenios_operator::lifecycle::order::{Link, Verification, View, decide};
-use tenios_operator::lifecycle::{Budget, Decision, Found, Pace, Sender, Standing, project_order};
+use tenios_operator::ledger::{
+    AttemptId, Bid, Event, Key, Kind, Payer, Phase, Refusal, Rival, State, Terms, Title,
+};
+use tenios_operator::lifecycle::{
+    self, Answers, Decision, Found, Intent, Pace, Sender, Standing, decide, project,
+};
+
+use crate::given::{ALONE, Others, READY, account};
+
+type View<'a> = lifecycle::View<'a, PhoneNumberOrder>;
 
 const NOW: i64 = 1_800_000_000;
 
@@ -40,10 +47,6 @@ fn terms() -> Terms {
         .into()
 }
 
-fn nobody(_: &Bid, _: &Payer) -> Option<Rival> {
-    None
-}
-
 static PACE: Pace = Pace {
     retry_min: Duration::from_secs(5),
     retry_max: Duration::from_secs(300),
@@ -61,11 +64,8 @@ fn view<'a>(spec: &'a PhoneNumberOrderSpec, state: &'a State, key: &'a Key) -> V
         state,
         sender: Sender::Elsewhere { remaining: Duration::ZERO },
         known_for: Duration::ZERO,
-        verification: Verification::Given("v1"),
-        link: Link::None,
-        access_key: Some(Found::Usable(Account::recorded("acc0"))),
-        budget: Budget::Reserved,
-        rival: &nobody,
+        answers: &READY,
+        around: ALONE,
         pace: &PACE,
         push: true,
         now: at(NOW),
@@ -94,7 +94,7 @@ fn unknown() -> Event {
     Event::Unknown { attempt: attempt(), at: at(NOW - 5), why: "reset".into() }
 }
 
-fn reason(decision: &Decision<OrderState>) -> Option<Reason> {
+fn reason(decision: &Decision<PhoneNumberOrder>) -> Option<Reason> {
     match decision {
         Decision::Rest(standing) => Some(standing.reason),
         _ => None,
@@ -104,8 +104,13 @@ fn reason(decision: &Decision<OrderState>) -> Option<Reason> {
 #[test]
 fn with_everything_in_place_it_sends_with_the_terms_that_it_will_be_held_to() {
     let (spec, key, mut terms) = (spec(), key(), terms());
-    terms.insert("account".into(), "acc0".into());
-    assert_eq!(decide(&view(&spec, &State::default(), &key)), Decision::Send(terms));
+    terms.insert("account".into(), account().to_string());
+    let Decision::Send(intent) = decide(&view(&spec, &State::default(), &key)) else {
+        panic!("it must send")
+    };
+    assert_eq!(intent.recorded(), terms);
+    let fields = [("number_type", "GEOGRAPHICAL"), ("verification_id", "v1")];
+    assert_eq!(intent.fields(), fields.map(|(name, value)| (name, value.to_owned())));
 }
 
 #[test]
@@ -227,7 +232,8 @@ fn p12_p15_what_a_status_knows_is_not_lost_by_a_conflict_over_it() {
             let standing = loop {
                 let mut view = view(&spec, &known, &key);
                 view.status = Some(&status);
-                view.rival = &other;
+                let claimed = Others { rival: Some(&other), ..Others::default() };
+                view.around = &claimed;
                 match decide(&view) {
                     Decision::Record(events) => known = events.iter().fold(known, State::then),
                     Decision::Rest(standing) => break standing,
@@ -235,7 +241,7 @@ fn p12_p15_what_a_status_knows_is_not_lost_by_a_conflict_over_it() {
                 }
             };
             assert_eq!(standing.reason, Reason::Conflict);
-            status = project_order(&known, &standing, 1, &status, at(NOW));
+            status = project::<PhoneNumberOrder>(None, &known, &standing, 1, &status, at(NOW));
         }
         assert!(status.order_id.is_some() || status.phone_number.is_some());
     }
@@ -251,7 +257,7 @@ fn p12_a_status_keeps_what_the_ledger_lost_and_could_not_take_back() {
         json!({"phoneNumber": "+49221"}),
     ] {
         let previous: PhoneNumberOrderStatus = serde_json::from_value(shown).unwrap();
-        let next = project_order(&State::default(), &standing, 1, &previous, at(NOW));
+        let next = project::<PhoneNumberOrder>(None, &State::default(), &standing, 1, &previous, at(NOW));
         assert_eq!((next.state, next.observed_generation), (Some(OrderState::Waiting), 1));
         assert_eq!(next.conditions[0].reason, Reason::LedgerUnavailable);
         let kept =
@@ -332,7 +338,8 @@ fn p15_an_order_id_that_another_owns_is_not_adopted() {
     let mut claimed = view(&spec, &state, &key);
     let other = Key { kind: Kind::Order, namespace: "shop".into(), name: "other".into() };
     let rival = |_: &Bid, _: &Payer| Some(Rival { key: other.clone(), title: Title::Adopted });
-    claimed.rival = &rival;
+    let rivals = Others { rival: Some(&rival), ..Others::default() };
+    claimed.around = &rivals;
     let Decision::Rest(standing) = decide(&claimed) else { panic!("it must rest") };
     assert_eq!(standing.reason, Reason::Conflict);
     assert!(standing.message.contains("300000") && standing.message.contains("other"));
@@ -386,7 +393,8 @@ fn p07_a_word_for_anything_else_is_remarked_on_and_one_that_may_still_work_is_no
         let mut view = view(&spec, state, &key);
         view.not_placed = Some(word);
         view.sender = Sender::Here;
-        view.access_key = Some(Found::Missing("no key".into()));
+        let no_key = Answers { access_key: Some(Found::Missing("no key".into())), ..Answers::default() };
+        view.answers = &no_key;
         match decide(&view) {
             Decision::Rest(standing) => standing.remark,
             other => panic!("{other:?}"),
@@ -489,8 +497,8 @@ proptest! {
                 Decision::Record(events) => state = events.iter().fold(state.clone(), State::then),
                 Decision::Rest(standing) => {
                     prop_assert!(!standing.message.is_empty());
-                    let status = project_order(&state, &standing, 1, &PhoneNumberOrderStatus::default(), at(NOW));
-                    let again = project_order(&state, &standing, 1, &status, at(NOW + 60));
+                    let status = project::<PhoneNumberOrder>(None, &state, &standing, 1, &PhoneNumberOrderStatus::default(), at(NOW));
+                    let again = project::<PhoneNumberOrder>(None, &state, &standing, 1, &status, at(NOW + 60));
                     prop_assert_eq!(status, again, "the projection must be stable");
                     return Ok(());
                 }

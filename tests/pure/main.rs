@@ -17,6 +17,7 @@ mod docs;
 mod entry;
 mod exhaustive;
 mod fold;
+mod given;
 mod handed_on;
 mod index;
 mod kstatus;

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use tenios_operator::api::order::OrderState;
 use tenios_operator::api::verification::VerificationState;
 use tenios_operator::api::{
-    PhoneNumber, PhoneNumberOrderStatus, PhoneVerificationSpec, PhoneVerificationStatus, Reason, crd,
+    PhoneNumber, PhoneNumberOrder, PhoneNumberOrderStatus, PhoneVerification, PhoneVerificationSpec,
+    PhoneVerificationStatus, Reason, crd,
 };
 use tenios_operator::ledger::{AttemptId, Event, Refusal, State};
-use tenios_operator::lifecycle::{Standing, project_order, project_verification};
+use tenios_operator::lifecycle::{Standing, project};
 
 /// The generation that the status was written for.
 pub const GENERATION: i64 = 2;
@@ -81,14 +82,20 @@ pub fn all() -> Vec<Recorded> {
     let now = Timestamp::UNIX_EPOCH;
     let orders = ORDERS.iter().map(|&(state, reason, past)| {
         let standing = Standing::new(state, reason, format!("says \"{reason}\"\nin 2 lines"));
-        let status =
-            project_order(&past.state(), &standing, GENERATION, &PhoneNumberOrderStatus::default(), now);
+        let status = project::<PhoneNumberOrder>(
+            None,
+            &past.state(),
+            &standing,
+            GENERATION,
+            &PhoneNumberOrderStatus::default(),
+            now,
+        );
         recorded("PhoneNumberOrder", &json!(state), reason, &json!({"verificationId": "v1"}), &json!(status))
     });
     let verifications = VERIFICATIONS.iter().map(|&(state, reason, past)| {
         let standing = Standing::new(state, reason, format!("says \"{reason}\"\nin 2 lines"));
         let spec = verification_spec(state, reason);
-        let status = project_verification(
+        let status = project::<PhoneVerification>(
             Some(&spec),
             &past.state(),
             &standing,

@@ -6,11 +6,11 @@ use tenios_operator::api::ConditionStatus::{False, True, Unknown};
 use tenios_operator::api::order::OrderState;
 use tenios_operator::api::verification::VerificationState;
 use tenios_operator::api::{
-    Condition, ConditionStatus, ConditionType, PhoneNumberOrderStatus, PhoneVerificationSpec,
-    PhoneVerificationStatus, Reason,
+    Condition, ConditionStatus, ConditionType, PhoneNumberOrder, PhoneNumberOrderStatus, PhoneVerification,
+    PhoneVerificationSpec, PhoneVerificationStatus, Reason,
 };
 use tenios_operator::ledger::{AttemptId, Event, State, Terms};
-use tenios_operator::lifecycle::{Standing, project_order, project_verification};
+use tenios_operator::lifecycle::{Standing, project};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -70,7 +70,8 @@ fn an_order_shows_ready_one_of_stalled_and_reconciling_and_its_steps(
 ) {
     let known = ledger(what);
     let standing = Standing::new(state, reason, "words");
-    let status = project_order(&known, &standing, 7, &PhoneNumberOrderStatus::default(), at(0));
+    let status =
+        project::<PhoneNumberOrder>(None, &known, &standing, 7, &PhoneNumberOrderStatus::default(), at(0));
     assert_eq!(shown(&status.conditions), expected);
     for condition in &status.conditions {
         // Only what this step is about says the words.
@@ -121,7 +122,7 @@ fn a_verification_shows_the_same(
     let spec: PhoneVerificationSpec = serde_json::from_value(spec).unwrap();
     let standing = Standing::new(state, reason, "words");
     let previous = PhoneVerificationStatus::default();
-    let status = project_verification(Some(&spec), &ledger(what), &standing, 7, &previous, at(0));
+    let status = project::<PhoneVerification>(Some(&spec), &ledger(what), &standing, 7, &previous, at(0));
     assert_eq!(shown(&status.conditions), expected);
     let submitted = match what {
         "adopted" => Some(at(-30)),
@@ -141,11 +142,12 @@ fn a_verification_shows_the_same(
 fn a_condition_keeps_its_time_until_its_status_flips() {
     let known = ledger("placed");
     let waits = Standing::new(OrderState::AwaitingNumber, Reason::AwaitingNumber, "words");
-    let first = project_order(&known, &waits, 1, &PhoneNumberOrderStatus::default(), at(0));
-    let same = project_order(&known, &waits, 1, &first, at(5));
+    let first =
+        project::<PhoneNumberOrder>(None, &known, &waits, 1, &PhoneNumberOrderStatus::default(), at(0));
+    let same = project::<PhoneNumberOrder>(None, &known, &waits, 1, &first, at(5));
     assert_eq!(first, same, "nothing changed, so nothing is to be written");
     let done = Standing::new(OrderState::Assigned, Reason::NumberAssigned, "words");
-    let next = project_order(&ledger("assigned"), &done, 1, &same, at(9));
+    let next = project::<PhoneNumberOrder>(None, &ledger("assigned"), &done, 1, &same, at(9));
     let time = |type_| next.conditions.iter().find(|c| c.type_ == type_).unwrap().last_transition_time;
     assert_eq!((time(Ready), time(Ordered), time(Assigned)), (at(9), at(0), at(9)));
 }

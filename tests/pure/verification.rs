@@ -5,12 +5,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rstest::rstest;
 use serde_json::{Value, json};
+use tenios_operator::api::pdf::Document;
 use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{PhoneVerificationSpec, PhoneVerificationStatus, Reason};
+use tenios_operator::api::{PhoneVerification, PhoneVerificationSpec, PhoneVerificationStatus, Reason};
 use tenios_operator::ledger::terms::digest;
 use tenios_operator::ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
-use tenios_operator::lifecycle::verification::{Secrets, View, decide, stands};
-use tenios_operator::lifecycle::{Decision, Found, Pace, Sender, Standing, project_verification};
+use tenios_operator::lifecycle::verification::{VerificationNeed, stands};
+use tenios_operator::lifecycle::{
+    self, Answers, Decision, Found, Intent, Pace, Sender, Standing, decide, project,
+};
+
+use crate::given::{ALONE, KEY as ACCESS_KEY, Others, UNASKED};
+
+type View<'a> = lifecycle::View<'a, PhoneVerification>;
 
 const PACE: Pace = Pace {
     retry_min: Duration::from_secs(5),
@@ -40,15 +47,21 @@ fn spec(changes: &Value) -> PhoneVerificationSpec {
     serde_json::from_value(spec).unwrap()
 }
 
-fn secrets() -> Secrets {
-    Secrets { access_key: Found::Usable(()), document: Found::Usable("sha256:d".into()) }
+/// What the Secrets hold, with the document of this name.
+fn secrets(document: &str) -> Answers {
+    let document = Document::new(format!("%PDF-1.4 {document} %%EOF").into_bytes()).unwrap();
+    Answers {
+        access_key: Some(Found::Usable(ACCESS_KEY.clone())),
+        document: Some(Found::Usable(document)),
+        budget: None,
+    }
 }
 
 /// What the shipped code sends for the plain spec: what it will be held to.
 fn terms() -> Terms {
     let spec = spec(&json!({}));
-    match decided(&spec, &State::default(), |view| view.secrets = Some(secrets())) {
-        Decision::Send(terms) => terms,
+    match decided(&spec, &State::default(), &secrets("d"), |_| {}) {
+        Decision::Send(intent) => intent.recorded(),
         other => panic!("{other:?}"),
     }
 }
@@ -90,8 +103,9 @@ fn state(what: &str) -> State {
 fn decided<'a>(
     spec: &'a PhoneVerificationSpec,
     state: &'a State,
+    answers: &'a Answers,
     change: impl FnOnce(&mut View<'a>),
-) -> Decision<VerificationState> {
+) -> Decision<PhoneVerification> {
     let mut view = View {
         key: &KEY,
         spec,
@@ -101,16 +115,17 @@ fn decided<'a>(
         state,
         sender: Sender::Elsewhere { remaining: Duration::from_secs(7) },
         known_for: Duration::from_secs(2),
-        secrets: None,
-        proven: false,
+        answers,
+        around: ALONE,
         pace: &PACE,
+        push: true,
         now: at(0),
     };
     change(&mut view);
     decide(&view)
 }
 
-fn said(decision: Decision<VerificationState>) -> String {
+fn said(decision: Decision<PhoneVerification>) -> String {
     match decision {
         Decision::Rest(standing) => {
             let again = standing.again.map(|again| format!(" in {} s", again.as_secs())).unwrap_or_default();
@@ -122,14 +137,14 @@ fn said(decision: Decision<VerificationState>) -> String {
             [other] => format!("records {other:?}"),
             other => panic!("{other:?}"),
         },
-        Decision::ReadSecrets => "reads the Secrets".into(),
+        Decision::Need(VerificationNeed::AccessKey(_)) => "reads the access key".into(),
+        Decision::Need(VerificationNeed::Document(_)) => "reads the document".into(),
         Decision::Send(_) => "sends".into(),
-        Decision::Reserve(_) => panic!("a verification costs nothing"),
     }
 }
 
 #[rstest]
-#[case("nothing", json!({}), "reads the Secrets")]
+#[case("nothing", json!({}), "reads the access key")]
 #[case("nothing", json!({"suspend": true}), "Suspended: ")]
 #[case("nothing", json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
 #[case("in flight", json!({}), "Submitting in 7 s: request a1 was intended")]
@@ -147,18 +162,18 @@ fn said(decision: Decision<VerificationState>) -> String {
 #[case("adopted", json!({"adopt": {"verificationId": "v1"}}), "AwaitingApproval: verification v1")]
 #[case("adopted", json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
 #[case("adopted in flight", json!({}), "AwaitingApproval: verification v1")]
-#[case("refused", json!({}), "reads the Secrets")]
+#[case("refused", json!({}), "reads the document")]
 fn each_step_does_what_it_says(#[case] what: &str, #[case] changes: Value, #[case] expected: &str) {
-    let said = said(decided(&spec(&changes), &state(what), |_| {}));
+    let said = said(decided(&spec(&changes), &state(what), &UNASKED, |_| {}));
     assert!(said.starts_with(expected), "{what} {changes}: {said}");
 }
 
 #[rstest]
-#[case::never("refused", json!({}), "sha256:d", "Refused in 300 s: TENIOS refused the request: CODE; change the spec or the document")]
-#[case::at_the_slow_pace("refused for now", json!({}), "sha256:d", "Refused in 300 s: TENIOS refused the request: CODE; tried again at 2027-01-15T08:09:58Z")]
-#[case::soon_once_edited("refused", json!({"areaCode": "30"}), "sha256:d", "Refused in 3 s: ")]
-#[case::soon_with_another_document("refused", json!({}), "sha256:e", "Refused in 3 s: ")]
-#[case::soon("not processed", json!({}), "sha256:d", "ProviderUnavailable in 3 s: the last request was not processed (away); tried again at 2027-01-15T08:00:03Z")]
+#[case::never("refused", json!({}), "d", "Refused in 300 s: TENIOS refused the request: CODE; change the spec or the document")]
+#[case::at_the_slow_pace("refused for now", json!({}), "d", "Refused in 300 s: TENIOS refused the request: CODE; tried again at 2027-01-15T08:09:58Z")]
+#[case::soon_once_edited("refused", json!({"areaCode": "30"}), "d", "Refused in 3 s: ")]
+#[case::soon_with_another_document("refused", json!({}), "e", "Refused in 3 s: ")]
+#[case::soon("not processed", json!({}), "d", "ProviderUnavailable in 3 s: the last request was not processed (away); tried again at 2027-01-15T08:00:03Z")]
 fn p04_what_failed_is_tried_again_when_it_is_due(
     #[case] what: &str,
     #[case] changes: Value,
@@ -166,16 +181,16 @@ fn p04_what_failed_is_tried_again_when_it_is_due(
     #[case] expected: &str,
 ) {
     let (spec, state) = (spec(&changes), state(what));
-    let read = Secrets { document: Found::Usable(document.into()), ..secrets() };
-    let early = said(decided(&spec, &state, |view| view.secrets = Some(read)));
+    let read = secrets(document);
+    let early = said(decided(&spec, &state, &read, |_| {}));
     assert!(early.starts_with(expected), "{what} {changes}: {early}");
-    let read = Secrets { document: Found::Usable(document.into()), ..secrets() };
-    let late = said(decided(&spec, &state, |view| {
-        view.secrets = Some(read);
+    let late = said(decided(&spec, &state, &read, |view| {
         (view.now, view.known_for) = (at(601), Duration::from_secs(603));
     }));
     assert_eq!(late == "sends", !expected.contains("change the spec"), "{what} {changes}: {late}");
 }
+
+const PROVEN: &Others = &Others { verification: None, orders: &[], rival: None, proven: true };
 
 #[test]
 fn a_proven_one_is_approved_unless_somebody_says_rejected() {
@@ -183,7 +198,7 @@ fn a_proven_one_is_approved_unless_somebody_says_rejected() {
         [("Pending", "Approved: "), ("Probe", "Approved: "), ("Rejected", "Rejected: ")]
     {
         let spec = spec(&json!({"approval": approval}));
-        let said = said(decided(&spec, &state("submitted"), |view| view.proven = true));
+        let said = said(decided(&spec, &state("submitted"), &UNASKED, |view| view.around = PROVEN));
         assert!(said.starts_with(expected), "{approval}: {said}");
     }
 }
@@ -193,13 +208,13 @@ fn p12_what_the_status_knows_comes_back_into_the_ledger() {
     let read = |what: &str, status: Value| {
         let status: PhoneVerificationStatus = serde_json::from_value(status).unwrap();
         let (spec, state) = (spec(&json!({})), state(what));
-        said(decided(&spec, &state, |view| view.status = Some(&status)))
+        said(decided(&spec, &state, &UNASKED, |view| view.status = Some(&status)))
     };
     let shown = json!({"attempt": "a1", "verificationId": "v1", "requests": 1});
     assert_eq!(read("nothing", shown.clone()), "rebuilds Some(\"v1\") true");
     assert!(read("submitted", shown).starts_with("AwaitingApproval"));
     assert_eq!(read("nothing", json!({"attempt": "a1"})), "rebuilds None true");
-    assert_eq!(read("nothing", json!({"verificationId": ""})), "reads the Secrets");
+    assert_eq!(read("nothing", json!({"verificationId": ""})), "reads the access key");
 }
 
 #[test]
@@ -233,11 +248,11 @@ fn p21_a_conflict_names_the_part_of_the_address_that_differs_and_neither_digest_
     ];
     for (part, text) in parts {
         let spec = address(part, text);
-        let now = said(decided(&spec, &submitted, |_| {}));
+        let now = said(decided(&spec, &submitted, &UNASKED, |_| {}));
         let expected =
             format!("Conflict: spec.address.{part} differs from what was submitted under this name; ");
         assert!(now.starts_with(&expected), "{part}: {now}");
-        let before = said(decided(&spec, &of_an_earlier_version, |_| {}));
+        let before = said(decided(&spec, &of_an_earlier_version, &UNASKED, |_| {}));
         assert!(before.starts_with("Conflict: spec.address differs from what"), "{part}: {before}");
         for message in [now, before] {
             assert!(!message.contains("sha256") && !message.contains(text), "{part}: {message}");
@@ -252,7 +267,7 @@ fn p21_a_conflict_names_the_part_of_the_address_that_differs_and_neither_digest_
 #[test]
 fn what_was_adopted_needs_no_word_about_the_request_before() {
     let open = Event::Intended { attempt: AttemptId::parse("a2").unwrap(), at: at(-1), terms: terms() };
-    let said = said(decided(&spec(&json!({})), &state("submitted").then(&open), |_| {}));
+    let said = said(decided(&spec(&json!({})), &state("submitted").then(&open), &UNASKED, |_| {}));
     assert!(said.starts_with("AwaitingApproval: verification v1"), "{said}");
 }
 
@@ -261,7 +276,7 @@ fn p12_a_status_keeps_what_the_ledger_lost_and_could_not_take_back() {
     let shown = json!({"attempt": "a1", "verificationId": "v1", "requests": 1});
     let previous: PhoneVerificationStatus = serde_json::from_value(shown).unwrap();
     let standing = Standing::new(VerificationState::Waiting, Reason::LedgerUnavailable, "");
-    let next = project_verification(None, &State::default(), &standing, 7, &previous, at(0));
+    let next = project::<PhoneVerification>(None, &State::default(), &standing, 7, &previous, at(0));
     assert_eq!((next.state, next.observed_generation), (Some(VerificationState::Waiting), 7));
     assert_eq!(next.conditions[0].reason, Reason::LedgerUnavailable);
     assert_eq!((next.attempt.as_deref(), next.verification_id.as_deref()), (Some("a1"), Some("v1")));
@@ -304,7 +319,7 @@ fn p12_an_address_recorded_as_it_was_written_is_the_same_for_this_version(
         address
     };
     let (spec, state) = (spec(&json!({"address": address(now)})), recorded_as_written(&address(then)));
-    let said = said(decided(&spec, &state, |_| {}));
+    let said = said(decided(&spec, &state, &UNASKED, |_| {}));
     assert_eq!((stands(&spec, &state), said.starts_with("AwaitingApproval")), (same, same), "{said}");
 }
 
@@ -317,7 +332,7 @@ fn p04_a_refused_address_recorded_as_it_was_written_is_not_edited() {
     state.accepted = None;
     state.phase = tenios_operator::ledger::Phase::Refused { attempt: attempt(), at: at(-2), refusal };
     let spec = spec(&json!({"address": decomposed}));
-    let said = said(decided(&spec, &state, |view| view.secrets = Some(secrets())));
+    let said = said(decided(&spec, &state, &secrets("d"), |_| {}));
     assert!(said.contains("change the spec or the document"), "{said}");
 }
 
@@ -331,8 +346,8 @@ fn p04_a_refused_address_recorded_as_it_was_written_is_not_edited() {
 #[case("submitted", "AwaitingApproval: verification v1 is submitted;")]
 fn p25_no_document_is_read_or_sent_for_what_is_being_deleted(#[case] known: &str, #[case] expected: &str) {
     let (spec, state) = (spec(&json!({})), state(known));
-    for secrets in [None, Some(secrets())] {
-        let said = said(decided(&spec, &state, |view| (view.deleting, view.secrets) = (true, secrets)));
+    for answers in [Answers::default(), secrets("d")] {
+        let said = said(decided(&spec, &state, &answers, |view| view.deleting = true));
         assert!(said.starts_with(expected), "{known}: {said}");
     }
 }

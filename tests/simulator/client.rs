@@ -7,10 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use rstest::rstest;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tenios_operator::api::PhoneNumber;
-use tenios_operator::api::verification::{Address, DocumentType};
+use tenios_operator::api::pdf::Document;
 use tenios_operator::simulator::{Action, Fault, Simulator, digest};
-use tenios_operator::tenios::{Document, Outcome, PushTarget, Request, SendBy, Tenios};
+use tenios_operator::tenios::{Outcome, PushTarget, Request, SendBy, Tenios};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{DOCUMENT, KEY, NUMBER, local, simulator};
@@ -24,11 +23,20 @@ fn client(url: &str) -> Tenios {
     Tenios::new(url.parse().unwrap(), None, Duration::from_millis(700)).unwrap()
 }
 
+fn fields<const N: usize>(fields: [(&'static str, &str); N]) -> Vec<(&'static str, String)> {
+    fields.map(|(name, value)| (name, value.to_owned())).into()
+}
+
 pub fn order() -> Request {
-    Request::Order {
-        number_type: "GEOGRAPHICAL",
-        verification_id: DOCUMENT.into(),
-        link_to: Some(PhoneNumber::try_from(NUMBER).unwrap()),
+    Request {
+        endpoint: "number/order",
+        id_field: "order_id",
+        fields: fields([
+            ("number_type", "GEOGRAPHICAL"),
+            ("verification_id", DOCUMENT),
+            ("link_to_number", NUMBER),
+        ]),
+        document: None,
         push: Some(PushTarget {
             url: "https://push.example.com/push/v1/a/b/c".into(),
             secret: "s".repeat(64).into(),
@@ -37,17 +45,20 @@ pub fn order() -> Request {
 }
 
 fn verification(document: &[u8]) -> Request {
-    Request::Verification {
-        address: Address {
-            country: "Germany".into(),
-            city: "Aarbergen".into(),
-            zip: "50670".into(),
-            street: "Musterstraße".into(),
-            house_number: "11".into(),
-        },
-        area_code: "221".into(),
-        document_type: DocumentType::AllocationNotice,
-        document: Document::new(document.to_vec()).unwrap(),
+    Request {
+        endpoint: "verification/create",
+        id_field: "verification_id",
+        fields: fields([
+            ("country", "Germany"),
+            ("city", "Aarbergen"),
+            ("zip", "50670"),
+            ("street", "Musterstraße"),
+            ("house_number", "11"),
+            ("area_code", "221"),
+            ("document_type", "ALLOCATION_NOTICE"),
+        ]),
+        document: Some(("document_data", Document::new(document.to_vec()).unwrap())),
+        push: None,
     }
 }
 

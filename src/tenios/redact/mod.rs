@@ -58,13 +58,14 @@ pub(super) fn redact(text: &str, request: &Request, fields: &[(&'static str, Str
     let plain = encoding::plain(text);
     let mut secrets: Vec<Secret> =
         fields.iter().filter_map(|(name, value)| Secret::new(name, value)).collect();
-    if let Request::Verification { address, .. } = request {
+    let value = |name| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value);
+    if let (Some(street), Some(house_number)) = (value("street"), value("house_number")) {
         // Written without a blank, a house number would be a part of another word.
-        secrets.extend(Secret::new("street", &format!("{}{}", address.street, address.house_number)));
+        secrets.extend(Secret::new("street", &format!("{street}{house_number}")));
     }
     let mut found = quotes(&plain, &secrets);
-    if let Request::Verification { document, .. } = request {
-        found.extend(pieces(&plain, &document.0).into_iter().map(|at| (at, "document_data")));
+    if let Some((name, document)) = &request.document {
+        found.extend(pieces(&plain, document.bytes()).into_iter().map(|at| (at, *name)));
     }
     replaced(text, found)
 }

@@ -3,34 +3,32 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use unicode_normalization::UnicodeNormalization;
 
 use super::{quotes, redact, replaced};
-use crate::api::verification::{Address, DocumentType};
+use crate::api::pdf::Document;
+use crate::tenios::Request;
 use crate::tenios::redact::encoding::plain;
 use crate::tenios::redact::secret::Secret;
-use crate::tenios::{Document, Request};
 
 const KEY: &str = "4cc3ss-k3y-0f-a-t3nant?>";
 const CITY: &str = "Köln";
 const STREET: &str = "Am Süßbach-Öhrchen";
 
 fn document() -> Vec<u8> {
-    b"%PDF-1.4 ".iter().copied().chain((0..=255).rev()).collect()
+    b"%PDF-1.4 ".iter().copied().chain((0..=255).rev()).chain(*b"%%EOF").collect()
 }
 
 /// As a refusal of a verification of this address is shown.
 fn shown(text: &str) -> String {
-    let request = Request::Verification {
-        address: Address {
-            country: "Germany".into(),
-            city: CITY.into(),
-            zip: "50667".into(),
-            street: STREET.into(),
-            house_number: "17b".into(),
-        },
-        area_code: "221".into(),
-        document_type: DocumentType::Contract,
-        document: Document(document().into()),
+    let address = [("country", "Germany"), ("city", CITY), ("zip", "50667")];
+    let rest =
+        [("street", STREET), ("house_number", "17b"), ("document_type", "CONTRACT"), ("area_code", "221")];
+    let request = Request {
+        endpoint: "verification/create",
+        id_field: "verification_id",
+        fields: address.into_iter().chain(rest).map(|(name, value)| (name, value.to_owned())).collect(),
+        document: Document::new(document()).ok().map(|document| ("document_data", document)),
+        push: None,
     };
-    let fields = request.fields(&KEY.to_owned().into());
+    let fields = request.with_secrets(&KEY.to_owned().into());
     redact(text, &request, &fields)
 }
 

@@ -1,6 +1,6 @@
 use serde_json::Value;
+use tenios_operator::api::pdf::Document;
 use tenios_operator::cli::validate;
-use tenios_operator::tenios::Document;
 
 use super::{Directory, Said, plugin};
 

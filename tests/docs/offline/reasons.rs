@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use tenios_operator::api::order::OrderState;
-use tenios_operator::api::{DOCS, PhoneNumberOrderStatus, Reason, crd};
+use tenios_operator::api::{DOCS, PhoneNumberOrder, PhoneNumberOrderStatus, Reason, crd};
 use tenios_operator::ledger::State;
-use tenios_operator::lifecycle::{Standing, project_order};
+use tenios_operator::lifecycle::{Standing, project};
 
 use super::links::headings;
 
@@ -77,7 +77,7 @@ fn a_condition_carries_the_anchor_within_the_bound_of_the_schema() {
         let standing = Standing::new(OrderState::Conflict, Reason::Conflict, text);
         let before = PhoneNumberOrderStatus::default();
         let now = jiff::Timestamp::UNIX_EPOCH;
-        let status = project_order(&State::default(), &standing, 1, &before, now);
+        let status = project::<PhoneNumberOrder>(None, &State::default(), &standing, 1, &before, now);
         for condition in status.conditions.iter().filter(|condition| condition.reason == Reason::Conflict) {
             let length = condition.message.chars().count();
             let place = format!(" (see {DOCS}/reasons.md#conflict)");

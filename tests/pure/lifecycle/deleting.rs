@@ -1,10 +1,11 @@
 //! A resource that is being deleted: nothing is sent for it, and what was sent is still told.
 
 use proptest::prelude::*;
-use tenios_operator::api::{ConditionType, PhoneNumberOrderStatus, Reason};
+use tenios_operator::api::{ConditionType, PhoneNumberOrder, PhoneNumberOrderStatus, Reason};
 use tenios_operator::ledger::{Event, State};
-use tenios_operator::lifecycle::order::decide;
-use tenios_operator::lifecycle::{Budget, Decision, Sender, project_order};
+use tenios_operator::lifecycle::{Decision, Sender, decide, project};
+
+use crate::given::UNASKED;
 
 use super::{NOW, after, any_sender, any_state, at, attempt, intended, key, reason, refused, spec, view};
 
@@ -27,7 +28,8 @@ fn p25_what_was_sent_is_recorded_and_shown_although_its_resource_is_being_delete
     view.deleting = true;
     let Decision::Rest(standing) = decide(&view) else { panic!("it rests") };
     assert_eq!(standing.again, None);
-    let status = project_order(&STATE, &standing, 1, &PhoneNumberOrderStatus::default(), at(NOW));
+    let status =
+        project::<PhoneNumberOrder>(None, &STATE, &standing, 1, &PhoneNumberOrderStatus::default(), at(NOW));
     let types: Vec<_> = status.conditions.iter().map(|c| c.type_).collect();
     assert_eq!(types, [ConditionType::Ready, ConditionType::Ordered, ConditionType::Assigned]);
 }
@@ -46,7 +48,7 @@ proptest! {
         (view.deleting, view.sender, view.not_placed) = (true, sender, word.as_deref());
         view.now = at(NOW + 1_000_000);
         if !read {
-            (view.access_key, view.budget) = (None, Budget::NotAsked);
+            view.answers = &UNASKED;
         }
         let decision = decide(&view);
         prop_assert!(matches!(decision, Decision::Rest(_) | Decision::Record(_)), "{decision:?}");

@@ -1,10 +1,12 @@
 //! What an order refers to: a verification, a link.
 
+use proptest::prelude::*;
 use serde_json::json;
-use tenios_operator::api::{PhoneVerificationSpec, Reason};
-use tenios_operator::ledger::{Account, Event, State};
-use tenios_operator::lifecycle::order::{Link, Verification, decide};
-use tenios_operator::lifecycle::{Decision, Found};
+use tenios_operator::api::{PhoneVerificationSpec, Reason, ResourceRef};
+use tenios_operator::ledger::{Event, Key, State};
+use tenios_operator::lifecycle::{Decision, Intent, SeenVerification, decide};
+
+use crate::given::Others;
 
 use super::{NOW, after, at, attempt, key, reason, spec, terms, view};
 
@@ -24,24 +26,64 @@ fn p12_another_link_than_the_one_that_was_ordered_is_a_conflict() {
     }
 }
 
+/// What the order `a` says of its link.
+fn linked(orders: &[(&str, Option<&str>)]) -> (Reason, String) {
+    let others = Others { orders, ..Others::default() };
+    let (mut spec, state) = (spec(), State::default());
+    let target = orders[0].1;
+    spec.link_to = target.map(|name| serde_json::from_value(json!({"orderRef": {"name": name}})).unwrap());
+    let key = Key { name: "a".into(), ..key() };
+    let mut view = view(&spec, &state, &key);
+    view.around = &others;
+    match decide(&view) {
+        Decision::Rest(standing) => (standing.reason, standing.message),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn p24_an_order_that_links_to_itself_or_in_a_ring_says_so() {
-    let (spec, key, state) = (spec(), key(), State::default());
-    let said = |names: &[&str]| {
-        let mut view = view(&spec, &state, &key);
-        view.link = Link::Ring(names.iter().map(|name| (*name).to_owned()).collect());
-        match decide(&view) {
-            Decision::Rest(standing) => standing.message,
-            other => panic!("{other:?}"),
-        }
+    let says = |orders: &[(&str, Option<&str>)], reason, message: &str| {
+        assert_eq!(linked(orders), (reason, message.to_owned()));
     };
-    assert_eq!(said(&["a", "a"]), "spec.linkTo.orderRef names a, the order itself");
-    assert_eq!(said(&["a", "b", "a"]), "spec.linkTo.orderRef forms a cycle: a -> b -> a");
+    let (ring, waits) = (Reason::InvalidSpec, Reason::AwaitingLinkTarget);
+    says(&[("a", Some("a"))], ring, "spec.linkTo.orderRef names a, the order itself");
+    let two = [("a", Some("b")), ("b", Some("a"))];
+    says(&two, ring, "spec.linkTo.orderRef forms a cycle: a -> b -> a");
+    let beside = [("a", Some("b")), ("b", Some("c")), ("c", Some("b"))];
+    says(&beside, ring, "spec.linkTo.orderRef forms a cycle: b -> c -> b");
+    let itself = [("a", Some("b")), ("b", Some("b"))];
+    says(&itself, ring, "spec.linkTo.orderRef names b, the order itself");
+    says(&[("a", Some("b")), ("b", None)], waits, "waits for the number of PhoneNumberOrder b");
+    says(&[("a", Some("b")), ("b", Some("c"))], waits, "waits for the number of PhoneNumberOrder b");
+    says(&[("a", Some("b"))], waits, "waits for PhoneNumberOrder b, which does not exist");
+}
+
+proptest! {
+    #[test]
+    fn p24_whatever_links_to_what_a_ring_is_found_and_nothing_else_is_taken_for_one(
+        links in proptest::collection::vec(proptest::option::of(0..6_usize), 1..6),
+    ) {
+        const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+        let mut orders: Vec<_> = links.iter().zip(NAMES).map(|(to, name)| (name, to.map(|to| NAMES[to]))).collect();
+        orders[0].1 = orders[0].1.or(Some("a"));
+        let next = |name: &str| orders.iter().find(|(order, _)| *order == name).and_then(|(_, to)| *to);
+        let endless = (0..=orders.len()).try_fold("a", |name, _| next(name)).is_some();
+        let (reason, message) = linked(&orders);
+        prop_assert_eq!(reason == Reason::InvalidSpec, endless, "{:?}: {}", &orders, &message);
+        if let Some(ring) = message.strip_prefix("spec.linkTo.orderRef forms a cycle: ") {
+            let ring: Vec<_> = ring.split(" -> ").collect();
+            prop_assert!(ring.windows(2).all(|pair| next(pair[0]) == Some(pair[1])), "{:?}: {}", &orders, &message);
+            prop_assert_eq!(ring.first(), ring.last());
+        }
+    }
 }
 
 #[test]
 fn an_order_waits_until_its_verification_is_approved_probed_or_proven() {
-    let (spec, key, state) = (spec(), key(), State::default());
+    let (key, state) = (key(), State::default());
+    let mut spec = spec();
+    (spec.verification_id, spec.verification_ref) = (None, Some(ResourceRef { name: "v".into() }));
     let adopted = after(&[Event::Adopted {
         at: at(NOW),
         id: Some("v9".into()),
@@ -57,10 +99,11 @@ fn an_order_waits_until_its_verification_is_approved_probed_or_proven() {
         });
         let of: PhoneVerificationSpec = serde_json::from_value(of).unwrap();
         let mut view = view(&spec, &state, &key);
-        view.access_key = Some(Found::Usable(Account::recorded("acc0")));
-        view.verification = Verification::Found { name: "v", spec: Some(&of), state: &adopted, proven };
+        let seen = SeenVerification::of(Some(&of), &adopted, |id| proven && id == "v9");
+        let around = Others { verification: Some(seen), ..Others::default() };
+        view.around = &around;
         match decide(&view) {
-            Decision::Send(terms) => terms["verificationId"] == "v9",
+            Decision::Send(intent) => intent.recorded()["verificationId"] == "v9",
             Decision::Rest(standing) => {
                 assert_eq!(standing.reason, Reason::AwaitingApproval);
                 let way = ": kubectl tenios approve v, or spec.approval: Approved in its manifest";
