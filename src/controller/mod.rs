@@ -18,6 +18,7 @@ mod slots;
 mod status;
 mod sweep;
 pub mod trim;
+mod turns;
 mod unreadable;
 mod wake;
 
@@ -56,7 +57,7 @@ pub struct Config {
     pub send_within: Duration,
     /// How many requests to the provider are in flight at most.
     pub provider_concurrency: usize,
-    /// How many resources of a kind are reconciled at a time at most.
+    /// How many resources of a kind are reconciled at a time at most in one namespace.
     pub concurrency: u16,
     /// The operator's own access key.
     pub access_key_file: Option<PathBuf>,
@@ -88,6 +89,7 @@ pub struct Context {
     contested: contested::Contested,
     shortage: shortage::Shortage,
     slots: slots::Slots,
+    turns: turns::Turns,
     namespaces: namespaces::Namespaces,
     /// Errands, which go on when a reconcile does not.
     tasks: TaskTracker,
@@ -118,6 +120,7 @@ impl Context {
             secrets: secrets::Secrets::new(client.clone(), config.access_key_file.clone()),
             flights: flights::Flights::new(config.send_within + tenios.timeout() + MARGIN),
             slots: slots::Slots::new(config.provider_concurrency, wake.clone()),
+            turns: turns::Turns::new(config.concurrency, wake.clone()),
             namespaces: namespaces::Namespaces::new(client.clone(), config.namespace.clone()),
             caches: caches::Caches::default(),
             wake,
@@ -254,6 +257,7 @@ impl Context {
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.wake.forget(key);
         self.slots.forget(key);
+        self.turns.forget(key);
         self.contested.forget(key);
         self.shortage.forget(key, &self.wake);
         self.flights.forget(key);
@@ -265,6 +269,7 @@ impl Context {
         let mut keys: HashSet<Key> = self.metrics.resources().into_iter().collect();
         keys.extend(self.wake.waiters());
         keys.extend(self.slots.waiters());
+        keys.extend(self.turns.waiters());
         keys.extend(self.waits.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned());
         keys.extend(self.remarks.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned());
         for key in keys.into_iter().filter(gone) {

@@ -21,6 +21,7 @@ use tracing::field::Empty;
 use super::caches::{Guarded, Watched};
 use super::listing::{Listing, Watching};
 use super::reconcile::{self, Reconciled};
+use super::turns::Turns;
 use super::wake::Scope;
 use super::{Context, Failed, namespaces, sweep};
 use crate::api::{PhoneNumberOrder, PhoneVerification};
@@ -31,9 +32,18 @@ use crate::telemetry::traced;
 /// and a list that takes the apiserver more than a minute ends without an answer.
 const PAGE: u32 = 100;
 
+/// Those who come for a turn and find none; each leaves at once.
+const PASSING: u16 = 16;
+
+/// What kube is told. Whoever has a turn has to find room beside those who come for one.
+fn at_once(concurrency: u16) -> u16 {
+    Turns::of_all(concurrency).saturating_add(PASSING)
+}
+
 /// Runs the controllers until `stop`; then the visits under way are finished.
 pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     context.book.listed().await;
+    context.turns.clear();
     let namespaces: Vec<Option<String>> = match context.config.namespaces.as_slice() {
         [] => vec![None],
         names => names.iter().cloned().map(Some).collect(),
@@ -100,7 +110,7 @@ impl<K: Reconciled> Watch<K> {
     async fn run(self, context: Arc<Context>, stop: CancellationToken) {
         let Self { api, scope, store, writer, woken, listing } = self;
         let touched = touched(api, scope, writer, listing, context.clone());
-        let config = ControllerConfig::default().concurrency(context.config.concurrency);
+        let config = ControllerConfig::default().concurrency(at_once(context.config.concurrency));
         Controller::for_stream(touched, store)
             .with_config(config)
             .reconcile_on(woken_objects(woken))
@@ -169,6 +179,13 @@ async fn reconcile<K: Reconciled>(object: Arc<Guarded<K>>, context: Arc<Context>
         trace_id = Empty
     ));
     context.caches.listed(&key.namespace).await;
+    let Some(turn) = context.turns.take(&key) else {
+        if !context.caches.holds(&key) {
+            // It went while it was put in line.
+            context.turns.forget(&key);
+        }
+        return Ok(Action::await_change());
+    };
     // It says anew what it waits for.
     context.wake.forget(&key);
     context.shortage.visit(&key);
@@ -177,10 +194,11 @@ async fn reconcile<K: Reconciled>(object: Arc<Guarded<K>>, context: Arc<Context>
     // With its task, which may outlive this future.
     let task = async move {
         let _visit = visiting.slots.visit(&visited);
-        reconcile::reconcile(&visiting, &visited, &seen).await
+        (reconcile::reconcile(&visiting, &visited, &seen).await, turn)
     };
     let task = tokio::spawn(task.instrument(span));
-    let result = task.await;
+    let (result, _turn) =
+        task.await.map_or_else(|panic| (Err(panic), None), |(result, turn)| (Ok(result), Some(turn)));
     context.shortage.visited(&key, &context.wake);
     if !context.caches.holds(&key) {
         // What was kept for it since its end was seen.

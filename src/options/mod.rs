@@ -72,7 +72,7 @@ pub struct RunOptions {
     /// Maximum number of requests to TENIOS in flight.
     #[arg(long, env = "TENIOS_PROVIDER_CONCURRENCY", default_value = "16", value_parser = Trimmed(RangedU64ValueParser::<u16>::new().range(1..=1024)))]
     pub provider_concurrency: u16,
-    /// Maximum number of resources of one kind that are reconciled at a time.
+    /// Maximum number of resources of one kind and namespace that are reconciled at a time; all namespaces together have twice as many.
     #[arg(long, env = "TENIOS_CONCURRENCY", default_value = "16", value_parser = Trimmed(RangedU64ValueParser::<u16>::new().range(1..=1024)))]
     pub concurrency: u16,
     /// Public https:// URL of the push receiver; without it orders go out without push.

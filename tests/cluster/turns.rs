@@ -1,6 +1,7 @@
 //! Who sends when, at the shipped pace and the shipped number of requests in flight: a wake that is lost shows as a
 //! silence here, because the next retry is minutes away.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::{Api, ListParams, PostParams};
@@ -9,11 +10,15 @@ use tenios_operator::api::order::OrderState;
 use tenios_operator::api::{PhoneNumberOrder, PhoneVerification};
 use tenios_operator::simulator::{Action, Fault, JournalEntry, PushTime};
 
-use crate::harness::{OperatorOptions, Scenario, wait};
+use crate::harness::link::Passed;
+use crate::harness::{ControlPlane, Link, OperatorOptions, Scenario, wait};
 use crate::world::{ORDER, PATIENCE, VERIFICATION, World, simulator, told};
 
 /// The default of `--provider-concurrency`.
 const IN_FLIGHT: usize = 16;
+
+/// The default of `--concurrency`.
+const RECONCILED: usize = 16;
 
 /// How long the provider takes for those that fill every slot: until the others stand in line, on a slow machine, too.
 const FIRST: Duration = Duration::from_secs(30);
@@ -30,6 +35,18 @@ fn takes(w: &World, path: &str, long: Duration) {
 
 fn answered(journal: &[JournalEntry]) -> usize {
     journal.iter().filter(|entry| entry.answer.is_some()).count()
+}
+
+/// In another namespace than the crowd's.
+async fn single_order(w: &World, namespace: &str) -> Api<PhoneNumberOrder> {
+    let api: Api<PhoneNumberOrder> = Api::namespaced(w.scenario.client(), namespace);
+    let order = json!({
+        "apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": "single"},
+        "spec": {"verificationId": w.approved_document()},
+    });
+    let order = serde_json::from_value::<PhoneNumberOrder>(order).unwrap();
+    api.create(&PostParams::default(), &order).await.unwrap();
+    api
 }
 
 async fn suspend(w: &World, n: usize) {
@@ -120,15 +137,7 @@ async fn p26_one_tenants_three_hundred_verifications_hold_anothers_order_back_fo
 
     let before = w.requests(VERIFICATION);
     assert!(before < 150, "{before} have left already: the crowd is too small for this machine");
-    let there: Api<PhoneNumberOrder> = Api::namespaced(w.scenario.client(), &other);
-    let order = json!({
-        "apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": "single"},
-        "spec": {"verificationId": w.approved_document()},
-    });
-    there
-        .create(&PostParams::default(), &serde_json::from_value::<PhoneNumberOrder>(order).unwrap())
-        .await
-        .unwrap();
+    let there = single_order(&w, &other).await;
     wait::poll(2 * PATIENCE, async || (w.requests(ORDER) == 1).then_some(())).await;
     let journal = w.simulator.journal();
     let arrived = journal.iter().position(|entry| entry.path == ORDER);
@@ -138,4 +147,44 @@ async fn p26_one_tenants_three_hundred_verifications_hold_anothers_order_back_fo
     let ahead = arrived - before;
     // Those that left while it was noticed, and those whose turn came before.
     assert!(ahead <= 3 * IN_FLIGHT, "{ahead} requests of the crowd went first");
+}
+
+/// Requests that wait at the link, or were given up there.
+fn hanging(link: &Link) -> usize {
+    let passed = link.passed();
+    let written = |p: &&Passed| p.name.starts_with("apiserver PATCH phonenumberorders/status");
+    passed.iter().filter(written).filter(|p| p.status.is_none()).count()
+}
+
+#[tokio::test]
+async fn p26_a_namespace_whose_reconciles_hang_holds_back_no_others_order() {
+    let simulator = simulator().await;
+    // Its operator watches every namespace.
+    let plane = Arc::new(ControlPlane::start().await.unwrap());
+    let scenario = Scenario::on(plane.clone(), "hang").await;
+    let other = format!("{}-other", scenario.namespace);
+    scenario.create_namespace(&other).await;
+    scenario.let_operator_watch_everything().await;
+    let link = Link::to_apiserver(plane.server(), plane.authority()).await;
+    link.stall(Some(&scenario.namespace));
+    let options = OperatorOptions::new(simulator.url()).watch_everything();
+    let operator = scenario.prepare_operator(&link.url(), options).await;
+    operator.process.start().unwrap();
+    operator.wait_ready().await;
+    let w = World { scenario, simulator, operator };
+    for n in 0..300 {
+        w.order(&format!("o{n}"), json!({"verificationRef": {"name": "never"}})).await;
+    }
+    wait::until("as many reconciles to hang as may", PATIENCE, async || {
+        (hanging(&link) >= RECONCILED).then_some(())
+    })
+    .await;
+
+    single_order(&w, &other).await;
+    wait::until("the other's order to leave", 2 * PATIENCE, async || (w.requests(ORDER) == 1).then_some(()))
+        .await;
+    // On a slow machine they may have been given up once meanwhile.
+    let hung = hanging(&link);
+    assert!(hung <= 2 * RECONCILED, "{hung} reconciles of the crowd went first");
+    link.stall(None);
 }

@@ -51,6 +51,8 @@ impl Trap {
 
 async fn pass(inner: &Arc<Inner>, parts: Parts, body: Bytes) -> Result<Answer, Failure> {
     let (place, trap) = note(inner, &parts, &body);
+    let mut stalled = inner.stalled.subscribe();
+    let _ = stalled.wait_for(|namespace| !namespace.as_deref().is_some_and(|n| is_within(&parts, n))).await;
     let Some(trap) = trap else { return exchange(inner, place, &parts, body).await };
     match trap.point {
         Point::Before => {
@@ -160,6 +162,11 @@ fn attempt(body: &Bytes) -> Option<String> {
 /// Whether it asks the apiserver for all objects of a kind.
 fn is_list(parts: &Parts) -> bool {
     End::Apiserver.name(parts).starts_with("apiserver LIST")
+}
+
+fn is_within(parts: &Parts, namespace: &str) -> bool {
+    let mut path = parts.uri.path().split('/');
+    path.any(|part| part == "namespaces") && path.next() == Some(namespace)
 }
 
 fn is_watch(parts: &Parts) -> bool {

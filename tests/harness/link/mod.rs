@@ -104,6 +104,7 @@ struct Inner {
     client: reqwest::Client,
     state: Mutex<State>,
     storm: watch::Sender<Storm>,
+    stalled: watch::Sender<Option<String>>,
 }
 
 /// See the module documentation. It ends when dropped.
@@ -144,6 +145,7 @@ impl Link {
             client,
             state: Mutex::default(),
             storm: watch::Sender::default(),
+            stalled: watch::Sender::default(),
         });
         let stop = CancellationToken::new();
         tokio::spawn(stop.clone().run_until_cancelled_owned(accept(listener, inner.clone(), stop.clone())));
@@ -175,6 +177,11 @@ impl Link {
     /// From now on, until it is told otherwise.
     pub fn storm(&self, storm: Storm) {
         self.inner.storm.send_replace(storm);
+    }
+
+    /// Every request for objects in this namespace waits from now on, until another is named, or none.
+    pub fn stall(&self, namespace: Option<&str>) {
+        self.inner.stalled.send_replace(namespace.map(ToOwned::to_owned));
     }
 
     /// Holds nothing any more.
