@@ -1,7 +1,8 @@
-//! Ledger entries that no money hangs on go with their resource: a tenant can make and delete such resources
-//! for nothing, and what stayed of each would fill the ledger and the memory of everybody.
+//! Ledger entries that no money hangs on go with their resource, those of submitted verifications a hundred
+//! resources later: a tenant can make and delete such resources for nothing, and what stayed of each would fill
+//! the ledger and the memory of everybody.
 //!
-//! A re-created resource loses nothing by it: what it adopts stands in its spec. Whatever a request may have
+//! A re-created resource loses nothing by it: what it adopts stands in its spec. Whatever order a request may have
 //! placed stays for ever.
 
 use std::sync::Arc;
@@ -40,13 +41,12 @@ pub(super) async fn run(context: Arc<Context>, stop: CancellationToken) {
 
 /// False where one could not be deleted.
 async fn sweep(context: &Context) -> bool {
-    let gone =
-        context.book.forgettable(now()).into_iter().filter(|e| context.caches.knows_it_is_gone(&e.key));
-    let removed = stream::iter(gone).map(|entry| async move { context.book.forget(&entry).await });
+    let forgettable = context.book.forgettable(now(), |key| context.caches.knows_it_is_gone(key));
+    let removed = stream::iter(forgettable).map(|entry| async move { context.book.forget(&entry).await });
     let results: Vec<_> = removed.buffer_unordered(AT_ONCE).collect().await;
     let removed = results.iter().filter(|result| result.is_ok()).count();
     if removed > 0 {
-        tracing::debug!(removed, "ledger entries without a request went with their resources");
+        tracing::debug!(removed, "ledger entries that cost nothing went with their resources");
     }
     let failed = results.into_iter().find_map(Result::err);
     if let Some(error) = &failed {

@@ -1,5 +1,6 @@
 //! The ledger with its index: what every part of the operator reads and appends through.
 
+mod forget;
 mod set_back;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,10 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    AppendError, Applied, Bid, Change, Entry, Event, Index, Key, Kind, Known, Ledger, Payer, Purse,
-    ReadError, RemoveError, Rival,
+    AppendError, Applied, Bid, Change, Entry, Event, Index, Key, Known, Ledger, Payer, Purse, ReadError, Rival,
 };
 use crate::telemetry::Metrics;
+pub use forget::VERIFICATIONS_KEPT;
 use set_back::Suspects;
 
 /// How often a ledger that could not be reached is asked whether it is back.
@@ -331,26 +332,8 @@ impl Book {
         }
     }
 
-    /// The entries that need not outlive their resource: nothing can have been placed, and no refusal counts
-    /// for a budget any more.
-    #[must_use]
-    pub fn forgettable(&self, now: Timestamp) -> Vec<Arc<Entry>> {
-        let window = self.budgets.operator.window.max(self.budgets.namespace.window);
-        let since = now.checked_sub(window).unwrap_or(Timestamp::MIN);
-        let counts = |known: &Known| {
-            known.entry.key.kind == Kind::Order && known.state.refused.iter().any(|at| *at > since)
-        };
-        let index = lock(&self.index);
-        let known = index.iter().filter(|known| !known.state.may_have_placed() && !counts(known));
-        known.map(|known| known.entry.clone()).collect()
-    }
-
-    /// Deletes an entry unless it was written meanwhile. The watch tells that it is gone.
-    ///
-    /// # Errors
-    /// [`RemoveError`] where that can't be done.
-    pub async fn forget(&self, entry: &Entry) -> Result<bool, RemoveError> {
-        self.ledger.remove(entry).await
+    fn longest_window(&self) -> SignedDuration {
+        self.budgets.operator.window.max(self.budgets.namespace.window)
     }
 
     /// A place in the budget of the namespace and in that of who pays, or whose is spent.

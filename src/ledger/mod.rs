@@ -24,7 +24,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
 pub use account::{Account, Payer};
-pub use book::{Book, Budget, Budgets, Reservation, Spent};
+pub use book::{Book, Budget, Budgets, Reservation, Spent, VERIFICATIONS_KEPT};
 pub use claims::{Bid, Claim, Rival, Title};
 pub use entry::{Entry, Lineage, Version, WriterId};
 pub use event::{AttemptId, Event, Refusal, Terms};

@@ -2,14 +2,15 @@
 //! something stays.
 
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams};
+use kube::api::{Api, DeleteParams, ListParams};
 use serde_json::json;
 use tenios_operator::api::PhoneVerification;
 use tenios_operator::api::order::OrderState;
 use tenios_operator::api::verification::VerificationState;
+use tenios_operator::ledger::VERIFICATIONS_KEPT;
 
 use crate::harness::wait;
-use crate::world::{PATIENCE, World};
+use crate::world::{PATIENCE, VERIFICATION, World};
 
 async fn only(w: &World, expected: &[&str]) {
     wait::until_seen(
@@ -64,4 +65,36 @@ async fn p26_what_was_refused_leaves_nothing_either() {
     let api: Api<PhoneVerification> = w.scenario.api();
     api.delete(&verification.name_any(), &DeleteParams::default()).await.unwrap();
     only(&w, &[]).await;
+}
+
+#[tokio::test]
+async fn p12_p26_verify_delete_repeat_leaves_the_newest_hundred_and_what_was_ordered_with() {
+    let w = World::new("verified").await;
+    let api: Api<PhoneVerification> = w.scenario.api();
+    w.approved().await;
+    w.order("o", json!({"verificationRef": {"name": "v"}})).await;
+    w.order_at("o", OrderState::Assigned).await;
+    let submitted = async |name: &str| {
+        w.verification_at(name, VerificationState::AwaitingApproval).await.status.unwrap().verification_id
+    };
+    w.verification("oldest", json!({})).await;
+    let oldest = submitted("oldest").await;
+    let names: Vec<_> = (0..VERIFICATIONS_KEPT).map(|n| format!("newer-{n:03}")).collect();
+    for name in &names {
+        w.verification(name, json!({})).await;
+    }
+    let mut newest = None;
+    for name in &names {
+        newest = submitted(name).await;
+    }
+    api.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    let expected: Vec<_> = names.iter().map(String::as_str).chain(["o", "v"]).collect();
+    only(&w, &expected).await;
+
+    let last = names.last().unwrap();
+    w.verification(last, json!({})).await;
+    assert_eq!(submitted(last).await, newest, "the first one's id");
+    w.verification("oldest", json!({})).await;
+    assert_ne!(submitted("oldest").await, oldest);
+    assert_eq!(w.requests(VERIFICATION), 2 + VERIFICATIONS_KEPT + 1);
 }

@@ -15,6 +15,7 @@ use futures::future::join_all;
 use kube::api::{Api, ListParams};
 use serde_json::Value;
 use tenios_operator::api::LedgerEntry;
+use tenios_operator::ledger::VERIFICATIONS_KEPT;
 use tenios_operator::simulator::{Action, Fault, Millis, Options, Simulator};
 
 use crate::harness::watchdog::lock;
@@ -57,7 +58,7 @@ pub struct Attacked {
     pub requests: (usize, usize),
     pub provider: usize,
     pub duplicates: usize,
-    /// Entries of the attacker that stay: those that may have cost something, and the rest.
+    /// Entries of the attacker that stay: those that may be there, and the rest.
     pub paid: usize,
     pub left: Vec<String>,
 }
@@ -170,10 +171,9 @@ impl World {
         {
             ways::clear(&self.tenant, way, batch).await;
         }
-        for (plural, name) in
-            [(tenant::ORDERS, "first"), (tenant::VERIFICATIONS, "known"), (tenant::VERIFICATIONS, "probing")]
-        {
-            self.tenant.deletes(plural, name).await;
+        self.tenant.deletes(tenant::ORDERS, "first").await;
+        for name in ways::ORDERED_WITH {
+            self.tenant.deletes(tenant::VERIFICATIONS, name).await;
         }
     }
 
@@ -217,10 +217,10 @@ impl World {
         theirs.map(|entry| entry.spec.name).collect()
     }
 
-    /// Waits until the ledger has nothing of the attacker but what may have cost something; what it has all
-    /// the same.
+    /// Waits until the ledger has nothing of the attacker but what may have cost something, and as many
+    /// verifications as are kept; what it has all the same.
     async fn left_behind(&self) -> Vec<String> {
-        let accepted = self.accepted();
+        let [ordered, verified] = ["/number/order", "/verification/create"].map(|path| self.accepted(path));
         let mut left = Vec::new();
         let began = Instant::now();
         wait::poll(UNTIL_SWEPT, async || {
@@ -230,7 +230,12 @@ impl World {
             }
             tokio::time::sleep(Duration::from_secs(2)).await;
             left = self.entries().await;
-            left.retain(|name| !accepted.contains(name));
+            left.retain(|name| !ordered.contains(name) && !ways::ORDERED_WITH.contains(&name.as_str()));
+            let mut kept = 0;
+            left.retain(|name| {
+                kept += usize::from(verified.contains(name));
+                !verified.contains(name) || kept > VERIFICATIONS_KEPT
+            });
             left.is_empty().then_some(())
         })
         .await;
@@ -238,9 +243,10 @@ impl World {
     }
 
     /// The attacker's resources for which the provider took something.
-    fn accepted(&self) -> BTreeSet<String> {
+    fn accepted(&self, path: &str) -> BTreeSet<String> {
         let journal = self.simulator.journal();
-        let taken = journal.iter().filter(|entry| entry.answer.as_ref().is_some_and(|a| a.status == 200));
+        let sent = journal.iter().filter(|entry| entry.path == path);
+        let taken = sent.filter(|entry| entry.answer.as_ref().is_some_and(|a| a.status == 200));
         taken.filter_map(|entry| name_in(entry.body.as_ref()?)).collect()
     }
 
@@ -321,9 +327,9 @@ impl Attacked {
             ),
             (
                 "what is left of the attack",
-                "what may have cost something",
+                "orders, and 100 verifications",
                 format!(
-                    "{} entries, each of a request that TENIOS took; {} others",
+                    "{} entries, each of a request that TENIOS took; {} beyond them",
                     self.paid,
                     self.left.len()
                 ),

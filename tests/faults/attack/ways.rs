@@ -87,6 +87,9 @@ impl Way {
     }
 }
 
+/// The verifications that he orders with.
+pub const ORDERED_WITH: [&str; 2] = ["known", "probing"];
+
 /// What is written once for all.
 pub struct Stuff {
     labels: String,
@@ -122,7 +125,7 @@ impl Stuff {
         tenant.secret("large", "extract.pdf", &self.document).await;
         tenant.secret("small", "extract.pdf", crate::stage::PDF).await;
         let document = document("small");
-        for (name, approval) in [("known", "Approved"), ("probing", "Probe")] {
+        for (name, approval) in ORDERED_WITH.into_iter().zip(["Approved", "Probe"]) {
             tenant.verifies(name, json!({"document": document, "approval": approval})).await;
         }
     }
