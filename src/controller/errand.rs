@@ -105,14 +105,13 @@ pub(super) async fn prepare(context: &Context, key: &Key) -> Result<Slot, NotSta
     Ok(slot)
 }
 
-/// Records the intent and, where that was won, sends in a task. Returns a receiver that is closed when
-/// the errand has ended.
+/// Records the intent and, where that was won, sends in a task, which wakes the resource when it has ended.
 pub(super) async fn start(
     context: &Arc<Context>,
     base: &Entry,
     errand: Errand,
     slot: Slot,
-) -> Result<tokio::sync::oneshot::Receiver<()>, NotStarted> {
+) -> Result<(), NotStarted> {
     let Errand { key, attempt, terms, .. } = &errand;
     // Held before asking: from here on, who drains waits for this errand.
     let drained = context.tasks.token();
@@ -137,7 +136,6 @@ pub(super) async fn start(
             });
         }
     }
-    let (done, ended) = tokio::sync::oneshot::channel();
     let context = context.clone();
     let span = traced(
         tracing::info_span!("provider_call", kind = key.kind.as_str(), namespace = key.namespace,
@@ -153,11 +151,11 @@ pub(super) async fn start(
             if matches!(event, Event::Refused { .. } | Event::NotProcessed { .. }) {
                 context.shortage.over(&purses, &context.wake);
             }
-            drop((done, drained));
+            drop(drained);
         }
         .instrument(span),
     );
-    Ok(ended)
+    Ok(())
 }
 
 /// Nothing is sent from a namespace that this ledger was not the first to claim.

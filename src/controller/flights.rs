@@ -13,8 +13,8 @@ const GROUNDED_KEPT: usize = 16;
 
 #[derive(Clone, Debug)]
 enum Flight {
-    /// From the decision to send until the outcome is recorded.
-    Here(AttemptId),
+    /// From the decision to send, at this time, until the outcome is recorded.
+    Here(AttemptId, Instant),
     /// First seen at this time, intended by another process.
     Elsewhere(AttemptId, Instant),
 }
@@ -69,11 +69,11 @@ impl Flights {
             return Sender::NeverLeft;
         }
         match flights.get(key) {
-            Some(Flight::Here(here)) if here == attempt => Sender::Here,
+            Some(Flight::Here(here, _)) if here == attempt => Sender::Here,
             Some(Flight::Elsewhere(seen, since)) if seen == attempt => {
                 Sender::Elsewhere { remaining: self.lifetime.saturating_sub(since.elapsed()) }
             }
-            Some(Flight::Here(_)) => Sender::Elsewhere { remaining: self.lifetime },
+            Some(Flight::Here(..)) => Sender::Elsewhere { remaining: self.lifetime },
             _ => {
                 flights.insert(key.clone(), Flight::Elsewhere(attempt.clone(), Instant::now()));
                 Sender::Elsewhere { remaining: self.lifetime }
@@ -112,11 +112,19 @@ impl Flights {
     /// already.
     pub(super) fn take_off(&self, key: &Key, attempt: &AttemptId) -> bool {
         let mut flights = self.flights();
-        if matches!(flights.get(key), Some(Flight::Here(_))) {
+        if matches!(flights.get(key), Some(Flight::Here(..))) {
             return false;
         }
-        flights.insert(key.clone(), Flight::Here(attempt.clone()));
+        flights.insert(key.clone(), Flight::Here(attempt.clone(), Instant::now()));
         true
+    }
+
+    /// Since when this process has been sending for this key.
+    pub(super) fn since(&self, key: &Key) -> Option<Instant> {
+        match self.flights().get(key) {
+            Some(Flight::Here(_, since)) => Some(*since),
+            _ => None,
+        }
     }
 
     /// The attempt was not sent and never will be.
@@ -140,7 +148,7 @@ impl Flights {
     pub(super) fn landed(&self, key: &Key, attempt: &AttemptId) {
         self.unsaved().remove(attempt);
         let mut flights = self.flights();
-        if matches!(flights.get(key), Some(Flight::Here(here)) if here == attempt) {
+        if matches!(flights.get(key), Some(Flight::Here(here, _)) if here == attempt) {
             flights.remove(key);
         }
     }

@@ -67,9 +67,8 @@ pub struct Config {
     pub namespaces: Vec<String>,
 }
 
-/// How long a reconcile waits for the provider before it shows that a request is in flight. Most answers
-/// come earlier, and then that write is saved.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// Only a wait for a turn or an answer that lasts is shown: most are over earlier, and then that write is saved.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
 
 /// Added to what a request may take before another process calls its outcome unknown.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -181,6 +180,15 @@ impl Context {
         self.tasks.close();
         let _ = tokio::time::timeout(limit, self.tasks.wait()).await;
         self.flights.not_recorded()
+    }
+
+    /// How much longer it is not worth a word that this resource waits for its turn or for an answer.
+    fn not_worth_a_word(&self, key: &Key, reason: Reason) -> Option<Duration> {
+        let since = match reason {
+            Reason::Ordering | Reason::Submitting => self.flights.since(key),
+            _ => self.slots.waits_since(key),
+        };
+        SHOWN_AFTER.checked_sub(since?.elapsed()).filter(|left| !left.is_zero())
     }
 
     /// How long to wait for what no watch tells of; longer each time in a row.

@@ -14,7 +14,7 @@ use super::caches::Guarded;
 use super::errand::{self, Errand, NotStarted};
 use super::look::{self, Ended, Rounds};
 use super::unreadable::{self, Unreadable};
-use super::{Context, Failed, PATIENCE, now, status};
+use super::{Context, Failed, now, status};
 use crate::api::{NOT_PLACED_ANNOTATION, Reason};
 use crate::ledger::{AppendError, AttemptId, Key, Kind, Payer, Reservation, Spent, State};
 use crate::lifecycle::{
@@ -84,7 +84,7 @@ pub(super) async fn reconcile<K: Reconciled>(
             }
             Ended::Gone => return Ok(None),
         };
-        if let Some(soon) = context.slots.not_worth_a_word(key) {
+        if let Some(soon) = context.not_worth_a_word(key, standing.reason) {
             return Ok(Some(soon));
         }
         return update_status(context, key, &object, resource, &standing).await;
@@ -174,7 +174,7 @@ fn reserve<'a>(context: &'a Context, key: &Key, payer: &Payer) -> Result<Reserva
     place
 }
 
-/// Sends and waits a little for the end. None means: decide again.
+/// Begins to send. None means: decide again.
 async fn send<K: Reconciled>(
     context: &Arc<Context>,
     key: &Key,
@@ -215,9 +215,8 @@ async fn send<K: Reconciled>(
     answered.answers = Answers::default();
     drop(intent);
     match errand::start(context, &known.entry, errand, slot).await {
-        Ok(ended) => {
+        Ok(()) => {
             answered.reservation = None;
-            let _ = tokio::time::timeout(PATIENCE, ended).await;
             None
         }
         Err(why) => {

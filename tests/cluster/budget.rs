@@ -56,7 +56,8 @@ async fn p14_a_spent_budget_goes_on_by_itself_and_survives_a_restart() {
 
 #[tokio::test]
 async fn requests_that_hang_do_not_hold_up_what_needs_none() {
-    let w = World::with("full", |o| o.hurried().args(["--provider-concurrency=1", "--concurrency=1"])).await;
+    let flags = ["--provider-concurrency=1", "--concurrency=1", "--provider-timeout=10s"];
+    let w = World::with("full", |o| o.hurried().args(flags)).await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.simulator.fault(Fault::once(ORDER, Action::Hang));
     w.plain_order("hangs").await;

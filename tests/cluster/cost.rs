@@ -1,14 +1,29 @@
 //! What it costs the apiserver, counted in its audit log under the operator's own user.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tenios_operator::api::order::OrderState;
 use tenios_operator::api::verification::VerificationState;
 use tenios_operator::simulator::PushTime;
 
-use crate::harness::wait;
+use crate::harness::{Requests, wait};
 use crate::world::{PATIENCE, World};
 
 const WRITES: [&str; 3] = ["create", "update", "patch"];
+
+/// A wait for an answer that lasts a second is shown, which takes one write more; a little less of it is in the
+/// apiserver's log.
+const A_LONG_WAIT: SignedDuration = SignedDuration::from_millis(900);
+
+/// One where a busy machine made the request last so long, from the last look at the resource until its outcome
+/// was recorded.
+fn writes_for_a_long_wait(made: &Requests, resource: &str) -> usize {
+    let completed = |of: &str, verb: &str| -> Timestamp {
+        made.clone().of(of).with_verb(&[verb]).0[0].completed.parse().unwrap()
+    };
+    let outcome = completed("ledgerentries", "patch");
+    usize::from(outcome.duration_since(completed(resource, "get")) >= A_LONG_WAIT)
+}
 
 #[tokio::test]
 async fn an_order_takes_five_writes_and_a_verification_three() {
@@ -23,9 +38,10 @@ async fn an_order_takes_five_writes_and_a_verification_three() {
     w.scenario.quiet().await;
     let made = plane.requests_since(mark).await.by(&user);
     assert_eq!(made.clone().of("phoneverifications").with_verb(&["get"]).len(), 1, "{made}");
+    let for_a_wait = writes_for_a_long_wait(&made, "phoneverifications");
     let writes = made.with_verb(&WRITES).only(|r| !lease_and_events(r));
     println!("a verification costs {} writes:\n{writes}", writes.len());
-    assert!(writes.len() <= 3, "{writes}");
+    assert!(writes.len() <= 3 + for_a_wait, "{writes}");
 
     let mark = w.scenario.quiet().await;
     w.order("o", json!({"verificationRef": {"name": "v"}})).await;
@@ -36,8 +52,9 @@ async fn an_order_takes_five_writes_and_a_verification_three() {
     let events = made.clone().of("events").len();
     // The last look before the intent.
     assert_eq!(made.clone().of("phonenumberorders").with_verb(&["get"]).len(), 1, "{made}");
+    let for_a_wait = writes_for_a_long_wait(&made, "phonenumberorders");
     let writes = made.with_verb(&WRITES).only(|r| !lease_and_events(r));
-    assert!(writes.len() <= 5, "{writes}");
+    assert!(writes.len() <= 5 + for_a_wait, "{writes}");
     assert!(events <= 3, "{events} events");
 }
 

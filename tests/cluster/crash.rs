@@ -9,6 +9,9 @@ use tenios_operator::simulator::{Action, Fault, PushTime};
 use crate::harness::{ControlPlane, OperatorOptions, Scenario, wait};
 use crate::world::{KEY, ORDER, PATIENCE, World, message};
 
+/// Until it is shown that the request is in flight, and what comes then is done, on a slow machine, too.
+const LONG: u64 = 5000;
+
 fn delay(ms: u64) -> Action {
     serde_json::from_value(json!({"delay": {"ms": ms}})).unwrap()
 }
@@ -34,7 +37,7 @@ async fn p01_p02_killed_while_the_request_is_in_flight_it_never_sends_another() 
 async fn p11_sigterm_finishes_and_records_the_request_in_flight() {
     let w = World::new("drain").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
-    w.faults(ORDER, delay(1500));
+    w.faults(ORDER, delay(LONG));
     w.plain_order("o").await;
     w.order_at("o", OrderState::Ordering).await;
     w.operator.terminate();
@@ -51,7 +54,7 @@ async fn p11_sigterm_finishes_and_records_the_request_in_flight() {
 #[tokio::test]
 async fn an_edit_while_the_request_is_in_flight_is_rejected() {
     let w = World::new("edit-in-flight").await;
-    w.faults(ORDER, delay(1500));
+    w.faults(ORDER, delay(LONG));
     w.plain_order("o").await;
     w.order_at("o", OrderState::Ordering).await;
     let error = w.patch_order("o", json!({"spec": {"verificationId": "other"}})).await.unwrap_err();

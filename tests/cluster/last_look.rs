@@ -222,7 +222,7 @@ async fn p25_no_document_is_read_or_sent_for_a_verification_that_is_being_delete
 #[tokio::test]
 async fn p25_what_was_sent_before_the_deletion_is_still_recorded_and_shown() {
     let w = World::new("sent-before").await;
-    let slow: Value = json!({"delay": {"ms": 2000}});
+    let slow: Value = json!({"delay": {"ms": 5000}});
     w.faults(ORDER, serde_json::from_value(slow).unwrap());
     w.plain_order("o").await;
     w.order_at("o", OrderState::Ordering).await;

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use crate::harness::wait;
 use crate::world::{ORDER, PATIENCE, PDF, World};
 
-/// Longer than a reconcile waits for the answer.
+/// The reconcile that sent it has ended by then.
 const LATE: Millis = Millis(1000);
 
 /// What arrived at `/v1/traces`, one span each.

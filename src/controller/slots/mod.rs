@@ -10,7 +10,7 @@ mod queue;
 mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -18,9 +18,6 @@ use tokio_util::sync::CancellationToken;
 use super::wake::Wake;
 use crate::ledger::Key;
 use queue::{KEPT_FOR, Queue};
-
-/// Only a wait that lasts is shown: most are over earlier, and then that write is saved.
-const SHOWN_AFTER: Duration = Duration::from_secs(1);
 
 /// See the module documentation.
 #[derive(Clone)]
@@ -88,10 +85,9 @@ impl Slots {
         self.queue().still_waits(key)
     }
 
-    /// How much longer its wait is not worth a word; none where it is, or where it does not wait.
-    pub(super) fn not_worth_a_word(&self, key: &Key) -> Option<Duration> {
-        let waited = self.queue().waits_since(key)?.elapsed();
-        SHOWN_AFTER.checked_sub(waited).filter(|left| !left.is_zero())
+    /// Since when this resource has waited; none where it does not.
+    pub(super) fn waits_since(&self, key: &Key) -> Option<Instant> {
+        self.queue().waits_since(key)
     }
 
     /// This resource is gone.
