@@ -188,3 +188,17 @@ async fn p26_a_namespace_whose_reconciles_hang_holds_back_no_others_order() {
     assert!(hung <= 2 * RECONCILED, "{hung} reconciles of the crowd went first");
     link.stall(None);
 }
+
+#[tokio::test]
+async fn p24_who_waits_for_a_turn_and_is_told_what_exists_waits_no_longer() {
+    let w = World::with("told", |o| o.args(["--provider-concurrency=1"])).await;
+    w.simulator.set(|s| s.push.when = PushTime::Never);
+    w.simulator.fault(Fault::once(ORDER, Action::Hang));
+    w.plain_order("hangs").await;
+    wait::until("the request that hangs", PATIENCE, async || (w.requests(ORDER) == 1).then_some(())).await;
+    w.plain_order("waits").await;
+    w.order_where("waits", "waiting for its turn", |o| told(o, "waits for its turn")).await;
+    w.patch_order("waits", json!({"spec": {"adopt": {"orderId": "42"}}})).await.unwrap();
+    w.order_at("waits", OrderState::AwaitingNumber).await;
+    w.order_at("hangs", OrderState::Ordering).await;
+}
