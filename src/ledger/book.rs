@@ -14,7 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    AppendError, Applied, Bid, Change, Entry, Event, Index, Key, Known, Ledger, Payer, Purse, ReadError, Rival,
+    AppendError, Applied, Bid, Change, Entry, Event, Index, Key, Known, Ledger, Payer, Purse, ReadError,
+    Rival,
 };
 use crate::telemetry::Metrics;
 pub use forget::VERIFICATIONS_KEPT;

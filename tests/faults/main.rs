@@ -77,15 +77,16 @@ async fn grid(settings: &Settings, table: &mut Table, began: Instant) {
     let (mut cells, recorded) = if one.is_some() || settings.needs_no_record() {
         (Vec::new(), Vec::new())
     } else {
-        grid::record(settings.jobs).await
+        grid::record(settings.recorded_at_once()).await
     };
     for ran in &recorded {
         println!("{}: {} requests, {} unknown", ran.case, ran.requests.len(), ran.unknown);
         table::say_wrong(ran);
     }
     cells.extend(replicas::cells());
+    let all = cells.len();
     let cells = one.map_or_else(|| settings.choose(cells), |case| vec![case]);
-    println!("{} runs", cells.len());
+    println!("{} of {all} runs", cells.len());
     let (total, mut done) = (cells.len(), 0);
     let ran = grid::all(cells, settings.jobs, |ran| {
         done += 1;

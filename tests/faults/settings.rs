@@ -1,5 +1,6 @@
 //! What is run: everything, a sample chosen by a seed, or one case.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 use crate::run::Case;
@@ -21,6 +22,11 @@ pub struct Settings {
 const ATTACK_MINUTES: u64 = 30;
 /// `ONLY=attack`
 const ATTACK: &str = "attack";
+/// Runs at a time, for each core. One mostly waits for time-outs and pauses: on two cores a run takes 5 s, of which a third
+/// of a second is work, all programs together.
+const JOBS_PER_CORE: usize = 10;
+/// Quiet runs that are recorded at a time, for each core: they must not look as if anything were slow.
+const RECORDED_PER_CORE: usize = 2;
 /// Cells in a plain `cargo test`.
 const SAMPLE: usize = 40;
 /// About 22 crashes each.
@@ -40,7 +46,7 @@ impl Settings {
         let full = variable("FAULTS").is_some_and(|value| value == "all");
         Some(Self {
             seed: number("SEED").unwrap_or_else(|| u64::from(uuid::Uuid::new_v4().as_fields().0)),
-            jobs: number("JOBS").and_then(|n| usize::try_from(n).ok()).unwrap_or(12),
+            jobs: number("JOBS").and_then(|n| usize::try_from(n).ok()).unwrap_or(JOBS_PER_CORE * cores()),
             sample: number("SAMPLE").and_then(|n| usize::try_from(n).ok()).or((!full).then_some(SAMPLE)),
             walks: number("WALKS").and_then(|n| usize::try_from(n).ok()).unwrap_or(if full {
                 WALKS
@@ -51,6 +57,11 @@ impl Settings {
             only: variable("ONLY"),
             attack_minutes: number("ATTACK_MINUTES"),
         })
+    }
+
+    /// Quiet runs at a time.
+    pub fn recorded_at_once(&self) -> usize {
+        self.jobs.min(RECORDED_PER_CORE * cores())
     }
 
     /// Whether the figures are those of everything.
@@ -100,6 +111,10 @@ impl Settings {
         cells.truncate(self.sample.unwrap_or(usize::MAX));
         cells
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// FNV-1a, because it must give the same everywhere.

@@ -420,7 +420,10 @@ fn p26_what_is_in_flight_of_unknown_outcome_an_order_or_what_was_ordered_with_st
     stays(Kind::Verification, &[intended("a1"), unknown("a1")]);
     stays(Kind::Verification, &submitted(0, "used"));
     stays(Kind::Order, &submitted(0, "300000"));
-    stays(Kind::Order, &[intended("a1"), unknown("a1"), Event::NotPlaced { attempt: attempt("a1"), at: at(3) }]);
+    stays(
+        Kind::Order,
+        &[intended("a1"), unknown("a1"), Event::NotPlaced { attempt: attempt("a1"), at: at(3) }],
+    );
 }
 
 #[test]
