@@ -20,6 +20,7 @@ pub struct Memory {
     writes: AtomicU64,
     stored: Mutex<Option<Entry>>,
     broken: AtomicBool,
+    read_only: AtomicBool,
     told: mpsc::UnboundedSender<Change>,
     changes: Mutex<Option<mpsc::UnboundedReceiver<Change>>>,
 }
@@ -34,6 +35,7 @@ impl Memory {
             writes: AtomicU64::new(0),
             stored,
             broken: AtomicBool::new(false),
+            read_only: AtomicBool::new(false),
             told,
             changes: Mutex::new(Some(changes)),
         }
@@ -42,6 +44,11 @@ impl Memory {
     /// From now on nothing can be read or written, or everything again.
     pub fn set_broken(&self, broken: bool) {
         self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    /// From now on nothing can be written.
+    pub fn set_read_only(&self) {
+        self.read_only.store(true, Ordering::SeqCst);
     }
 
     /// Tells whoever follows it.
@@ -86,7 +93,8 @@ impl Ledger for Memory {
         events: &'a [Event],
     ) -> BoxFuture<'a, Result<Entry, AppendError>> {
         let stored = self.get();
-        let result = if self.broken.load(Ordering::SeqCst) {
+        let writable = ![&self.broken, &self.read_only].iter().any(|flag| flag.load(Ordering::SeqCst));
+        let result = if !writable {
             Err(AppendError::Rejected("broken".into()))
         } else if stored.version == base.version {
             self.put(Some(base.with(events, WriterId::random())));
