@@ -17,6 +17,12 @@ demo: control-plane ## From kubectl apply to a phone number, on this machine; KE
 	@echo "building the operator (about 3 minutes the first time)"
 	@$(CARGO) test --quiet --locked --test demo
 
+.PHONY: check
+check: ## The fast lane while editing: formatting, clippy, and the tests that need no cluster, without the model
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --locked --all-targets -- -D warnings
+	$(CARGO) test --quiet --locked --test pure -- --skip exhaustive::
+
 .PHONY: test
 test: control-plane deploy-tools ## Run every test, from the pure ones to those on a real control plane
 	$(CARGO) test --locked --no-fail-fast
@@ -48,6 +54,10 @@ lint: $(DENY) ## Check formatting, clippy's warnings, and the dependencies' lice
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets --test e2e --test demo -- -D warnings
 	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
+
+.PHONY: advisories
+advisories: $(DENY) ## Look whether a vulnerability is known in what is linked in; needs the network
+	$(DENY) --locked check --hide-inclusion-graph advisories
 
 .PHONY: crds
 crds: ## Generate crds/ from src/api

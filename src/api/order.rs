@@ -60,9 +60,6 @@ pub struct PhoneNumberOrderSpec {
     /// An order or a number that exists already: nothing is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopt: Option<AdoptOrder>,
-    /// What deleting the resource means for the number. Retain keeps it.
-    #[serde(default)]
-    pub deletion_policy: DeletionPolicy,
     /// Holds back every request while true.
     #[serde(default)]
     pub suspend: bool,
@@ -115,15 +112,6 @@ pub struct AdoptOrder {
     /// The assigned number; alone it records a number that arrived otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone_number: Option<PhoneNumber>,
-}
-
-/// What deleting the resource means for the number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline, extend("example" = "Retain"))]
-pub enum DeletionPolicy {
-    /// The number stays; a resource re-created under the same name finds it again.
-    #[default]
-    Retain,
 }
 
 /// The step that an order is at.

@@ -112,7 +112,7 @@ const ORDERS: &[&str] = &[
     "verificationId: abc, suspend: yes",
     "verificationId: abc, suspend: null",
     "verificationId: abc, suspended: true",
-    "verificationId: abc, deletionPolicy: Delete",
+    "verificationId: abc, deletionPolicy: Retain",
     "verificationId: abc, accessKeySecretRef: {name: tenios}",
     "verificationId: abc, accessKeySecretRef: {name: tenios, key: a/b}",
     "verificationId: abc, accessKeySecretRef: {name: tenios, key: access-key}",

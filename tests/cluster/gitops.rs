@@ -230,7 +230,7 @@ async fn lose_the_ledger(w: &World) {
     wait::until("an empty ledger", PATIENCE, async || w.ledger().await.is_empty().then_some(())).await;
 }
 
-/// Without both it is a new order, unless it carries its ids: see docs/velero.md.
+/// Without both it is a new order, unless it carries its ids: see docs/ledger.md.
 #[rstest]
 #[case::with_ledger_and_status("restored-both", true, true)]
 #[case::with_the_ledger("restored-ledger", true, false)]

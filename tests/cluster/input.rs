@@ -200,10 +200,10 @@ async fn a_resource_that_nobody_visited_is_not_current() {
             "pno",
             "o",
             "-o",
-            "jsonpath={.status.observedGeneration} {.spec.numberType} {.spec.deletionPolicy}",
+            "jsonpath={.status.observedGeneration} {.spec.numberType} {.spec.suspend}",
         ])
         .await;
-    assert_eq!(said.expect_success(), "-1 GEOGRAPHICAL Retain");
+    assert_eq!(said.expect_success(), "-1 GEOGRAPHICAL false");
 }
 
 #[tokio::test]

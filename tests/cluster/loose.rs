@@ -122,7 +122,7 @@ fn sound(kind: &str) -> Value {
             "address": {"country": "Germany", "city": "Köln", "zip": "50667", "street": "Gasse", "houseNumber": "4"},
             "document": {"type": "CONTRACT", "secretRef": {"name": "trade-register", "key": "extract.pdf"}}})
     } else {
-        json!({"verificationId": "v", "numberType": "GEOGRAPHICAL", "suspend": true, "deletionPolicy": "Retain",
+        json!({"verificationId": "v", "numberType": "GEOGRAPHICAL", "suspend": true,
             "linkTo": {"phoneNumber": "+4922112345678"}, "accessKeySecretRef": key})
     };
     json!({"spec": spec, "status": status})
@@ -165,7 +165,7 @@ fn shapes() -> Vec<Poison> {
         ("no-link", "spec.linkTo", json!({"verificationId": "v", "linkTo": {}})),
         ("no-adoption", "spec.adopt", json!({"verificationId": "v", "adopt": {}})),
         ("adopts-large", "spec.adopt.orderId", json!({"verificationId": "v", "adopt": {"orderId": long}})),
-        ("policy", "spec.deletionPolicy", json!({"verificationId": "v", "deletionPolicy": "Domkloster"})),
+        ("type", "spec.numberType", json!({"verificationId": "v", "numberType": "Domkloster"})),
         ("ref-not-ascii", "spec.verificationRef.name", json!({"verificationRef": {"name": "größe / ?"}})),
         (
             "key-not-ascii",

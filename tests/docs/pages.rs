@@ -13,8 +13,12 @@ pub mod site;
 
 use crate::harness::checkout;
 
-/// The steps of a page.
+/// The steps of a page, or of one of its sections: `PAGE#ANCHOR`.
 fn read(page: &str) -> Vec<(usize, script::Step)> {
-    let text = std::fs::read_to_string(checkout(page)).unwrap();
+    let (file, section) = page.split_once('#').map_or((page, None), |(file, anchor)| (file, Some(anchor)));
+    let mut text = std::fs::read_to_string(checkout(file)).unwrap();
+    if let Some(anchor) = section {
+        text = markdown::section(&text, anchor).unwrap_or_else(|| panic!("{file} has no section {anchor}"));
+    }
     script::read(&text).unwrap_or_else(|why| panic!("{page}:{why}"))
 }

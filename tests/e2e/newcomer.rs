@@ -54,7 +54,7 @@ async fn p12_p13_a_newcomers_path_ends_where_it_began_with_every_number_and_no_s
 
     site.go("before", &[(1, run(NUMBERS)), (2, run("numbers > before"))]).await;
     site.read("docs/upgrade.md").await;
-    site.read("docs/uninstall.md").await;
+    site.read("docs/ledger.md#uninstall-without-losing-a-number").await;
     let ordered = site.requests();
     assert_eq!(ordered, 5, "the two pages order one each, before they go on");
     site.go(

@@ -78,7 +78,7 @@ fn every_command_of_contributing_and_the_workflows_exists() {
     let blocks = CONTRIBUTING.split("```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
     let mut commands: BTreeSet<String> = blocks.flat_map(str::lines).map(str::to_owned).collect();
     commands.extend(names(CONTRIBUTING).into_iter().filter(|name| name.starts_with("make ")));
-    for workflow in ["ci", "release"] {
+    for workflow in ["ci", "release", "scheduled"] {
         let text = read(&format!(".github/workflows/{workflow}.yaml"));
         serde_saphyr::from_str::<serde_json::Value>(&text).unwrap();
         commands

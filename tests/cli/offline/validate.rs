@@ -182,13 +182,13 @@ fn files_directories_and_standard_input_are_read_and_one_bad_file_fails_all() {
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     let list = r#"{"apiVersion": "v1", "kind": "List", "items": [
 {"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": "o"}, "spec": {"verificationRef": {"name": "v"},
-"deletionPolicy": "Delete"}}]}"#;
+"numberType": "MOBILE"}}]}"#;
     directory.write("bad.json", list);
     let said = plugin(directory.path(), &["validate", "-f", "."], "");
     assert_eq!(said.code, Some(1));
     assert_eq!(
         said.stdout,
-        "./bad.json:3: PhoneNumberOrder/o spec.deletionPolicy: \"Delete\" must be one of Retain\n"
+        "./bad.json:3: PhoneNumberOrder/o spec.numberType: \"MOBILE\" must be one of GEOGRAPHICAL\n"
     );
     let said = plugin(directory.path(), &["validate", "-f", "good.yaml", "-f", "-"], list);
     assert!(said.stdout.starts_with("standard input:3: PhoneNumberOrder/o"), "{}", said.stdout);

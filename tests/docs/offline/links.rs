@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::markdown::{Content, pages, parts};
+use super::markdown::{Content, anchor, pages, parts};
 
 /// A heading and the anchor that a code host gives it.
 pub struct Heading {
@@ -27,11 +27,6 @@ pub fn headings(page: &str) -> Vec<Heading> {
         headings.push(Heading { level, text, anchor });
     }
     headings
-}
-
-fn anchor(heading: &str) -> String {
-    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-    kept.collect::<String>().to_lowercase().replace(' ', "-")
 }
 
 /// The targets of the links `[text](target)` in a line of text.
