@@ -4,6 +4,7 @@
 
 pub mod condition;
 pub mod crd;
+pub mod digest;
 pub mod germany;
 pub mod ledger_entry;
 pub mod order;

@@ -1,10 +1,7 @@
 //! The names under which an intent records what it asks for.
 
-use std::fmt::Write;
-
-use sha2::{Digest, Sha256};
-
 use super::Terms;
+use crate::api::digest::sha256;
 
 /// The verification id that an order was sent with.
 pub const VERIFICATION_ID: &str = "verificationId";
@@ -24,19 +21,10 @@ pub const ADDRESS_HINTS: &str = "addressHints";
 /// Before the name of what stands in the spec, as against what it was resolved to.
 pub const SPEC: &str = "spec.";
 
-/// `sha256:` and the digest in hex.
-#[must_use]
-pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::from("sha256:"), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// One of the digest's digits.
+/// One digit of the text's digest.
 #[must_use]
 pub fn hint(text: &str) -> char {
-    digest(text.as_bytes()).chars().next_back().unwrap_or_default()
+    sha256(text).chars().next_back().unwrap_or_default()
 }
 
 /// The part of the terms that stands in the spec.

@@ -2,6 +2,7 @@
 
 use super::status::Evidence;
 use super::{AccessKey, Decision, Found, Intent, Managed, Need, Standing, Words, strays};
+use crate::api::digest::sha256;
 use crate::api::pdf::Document;
 use crate::api::valid::ValidVerification;
 use crate::api::verification::{Address, Approval, VerificationState};
@@ -87,7 +88,7 @@ impl PartialEq for VerificationIntent {
 }
 
 fn digest(document: &Document) -> String {
-    terms::digest(document.bytes())
+    sha256(document.bytes())
 }
 
 type View<'a> = super::View<'a, PhoneVerification>;
@@ -371,5 +372,5 @@ fn terms_beside(spec: &PhoneVerificationSpec, recorded: &Terms) -> Terms {
 fn address_digest(address: &Address) -> String {
     let parts = [&address.country, &address.city, &address.zip, &address.street, &address.house_number];
     // As a JSON array, so that no two addresses run into the same text.
-    terms::digest(serde_json::json!(parts).to_string().as_bytes())
+    sha256(serde_json::json!(parts).to_string())
 }

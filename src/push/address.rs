@@ -1,6 +1,5 @@
 //! The URL and the secret that each order request carries (`docs/provider-api.md#the-push`).
 
-use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::SecretString;
 use sha2::Sha256;
 
+use crate::api::digest::hex;
 use crate::ledger::{AttemptId, Key, Kind};
 use crate::net::{BaseUrl, trimmed};
 use crate::tenios::PushTarget;
@@ -48,11 +48,7 @@ impl PushKeys {
     /// Lower-case hex of HMAC-SHA256 over the path: 64 characters, which is the most that TENIOS takes.
     fn sign(&self, path: &str) -> SecretString {
         let signature = self.0.first().map(|key| key.clone().chain_update(path).finalize().into_bytes());
-        let hex = signature.iter().flatten().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
-        hex.into()
+        signature.map(|signature| hex(&signature)).unwrap_or_default().into()
     }
 
     /// Whether any key made this secret for this path. Takes the same time whether and wherever they

@@ -6,7 +6,7 @@
 //! crate's own spans, which the logs have, too: a reconcile, a call to TENIOS, a push. They declare every field that
 //! is exported, and none of them is a secret (promise 21); nobody knows what spans of other crates declare.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,6 +21,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::otlp::{Exporter, attribute};
+use crate::api::digest::hex;
 use crate::net::BaseUrl;
 
 /// Spans that wait to be exported, at most; more are dropped and counted.
@@ -56,13 +57,6 @@ impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.0.push((field.name(), format!("{value:?}")));
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Random, and not zero, which the protocol keeps for "none".

@@ -6,9 +6,10 @@ use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tenios_operator::api::LedgerEntry;
+use tenios_operator::api::digest::sha256;
 use tenios_operator::api::order::OrderState;
 use tenios_operator::ledger::kubernetes::object_name;
-use tenios_operator::ledger::{Key, Kind, terms};
+use tenios_operator::ledger::{Key, Kind};
 
 use crate::cli::Plugin;
 use crate::world::{ORDER, World};
@@ -21,7 +22,7 @@ fn entries(w: &World) -> Api<LedgerEntry> {
 fn former_name(namespace: &str, name: &str) -> String {
     let plain = format!("pno.{namespace}.{name}");
     let head: String = plain.chars().take(219).collect();
-    let digest = terms::digest(plain.as_bytes());
+    let digest = sha256(&plain);
     format!("{}-{}", head.trim_end_matches(['.', '-']), &digest["sha256:".len()..][..32])
 }
 

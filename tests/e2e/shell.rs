@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
+use tenios_operator::api::digest::hex;
 
 use crate::harness::{checkout, operator};
 
@@ -71,5 +72,5 @@ pub fn unpack(archive: &Path, directory: &Path) {
 
 /// Lower-case hex.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    hex(&Sha256::digest(bytes))
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 use tenios_operator::api::LedgerEntry;
+use tenios_operator::api::digest::sha256;
 use tenios_operator::ledger::kubernetes::{object_name, to_entry};
 use tenios_operator::ledger::{Key, Kind};
 
@@ -28,7 +29,7 @@ fn an_entry_is_named_after_its_resource_and_no_two_are_named_alike() {
 #[test]
 fn p26_nobody_can_name_a_resource_so_that_it_gets_anothers_entry() {
     let cut = |plain: String| {
-        let digest = tenios_operator::ledger::terms::digest(plain.as_bytes());
+        let digest = sha256(&plain);
         let head: String = plain.chars().take(219).collect();
         format!("{}-{}", head.trim_end_matches(['.', '-']), &digest[7..39])
     };

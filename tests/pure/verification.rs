@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tenios_operator::api::pdf::Document;
 use tenios_operator::api::verification::VerificationState;
 use tenios_operator::api::{PhoneVerification, PhoneVerificationSpec, PhoneVerificationStatus, Reason};
-use tenios_operator::ledger::terms::digest;
+use tenios_operator::api::digest::sha256;
 use tenios_operator::ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
 use tenios_operator::lifecycle::verification::{VerificationNeed, stands};
 use tenios_operator::lifecycle::{
@@ -287,7 +287,7 @@ fn recorded_as_written(address: &Value) -> State {
     let parts: Vec<&Value> =
         ["country", "city", "zip", "street", "houseNumber"].iter().map(|part| &address[part]).collect();
     let mut terms = terms();
-    terms.insert("spec.address".into(), digest(json!(parts).to_string().as_bytes()));
+    terms.insert("spec.address".into(), sha256(json!(parts).to_string()));
     let intended = Event::Intended { attempt: attempt(), at: at(-9), terms };
     let accepted = Event::Accepted { attempt: attempt(), at: at(-2), id: "v1".into() };
     [intended, accepted].iter().fold(State::default(), State::then)

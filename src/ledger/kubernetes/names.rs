@@ -1,6 +1,7 @@
 //! How the object of an entry is called.
 
-use super::super::{Key, terms};
+use super::super::Key;
+use crate::api::digest::{SHA256, sha256};
 
 /// `metadata.name` of the entry's object, the same for no two keys: `pno.<namespace>.<name>`, which is
 /// unambiguous because a namespace has no dot, or `pno-sha256.<digest>` where that is too long or looks like
@@ -34,7 +35,7 @@ fn plain(key: &Key) -> String {
 }
 
 fn digest_of(plain: &str) -> String {
-    terms::digest(plain.as_bytes()).chars().skip("sha256:".len()).collect()
+    sha256(plain).chars().skip(SHA256.len()).collect()
 }
 
 /// Whether earlier versions may have made it by shortening another.
