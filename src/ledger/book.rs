@@ -17,7 +17,6 @@ use super::{
     AppendError, Applied, Bid, Change, Entry, Event, Index, Key, Known, Ledger, Payer, Purse, ReadError,
     Rival,
 };
-use crate::telemetry::Metrics;
 pub use forget::VERIFICATIONS_KEPT;
 use set_back::Suspects;
 
@@ -60,7 +59,6 @@ pub struct Book {
     set_back: watch::Sender<u64>,
     suspects: Suspects,
     changed: mpsc::UnboundedSender<Key>,
-    metrics: Arc<Metrics>,
 }
 
 enum Next {
@@ -109,11 +107,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Book {
     /// A book over this ledger, and the keys whose entries others changed.
     #[must_use]
-    pub fn new(
-        ledger: Arc<dyn Ledger>,
-        budgets: Budgets,
-        metrics: Arc<Metrics>,
-    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Key>) {
+    pub fn new(ledger: Arc<dyn Ledger>, budgets: Budgets) -> (Arc<Self>, mpsc::UnboundedReceiver<Key>) {
         let (changed, receiver) = mpsc::unbounded_channel();
         let (listed, _) = watch::channel(false);
         let book = Self {
@@ -126,7 +120,6 @@ impl Book {
             set_back: watch::channel(0).0,
             suspects: Suspects::default(),
             changed,
-            metrics,
         };
         (Arc::new(book), receiver)
     }
@@ -277,7 +270,7 @@ impl Book {
     /// what it lost, but not the new events: somebody else may have written meanwhile, so that it has to be
     /// decided anew.
     pub async fn append(&self, base: &Entry, events: &[Event]) -> Result<(), AppendError> {
-        let result = match self.store(base, events).await {
+        let result = match self.ledger.append(base, events).await {
             Err(AppendError::Conflict(stored)) => match self.settle(*stored).await {
                 Ok(known) => Err(AppendError::Conflict(Box::new((*known.entry).clone()))),
                 Err(error) => Err(error),
@@ -286,17 +279,6 @@ impl Book {
         };
         self.learn(result?, false);
         Ok(())
-    }
-
-    async fn store(&self, base: &Entry, events: &[Event]) -> Result<Entry, AppendError> {
-        let result = self.ledger.append(base, events).await;
-        self.metrics.append(match &result {
-            Ok(_) => "stored",
-            Err(AppendError::Conflict(_)) => "conflict",
-            Err(AppendError::Rejected(_)) => "rejected",
-            Err(AppendError::Ambiguous(_)) => "ambiguous",
-        });
-        result
     }
 
     /// Appends a fact that must not be lost, whatever is stored by now, as often as it takes. Only an

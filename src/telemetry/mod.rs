@@ -1,5 +1,6 @@
 //! Logs, metrics, traces, health.
 
+mod counted;
 pub mod health;
 mod lines;
 mod logs;
@@ -8,6 +9,7 @@ mod otlp;
 mod resources;
 mod traces;
 
+pub use counted::Counted;
 pub use logs::{LogFilter, LogFormat, init};
 pub use metrics::{Metrics, ProviderLabels};
 pub use otlp::Exporter;

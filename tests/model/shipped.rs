@@ -11,7 +11,6 @@ use tenios_operator::api::{
 use tenios_operator::ledger::{
     AppendError, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Phase, State, Terms, Version, terms,
 };
-use tenios_operator::telemetry::Metrics;
 
 use super::names;
 use super::size::Size;
@@ -87,7 +86,6 @@ pub struct Shipped {
     pub keys: Vec<Key>,
     specs: Vec<Vec<Spec>>,
     compares: bool,
-    metrics: Arc<Metrics>,
     entries: Table<Kept>,
     pub statuses: Table<Option<Shown>>,
     pub terms: Table<Terms>,
@@ -117,7 +115,6 @@ impl Shipped {
             keys: named.map(key).collect(),
             specs: size.kinds.iter().enumerate().map(specs).collect(),
             compares: size.assumes.compare_and_set,
-            metrics: Arc::default(),
             entries: Table::default(),
             statuses: Table::default(),
             terms: Table::default(),
@@ -186,10 +183,10 @@ impl Shipped {
     }
 
     /// A book that has followed these changes of the store.
-    pub fn book(&self, store: Arc<Store>) -> Arc<Book> {
+    pub fn book(store: Arc<Store>) -> Arc<Book> {
         let budget = Budget { requests: 100, window: SignedDuration::from_hours(1) };
         let budgets = Budgets { operator: budget, namespace: budget };
-        let (book, _) = Book::new(store, budgets, self.metrics.clone());
+        let (book, _) = Book::new(store, budgets);
         at_once(book.follow());
         book
     }
@@ -200,7 +197,7 @@ impl Shipped {
             let stored = self.entry(deed.key, deed.stored);
             let lost = matches!(deed.what, What::Append { lost: true, .. });
             let store = Arc::new(Store::new(stored, self.told(deed), lost, self.compares));
-            let book = self.book(store.clone());
+            let book = Self::book(store.clone());
             let result = self.carry_out(deed, &book);
             self.outcome_of(deed, result, &store.stored(), &book)
         })

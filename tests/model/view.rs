@@ -157,7 +157,7 @@ impl Shipped {
         let there = known.filter(|entry| entry.version.is_some());
         let changes = there.map(|entry| Change::Entry(Box::new(entry))).collect();
         let nothing = Entry::empty(self.keys[at].clone());
-        let book = self.book(Arc::new(Store::new(nothing, changes, false, true)));
+        let book = Self::book(Arc::new(Store::new(nothing, changes, false, true)));
         let word = names::word(question.key, question.seen[at].word);
         let around = Around {
             shipped: self,

@@ -7,7 +7,6 @@ use tenios_operator::ledger::{
     Account, AppendError, AttemptId, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Payer, Refusal,
     Reservation, Terms, VERIFICATIONS_KEPT, WriterId, terms,
 };
-use tenios_operator::telemetry::Metrics;
 
 use crate::memory::Memory;
 
@@ -44,7 +43,7 @@ fn following(book: &Arc<Book>) -> [tokio::task::JoinHandle<()>; 2] {
 
 fn book(ledger: &Arc<Memory>) -> Arc<Book> {
     let budget = Budget { requests: 10, window: SignedDuration::from_hours(1) };
-    Book::new(ledger.clone(), Budgets { operator: budget, namespace: budget }, Arc::new(Metrics::default())).0
+    Book::new(ledger.clone(), Budgets { operator: budget, namespace: budget }).0
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {
@@ -223,7 +222,7 @@ fn p14_p26_a_tenants_own_key_never_spends_the_operators_budget_nor_the_other_way
     let budget = |requests| Budget { requests, window: SignedDuration::from_hours(1) };
     let budgets = Budgets { operator: budget(2), namespace: budget(3) };
     let ledger = Arc::new(Memory::new(key("o")));
-    let book = Book::new(ledger, budgets, Arc::new(Metrics::default())).0;
+    let book = Book::new(ledger, budgets).0;
     let theirs: Vec<_> = (0..2).map(|_| reserved_by(&book, "theirs", Some("theirs")).unwrap()).collect();
     assert_eq!(reserved_by(&book, "theirs", Some("theirs")).err(), Some("this access key"));
     assert_eq!(reserved_by(&book, "elsewhere", Some("theirs")).err(), Some("this access key"));
@@ -241,7 +240,7 @@ fn p14_refusals_are_counted_by_themselves_ten_for_each_order() {
     let ledger = Arc::new(Memory::new(key.clone()));
     let budget = |requests| Budget { requests, window: SignedDuration::from_hours(1) };
     let budgets = Budgets { operator: budget(100), namespace: budget(2) };
-    let book = Book::new(ledger, budgets, Arc::new(Metrics::default())).0;
+    let book = Book::new(ledger, budgets).0;
     let refusal = Refusal { code: "X".into(), message: String::new(), fields: Vec::new(), can_pass: true };
     let refuse = |n: i64| {
         let attempt = attempt(&format!("a{n}"));
@@ -288,7 +287,7 @@ fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached()
     let ledger = Arc::new(Memory::new(key("o")));
     let budget = Budget { requests: 10, window: SignedDuration::from_hours(1) };
     let budgets = Budgets { operator: budget, namespace: budget };
-    let (book, mut changed) = Book::new(ledger.clone(), budgets, Arc::new(Metrics::default()));
+    let (book, mut changed) = Book::new(ledger.clone(), budgets);
     run(async {
         assert_eq!(book.missing(), Some("the ledger was not read yet"));
         // What costs nothing may go.

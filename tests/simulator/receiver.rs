@@ -49,7 +49,7 @@ impl World {
         let metrics = Arc::new(Metrics::default());
         let budget = Budget { requests: 1, window: SignedDuration::from_hours(1) };
         let budgets = Budgets { operator: budget, namespace: budget };
-        let (book, _) = Book::new(ledger.clone(), budgets, metrics.clone());
+        let (book, _) = Book::new(ledger.clone(), budgets);
         let receiver = Receiver::new(book, keys(verifying), metrics.clone());
         let server = Server::bind(local()).await.unwrap();
         let bound = server.local_addr();

@@ -85,7 +85,7 @@ impl Book {
             let Some(lost) = self.take_over(&stored) else { return Ok(known(stored)) };
             tracing::error!(key = %stored.key, "the ledger went back in time; writing back what is known");
             let (base, events) = lost.reunited(&stored);
-            match self.store(&base, &events).await {
+            match self.ledger.append(&base, &events).await {
                 Ok(both) => {
                     let key = both.key.clone();
                     let related = lock(&self.index).replace(both.clone());
