@@ -7,9 +7,7 @@ mod operate;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use tenios_operator::options::{self, Approval, Command, Options, SimulateOptions};
-use tenios_operator::server::Tls;
-use tenios_operator::simulator::{self, Simulator};
+use tenios_operator::options::{self, Options, Subcommand};
 
 /// A wrong configuration.
 const WRONG_CONFIGURATION: u8 = 2;
@@ -22,9 +20,8 @@ fn main() -> ExitCode {
     // The only TLS provider compiled in; kube and reqwest both take the process's default.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let result = match options.command {
-        Command::Crds => return print_crds(),
-        Command::Run(run) => in_runtime(operate::run(*run)),
-        Command::Simulate(simulate) => in_runtime(run_simulator(simulate)),
+        Subcommand::Crds => return print_crds(),
+        Subcommand::Run(run) => in_runtime(operate::run(*run)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -78,36 +75,4 @@ fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Fai
         .build()
         .map_err(|e| Failure::Runtime(e.to_string()))?;
     runtime.block_on(work)
-}
-
-async fn run_simulator(options: SimulateOptions) -> Result<(), Failure> {
-    let tls = match (&options.tls_cert_file, &options.tls_key_file) {
-        (Some(cert), Some(key)) => Some(
-            Tls::from_files(cert, key)
-                .map_err(|e| Failure::Configuration(format!("--tls-cert-file: {e}")))?,
-        ),
-        _ => None,
-    };
-    let simulator = Simulator::start(
-        options.listen,
-        simulator::Options {
-            approve_after: match options.approve_after {
-                Approval::After(wait) => Some(wait),
-                Approval::Never => None,
-            },
-            assign_after: options.assign_after,
-            journal: options.journal,
-            // As with a demo of the operator without TLS.
-            plain_push: tls.is_none(),
-            tls,
-            push_ca_file: options.push_ca_file,
-            ..simulator::Options::new(options.access_key)
-        },
-    )
-    .await
-    .map_err(|e| Failure::Runtime(format!("--listen: {e}")))?;
-    eprintln!("TENIOS simulator on {}", simulator.url());
-    operate::terminated().await;
-    simulator.stop().await;
-    Ok(())
 }

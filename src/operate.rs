@@ -16,10 +16,9 @@ use tenios_operator::lifecycle::Pace;
 use tenios_operator::net::{Listen, Roots, kubeconfig, proxy};
 use tenios_operator::options::RunOptions;
 use tenios_operator::push::{Address, PushKeys, Receiver};
-use tenios_operator::server::{Limits, Server, Talk, Tls};
-use tenios_operator::telemetry::{self, Metrics, health};
+use tenios_operator::server::{self, Limits, Server, Talk, Tls};
+use tenios_operator::telemetry::{self, Counted, Metrics, health};
 use tenios_operator::tenios::Tenios;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -56,9 +55,9 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     }
     let client = connect()?;
     let metrics = Arc::new(Metrics::default());
-    let ledger = Arc::new(KubernetesLedger::new(&client, options.namespace.as_ref()));
+    let ledger = KubernetesLedger::new(&client, options.namespace.as_ref());
     let budgets = Budgets { operator: options.order_budget, namespace: options.order_budget_per_namespace };
-    let (book, mut changes) = Book::new(ledger, budgets, metrics.clone());
+    let (book, mut changes) = Book::new(Arc::new(Counted::new(ledger, metrics.clone())), budgets);
     let push = options.push_base_url.clone().zip(keys.clone()).map(|(base, keys)| Address::new(base, keys));
     let draining = CancellationToken::new();
     let context =
@@ -84,7 +83,7 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     tokio::spawn(skew::watch(client.clone(), metrics.clone(), stop.clone()));
     let leading = tokio::spawn(lead(options.clone(), client, context.clone(), set_backs, stop.clone()));
-    terminated().await;
+    server::terminated().await;
     tracing::info!("told to stop: no new request, those in flight are finished and recorded");
     stop.cancel();
     let lost = context.drain(options.drain_timeout).await;
@@ -299,17 +298,5 @@ fn report_lost(lost: &[(Key, Event)], termination_log: &Path) {
         && let Err(error) = std::fs::write(termination_log, &message)
     {
         tracing::error!(%error, "the termination message can't be written");
-    }
-}
-
-/// Ends on SIGTERM or SIGINT.
-pub async fn terminated() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
     }
 }

@@ -3,22 +3,20 @@
 //! names the flag.
 
 mod namespace;
+mod simulator;
 mod value;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{
-    EnumValueParser, NonEmptyStringValueParser, PathBufValueParser, PossibleValuesParser,
-    RangedU64ValueParser,
-};
+use clap::builder::{EnumValueParser, PathBufValueParser, PossibleValuesParser, RangedU64ValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser};
 
 pub use namespace::{Namespace, Namespaces};
-use value::{Trimmed, budget, duration, duration_or_zero, push_base_url, seconds, switch, tenios_url};
+pub use simulator::SimulatorOptions;
+use value::{Trimmed, budget, duration, push_base_url, seconds, switch, tenios_url};
 
 use crate::ledger::Budget;
 use crate::net::{BaseUrl, Listen, trimmed};
@@ -34,18 +32,16 @@ const NEVER_EMPTY: [&str; 4] = ["TENIOS_URL", "TENIOS_LEDGER", "TENIOS_NAMESPACE
 pub struct Options {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Subcommand,
 }
 
 /// The subcommands.
-#[derive(Debug, Subcommand)]
-pub enum Command {
+#[derive(Debug, clap::Subcommand)]
+pub enum Subcommand {
     /// Run the operator.
     Run(Box<RunOptions>),
     /// Print the CRDs as YAML.
     Crds,
-    /// Run a simulator of TENIOS, to try things out.
-    Simulate(SimulateOptions),
 }
 
 /// `tenios-operator run`
@@ -146,61 +142,30 @@ pub struct RunOptions {
     pub termination_log: PathBuf,
 }
 
-/// `tenios-operator simulate`
-#[derive(Debug, Args)]
-pub struct SimulateOptions {
-    /// Where it listens.
-    #[arg(long, env = "TENIOS_LISTEN", default_value = "127.0.0.1:8787", value_parser = socket)]
-    pub listen: SocketAddr,
-    /// The access key of its account.
-    #[arg(long, env = "TENIOS_ACCESS_KEY", hide_env_values = true, value_parser = Trimmed(NonEmptyStringValueParser::new()))]
-    pub access_key: String,
-    /// How long after its creation a document is approved; `never` leaves that to /_simulator/.
-    #[arg(long, env = "TENIOS_APPROVE_AFTER", default_value = "0s", value_parser = approval)]
-    pub approve_after: Approval,
-    /// How long after an order its number is assigned and pushed.
-    #[arg(long, env = "TENIOS_ASSIGN_AFTER", default_value = "2s", value_parser = duration_or_zero)]
-    pub assign_after: Duration,
-    /// File in which every request is recorded, one JSON object a line.
-    #[arg(long, env = "TENIOS_JOURNAL", value_parser = Trimmed(PathBufValueParser::new()))]
-    pub journal: Option<PathBuf>,
-    /// Certificate chain, as PEM; without it plain HTTP.
-    #[arg(long, env = "TENIOS_TLS_CERT_FILE", requires = "tls_key_file", value_parser = Trimmed(PathBufValueParser::new()))]
-    pub tls_cert_file: Option<PathBuf>,
-    /// Private key, as PEM.
-    #[arg(long, env = "TENIOS_TLS_KEY_FILE", requires = "tls_cert_file", value_parser = Trimmed(PathBufValueParser::new()))]
-    pub tls_key_file: Option<PathBuf>,
-    /// Extra trust roots for the push, as PEM.
-    #[arg(long, env = "TENIOS_PUSH_CA_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
-    pub push_ca_file: Option<PathBuf>,
-}
-
-/// When the simulator approves a document.
-#[derive(Clone, Copy, Debug)]
-pub enum Approval {
-    /// So long after its creation.
-    After(Duration),
-    /// When told to.
-    Never,
-}
-
 impl Options {
     /// Reads the command line and the environment.
     ///
     /// # Errors
     /// What [`explain`] makes one line of, or what was asked for, such as the help.
     pub fn read() -> Result<Self, clap::Error> {
-        let blank = |name: &str| {
-            std::env::var(name).is_ok_and(|value| trimmed(&value).is_empty()) && !NEVER_EMPTY.contains(&name)
-        };
-        let command = Self::command().mut_subcommands(|command| {
-            command.mut_args(|flag| match flag.get_env().and_then(|name| name.to_str()) {
-                Some(name) if blank(name) => flag.env(None::<&'static str>),
-                _ => flag,
-            })
-        });
-        Self::from_arg_matches(&command.try_get_matches()?)
+        read(Self::command().mut_subcommands(without_blank_variables))
     }
+}
+
+/// What was asked for on the command line and in the environment.
+fn read<O: FromArgMatches>(command: Command) -> Result<O, clap::Error> {
+    O::from_arg_matches(&command.try_get_matches()?)
+}
+
+/// A variable that is set to nothing counts as not set, but for [`NEVER_EMPTY`].
+fn without_blank_variables(command: Command) -> Command {
+    let blank = |name: &str| {
+        std::env::var(name).is_ok_and(|value| trimmed(&value).is_empty()) && !NEVER_EMPTY.contains(&name)
+    };
+    command.mut_args(|flag| match flag.get_env().and_then(|name| name.to_str()) {
+        Some(name) if blank(name) => flag.env(None::<&'static str>),
+        _ => flag,
+    })
 }
 
 /// One line that names the flag. It does not repeat a value that was not understood: a password may stand in it.
@@ -265,13 +230,4 @@ impl RunOptions {
         }
         Ok(())
     }
-}
-
-/// Unlike the operator, the stand-in says where it listens, so that port 0 is one.
-fn socket(text: &str) -> Result<SocketAddr, &'static str> {
-    trimmed(text).parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:8787")
-}
-
-fn approval(text: &str) -> Result<Approval, String> {
-    if trimmed(text) == "never" { Ok(Approval::Never) } else { duration_or_zero(text).map(Approval::After) }
 }

@@ -3,6 +3,9 @@
 use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -10,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::{Terms, serve};
 use super::seats::Seats;
-use super::{Limits, Reply, RequestBody, Tls};
+use super::{Limits, RequestBody, Tls};
 
 /// The pause after an error of `accept` itself, such as too many open files.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -25,8 +28,7 @@ pub(super) async fn run<H, F>(
     shutdown: CancellationToken,
 ) where
     H: Fn(http::Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
-    F: Future + Send + 'static,
-    F::Output: Into<Reply>,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
     let seats = Seats::new(limits.connections);
     let tasks = TaskTracker::new();
@@ -37,6 +39,8 @@ pub(super) async fn run<H, F>(
         };
         match accepted {
             Ok((stream, _)) => {
+                // Answers are small and written at once: waiting for more only delays them.
+                let _ = stream.set_nodelay(true);
                 // None: every seat is taken by a request that is being answered. The stream is dropped.
                 if let Some(seat) = seats.take() {
                     let terms = Terms { limits, tls: tls.clone(), draining: shutdown.clone() };

@@ -1,5 +1,6 @@
-//! Bodies: of a request, which tells its seat when it has arrived, and of a reply, which may be cut.
+//! Bodies that tell their connection's seat: of a request, when it has arrived, and of an answer, when it is over.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -80,7 +81,10 @@ pub enum BodyError {
 ///
 /// # Errors
 /// See [`BodyError`].
-pub async fn read_body(body: RequestBody, max_bytes: usize) -> Result<Bytes, BodyError> {
+pub async fn read_body<B>(body: B, max_bytes: usize) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes, Error = hyper::Error>,
+{
     if body.size_hint().lower() > max_bytes as u64 {
         return Err(BodyError::TooLarge);
     }
@@ -91,60 +95,46 @@ pub async fn read_body(body: RequestBody, max_bytes: usize) -> Result<Bytes, Bod
     }
 }
 
-/// Ends a connection: in place of an answer, or within one.
+/// Ends a connection in place of an answer.
 #[derive(Debug, thiserror::Error)]
-#[error("the handler ends this connection")]
+#[error("the handler did not answer in time")]
 pub(super) struct Ended;
 
-/// The body of a reply, and the bytes that it promises but never sends.
+/// The body of an answer, which tells the seat of a connection that may go on to a next request when it is over.
 pub(super) struct ReplyBody {
     data: Full<Bytes>,
-    withheld: u64,
-    flushed: bool,
-    after: Option<Arc<Seat>>,
+    kept: Option<Arc<Seat>>,
 }
 
 impl ReplyBody {
-    /// `kept`: the seat of a connection that may go on to a next request.
-    pub(super) fn new(data: Full<Bytes>, withheld: u64, kept: Option<Arc<Seat>>) -> Self {
-        Self { data, withheld, flushed: false, after: kept }
+    pub(super) fn new(data: Full<Bytes>, kept: Option<Arc<Seat>>) -> Self {
+        Self { data, kept }
     }
 }
 
 impl Body for ReplyBody {
     type Data = Bytes;
-    type Error = Ended;
+    type Error = Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Ended>>> {
-        match Pin::new(&mut self.data).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(_) if self.withheld == 0 => Poll::Ready(None),
-            // hyper writes what it has when a body is pending, and drops it when a body fails.
-            Poll::Ready(_) if !self.flushed => {
-                self.flushed = true;
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Poll::Ready(_) => Poll::Ready(Some(Err(Ended))),
-        }
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.data).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.withheld == 0 && self.data.is_end_stream()
+        self.data.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.withheld + self.data.size_hint().exact().unwrap_or_default())
+        self.data.size_hint()
     }
 }
 
 impl Drop for ReplyBody {
     fn drop(&mut self) {
-        if let Some(seat) = self.after.take() {
+        if let Some(seat) = self.kept.take() {
             seat.set(Stage::Head);
         }
     }

@@ -22,8 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::{Ended, ReplyBody};
 use super::seats::{Seat, Stage};
 use super::voice::{Leave, Voice};
-use super::wire::{Reset, Wire};
-use super::{Limits, Reply, RequestBody, Talk, Tls};
+use super::{Limits, RequestBody, Talk, Tls};
 
 /// Requests that a kept connection may carry.
 const REQUESTS: usize = 100;
@@ -46,7 +45,6 @@ pub(super) struct Terms {
 /// One connection as the service sees it.
 struct Conversation {
     seat: Arc<Seat>,
-    reset: Reset,
     leave: Leave,
     limits: Limits,
     requests: AtomicUsize,
@@ -55,24 +53,20 @@ struct Conversation {
 pub(super) async fn serve<H, F>(stream: TcpStream, seat: Seat, terms: Terms, handler: H)
 where
     H: Fn(Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
-    F: Future + Send + 'static,
-    F::Output: Into<Reply>,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
     let seat = Arc::new(seat);
-    let reset = Reset::default();
-    let wire = Wire::new(stream, reset.clone());
     let conversation = Conversation {
         seat: seat.clone(),
-        reset,
         leave: Leave::new(terms.limits.talk != Talk::HandlerOnly),
         limits: terms.limits,
         requests: AtomicUsize::new(0),
     };
     let work = async {
         let Some(tls) = terms.tls else {
-            return converse(wire, conversation, &terms.draining, handler).await;
+            return converse(stream, conversation, &terms.draining, handler).await;
         };
-        let handshake = tls.acceptor().accept(wire);
+        let handshake = tls.acceptor().accept(stream);
         if let Ok(Ok(stream)) = timeout(terms.limits.header_timeout, handshake).await {
             converse(stream, conversation, &terms.draining, handler).await;
         }
@@ -87,8 +81,7 @@ async fn converse<I, H, F>(io: I, conversation: Conversation, draining: &Cancell
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
-    F: Future + Send + 'static,
-    F::Output: Into<Reply>,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
     let limits = conversation.limits;
     let io = Voice::new(io, conversation.leave.clone());
@@ -149,35 +142,22 @@ async fn answer<H, F>(
 ) -> Result<Response<ReplyBody>, Ended>
 where
     H: Fn(Request<RequestBody>) -> F,
-    F: Future,
-    F::Output: Into<Reply>,
+    F: Future<Output = Response<Full<Bytes>>>,
 {
     // Its head was read: whatever else is wrong with it is the handler's to answer.
     conversation.leave.give();
     let (seat, talk) = (&conversation.seat, conversation.limits.talk);
     let request = request.map(|incoming| RequestBody::new(incoming, seat.clone()));
-    let reply = match timeout(conversation.limits.request_timeout, handler(request)).await {
-        Ok(reply) => reply.into(),
+    let response = match timeout(conversation.limits.request_timeout, handler(request)).await {
+        Ok(response) => response,
         Err(_) if talk == Talk::HandlerOnly => return Err(Ended),
-        Err(_) => Reply::Response(too_slow()),
+        Err(_) => too_slow(),
     };
     let last = talk != Talk::Many
         || seat.left_unread()
         || conversation.requests.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS;
     let kept = (!last).then(|| seat.clone());
-    let mut response = match reply {
-        Reply::Response(response) => response.map(|data| ReplyBody::new(data, 0, kept)),
-        Reply::Abort => {
-            conversation.reset.arm();
-            return Err(Ended);
-        }
-        Reply::Cut { response, keep } => response.map(|mut data| {
-            let whole = data.len();
-            data.truncate(keep);
-            let withheld = (whole - data.len()) as u64;
-            ReplyBody::new(Full::new(data), withheld, kept)
-        }),
-    };
+    let mut response = response.map(|data| ReplyBody::new(data, kept));
     if last {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

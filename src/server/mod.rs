@@ -1,4 +1,4 @@
-//! A bounded HTTP/1.1 server: for the push receiver, health and metrics, and the simulator.
+//! A bounded HTTP/1.1 server: for the push receiver, health and metrics.
 //!
 //! A stranger may open connections here, so everything that one can hold is bounded: the number of
 //! connections, the time and bytes of a request's head, the time of a whole request, the age of a
@@ -11,7 +11,6 @@ mod connection;
 mod seats;
 mod tls;
 mod voice;
-mod wire;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,6 +20,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 pub use body::{BodyError, RequestBody, read_body};
@@ -64,28 +64,6 @@ impl Default for Limits {
             header_bytes: 16 * 1024,
             talk: Talk::Once,
         }
-    }
-}
-
-/// What a handler does with a request.
-#[derive(Debug)]
-pub enum Reply {
-    /// Answers it.
-    Response(Response<Full<Bytes>>),
-    /// Closes the connection without an answer: the client sees a reset.
-    Abort,
-    /// Declares the whole length of the answer, sends fewer bytes and closes the connection.
-    Cut {
-        /// The whole answer.
-        response: Response<Bytes>,
-        /// How many bytes of its body are sent.
-        keep: usize,
-    },
-}
-
-impl From<Response<Full<Bytes>>> for Reply {
-    fn from(response: Response<Full<Bytes>>) -> Self {
-        Self::Response(response)
     }
 }
 
@@ -141,9 +119,20 @@ impl Server {
     pub async fn run<H, F>(self, handler: H, shutdown: CancellationToken)
     where
         H: Fn(http::Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
-        F: Future + Send + 'static,
-        F::Output: Into<Reply>,
+        F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
         accept::run(self.listener, self.tls, self.limits, handler, shutdown).await;
+    }
+}
+
+/// Returns when the process is told to end: on SIGTERM or SIGINT.
+pub async fn terminated() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
     }
 }

@@ -78,7 +78,9 @@ impl Tls {
         Ok(Self(Arc::new(Files { certificate: certificate.into(), key: key.into(), current })))
     }
 
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    /// For one handshake, with the newest pair that can be used.
+    #[must_use]
+    pub fn acceptor(&self) -> TlsAcceptor {
         let Files { certificate, key, current } = &*self.0;
         let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.looked.elapsed() >= LOOK_EVERY {

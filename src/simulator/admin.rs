@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use super::fault::Fault;
 use super::push::{PushOverrides, command};
 use super::shared::Shared;
 use super::traffic::json_response;
-use crate::server::{RequestBody, read_body};
+use crate::server::read_body;
 
 pub(super) const PREFIX: &str = "/_simulator/";
 
@@ -52,7 +53,7 @@ struct NewNumber {
     phone_number: String,
 }
 
-pub(super) async fn handle(shared: &Shared, request: Request<RequestBody>) -> Response<Bytes> {
+pub(super) async fn handle(shared: &Shared, request: Request<Incoming>) -> Response<Bytes> {
     let (head, body) = request.into_parts();
     let done = match read_body(body, LIMIT).await {
         Ok(body) => route(shared, &head.method, head.uri.path(), &body).await,

@@ -1,15 +1,14 @@
 //! What arrived and what was told, without a secret.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use super::fault::Action;
+use crate::api::digest::sha256;
 
 /// The fields of a request that stand in the journal as digests.
 const SECRET: [&str; 3] = ["access_key", "push_secret", "document_data"];
@@ -65,15 +64,6 @@ pub struct PushEntry {
     pub status: Option<u16>,
 }
 
-/// `sha256:` and the digest in hex.
-#[must_use]
-pub fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::from("sha256:"), |mut digest, byte| {
-        let _ = write!(digest, "{byte:02x}");
-        digest
-    })
-}
-
 /// A copy with digests in place of secrets, wherever in it they are.
 pub(super) fn redacted(value: &Value) -> Value {
     match value {
@@ -86,8 +76,8 @@ pub(super) fn redacted(value: &Value) -> Value {
 fn redacted_field((name, value): (&String, &Value)) -> (String, Value) {
     let value = match value {
         value if !SECRET.contains(&name.as_str()) => redacted(value),
-        Value::String(text) => Value::String(digest(text)),
-        other => Value::String(digest(&other.to_string())),
+        Value::String(text) => Value::String(sha256(text)),
+        other => Value::String(sha256(other.to_string())),
     };
     (name.clone(), value)
 }

@@ -6,6 +6,7 @@
 
 mod account;
 mod admin;
+mod connection;
 mod fault;
 mod journal;
 mod provider;
@@ -23,26 +24,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::net::TcpListener;
 use uuid::Uuid;
 
 pub use account::{DocumentState, DocumentView, Order};
 pub use fault::{Action, Canned, Fault};
-pub use journal::{Answered, JournalEntry, PushEntry, digest};
+pub use journal::{Answered, JournalEntry, PushEntry};
 pub use push::{PushAnswer, PushOverrides};
 pub use settings::{BadKey, Millis, OrderIdType, PushSettings, PushTime, Refusal, Settings, Status};
 
-use crate::server::{Limits, Server, Talk, Tls};
+use crate::server::Tls;
 use journal::Journal;
 use shared::Shared;
-
-/// Generous: its clients are to be tested, not kept out.
-const LIMITS: Limits = Limits {
-    connections: 4096,
-    header_timeout: Duration::from_secs(30),
-    request_timeout: Duration::from_secs(600),
-    header_bytes: 16 * 1024,
-    talk: Talk::Many,
-};
 
 /// How a simulator starts.
 #[derive(Clone, Debug)]
@@ -115,17 +108,10 @@ impl Simulator {
         let shared = Shared::new(options.access_key, options.plain_push, client, settings, journal);
         let shared = Arc::new(shared);
 
-        let mut server = Server::bind(address).await?.with_limits(LIMITS);
-        let address = server.local_addr();
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
         let scheme = if options.tls.is_some() { "https" } else { "http" };
-        if let Some(tls) = options.tls {
-            server = server.with_tls(tls);
-        }
-        let handler = {
-            let shared = shared.clone();
-            move |request| traffic::handle(shared.clone(), request)
-        };
-        shared.tasks.spawn(server.run(handler, shared.stop.clone()));
+        shared.tasks.spawn(connection::accept(listener, options.tls, shared.clone()));
         let url = format!("{scheme}://{}/", reachable(address));
         Ok(Self(Arc::new(Running { shared, address, url })))
     }

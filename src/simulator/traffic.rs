@@ -5,18 +5,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
+use hyper::body::Incoming;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 
+use super::connection::Reply;
 use super::fault::{Action, Canned, Plan};
 use super::journal::{Answered, Journal, JournalEntry, Place, redacted};
 use super::provider::{Accepted, Method, Terms, process};
 use super::settings::OrderIdType;
 use super::shared::Shared;
 use super::{admin, push, refusal};
-use crate::server::{BodyError, Reply, RequestBody, read_body};
+use crate::server::{BodyError, read_body};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Characters of a canned text that the journal keeps.
@@ -30,15 +31,11 @@ pub(super) fn json_response(status: StatusCode, body: &Value) -> Response<Bytes>
     response
 }
 
-fn whole(response: Response<Bytes>) -> Reply {
-    Reply::Response(response.map(Full::new))
-}
-
-pub(super) async fn handle(shared: Arc<Shared>, request: Request<RequestBody>) -> Reply {
+pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Reply {
     let stop = shared.stop.clone();
     let work = async {
         if request.uri().path().starts_with(admin::PREFIX) {
-            return whole(admin::handle(&shared, request).await);
+            return Reply::Whole(admin::handle(&shared, request).await);
         }
         receive(shared, request).await
     };
@@ -57,7 +54,7 @@ struct Arrival {
 }
 
 impl Arrival {
-    fn of(shared: Arc<Shared>, request: &Request<RequestBody>) -> Self {
+    fn of(shared: Arc<Shared>, request: &Request<Incoming>) -> Self {
         let entry = JournalEntry {
             time: Timestamp::now(),
             method: request.method().to_string(),
@@ -96,7 +93,7 @@ impl Drop for Arrival {
     }
 }
 
-async fn receive(shared: Arc<Shared>, request: Request<RequestBody>) -> Reply {
+async fn receive(shared: Arc<Shared>, request: Request<Incoming>) -> Reply {
     let mut arrival = Arrival::of(shared.clone(), &request);
     let limit = shared.state().settings.max_body_bytes;
     let (head, body) = request.into_parts();
@@ -107,7 +104,7 @@ async fn receive(shared: Arc<Shared>, request: Request<RequestBody>) -> Reply {
             let refusal = refusal::too_large();
             let response = json_response(refusal.status.into(), &refusal.body());
             arrival.finish(&mut shared.state().journal, false, Some(&response));
-            return whole(response);
+            return Reply::Whole(response);
         }
     };
     let method = Method::of(&head.method, head.uri.path());
@@ -215,31 +212,28 @@ fn unprocessed(shared: &Shared, arrival: &mut Arrival, last: Option<Action>) -> 
         _ => None,
     };
     arrival.finish(&mut shared.state().journal, false, response.as_ref());
-    response.map_or(Reply::Abort, whole)
+    response.map_or(Reply::Abort, Reply::Whole)
 }
 
 fn processed(mut response: Response<Bytes>, last: Option<Action>) -> Reply {
     match last {
         Some(Action::DropAfter) => Reply::Abort,
-        Some(Action::StatusAfter(canned)) => whole(canned_response(&canned)),
-        Some(Action::Cut) => {
-            let keep = response.body().len() / 2;
-            Reply::Cut { response, keep }
-        }
-        Some(Action::Empty) => whole(Response::new(Bytes::new())),
+        Some(Action::StatusAfter(canned)) => Reply::Whole(canned_response(&canned)),
+        Some(Action::Cut) => Reply::Half(response),
+        Some(Action::Empty) => Reply::Whole(Response::new(Bytes::new())),
         Some(Action::BodyAfter { body, content_type }) => {
             let mut response = Response::new(Bytes::from(body));
             insert(&mut response, CONTENT_TYPE, content_type.as_deref().unwrap_or("application/json"));
-            whole(response)
+            Reply::Whole(response)
         }
         Some(Action::Huge { bytes }) => {
             if let Ok(Value::Object(mut body)) = serde_json::from_slice(response.body()) {
                 body.insert("padding".into(), Value::String("x".repeat(bytes)));
                 *response.body_mut() = Bytes::from(Value::Object(body).to_string());
             }
-            whole(response)
+            Reply::Whole(response)
         }
-        _ => whole(response),
+        _ => Reply::Whole(response),
     }
 }
 

@@ -67,7 +67,6 @@ async fn a_wrong_configuration_ends_with_one_line_that_names_the_flag() {
         (vec!["run", "--ledger=paper"], "--ledger"),
         (vec!["run", "--no-such-flag"], "--no-such-flag"),
         (vec!["run", "--tenios-ca-file=/no/such/file"], "--tenios-ca-file"),
-        (vec!["simulate"], "--access-key"),
     ] {
         let output =
             std::process::Command::new(crate::harness::operator::BINARY).args(&arguments).output().unwrap();

@@ -16,7 +16,7 @@ use tenios_operator::api::verification::Address;
 use tenios_operator::api::{PhoneVerification, Reason};
 use tenios_operator::lifecycle::Found;
 use tenios_operator::push::PREFIX;
-use tenios_operator::server::{Limits, Reply, RequestBody, Server, read_body};
+use tenios_operator::server::{Limits, RequestBody, Server, read_body};
 use tenios_operator::simulator::{Action, Fault, Millis, Options, PushSettings, PushTime, Simulator};
 use tenios_operator::tenios::{PushTarget, Request};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -283,9 +283,9 @@ async fn answer(
     simulator: String,
     seen: Arc<Mutex<Vec<Value>>>,
     request: ::http::Request<RequestBody>,
-) -> Reply {
+) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
-    let Ok(bytes) = read_body(request.into_body(), 2_000_000).await else { return Reply::Abort };
+    let Ok(bytes) = read_body(request.into_body(), 2_000_000).await else { return bad_gateway() };
     let body: Value = serde_json::from_slice(&bytes).unwrap();
     seen.lock().unwrap().push(body.clone());
     let quoted = body["verification_id"] == QUOTED_ID
@@ -299,14 +299,14 @@ async fn answer(
             .body(bytes)
             .send()
             .await;
-        let Ok(answer) = sent else { return Reply::Abort };
+        let Ok(answer) = sent else { return bad_gateway() };
         let status = answer.status();
-        let Ok(body) = answer.bytes().await else { return Reply::Abort };
+        let Ok(body) = answer.bytes().await else { return bad_gateway() };
         (status, body)
     };
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
-    response.into()
+    response
 }
 
 /// Quotes everything: as it came, where texts are cut, and with a character in between that is not shown.
@@ -400,4 +400,10 @@ fn p21_no_debug_output_shows_a_secret() {
         assert!(shown.len() > 300, "{shown}");
         assert_eq!(needles.found_in(&shown), Vec::<String>::new());
     }
+}
+
+fn bad_gateway() -> Response<Full<Bytes>> {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::BAD_GATEWAY;
+    response
 }

@@ -178,8 +178,7 @@ impl Demo {
 }
 
 fn simulator(control_plane: &ControlPlane, port: u16, journal: &Path) -> Process {
-    control_plane.process("simulator", BINARY).args([
-        "simulate".to_owned(),
+    control_plane.process("simulator", env!("CARGO_BIN_EXE_tenios-simulator")).args([
         format!("--listen=127.0.0.1:{port}"),
         "--access-key=demo-key".to_owned(),
         // Only when it is told to: see `Demo::approve`.

@@ -55,29 +55,6 @@ pub fn anchor(heading: &str) -> String {
     kept.collect::<String>().to_lowercase().replace(' ', "-")
 }
 
-/// The headings of the second level, each with its line.
-fn sections(page: &str) -> Vec<(usize, String)> {
-    let heading = |part: Part| match part.content {
-        Content::Text(text) => text.strip_prefix("## ").map(|heading| (part.line, anchor(heading.trim()))),
-        _ => None,
-    };
-    parts(page).into_iter().filter_map(heading).collect()
-}
-
-/// A section of the second level, in its lines; the others are empty.
-pub fn section(page: &str, wanted: &str) -> Option<String> {
-    let sections = sections(page);
-    let at = sections.iter().position(|(_, anchor)| anchor == wanted)?;
-    let (begin, end) = (sections[at].0, sections.get(at + 1).map_or(usize::MAX, |(line, _)| *line));
-    let kept = page.lines().zip(1..).map(|(line, n)| if (begin..end).contains(&n) { line } else { "" });
-    Some(kept.collect::<Vec<_>>().join("\n"))
-}
-
-/// Of the section of the second level that a line is in.
-pub fn section_of(page: &str, line: usize) -> Option<String> {
-    sections(page).into_iter().rev().find(|(begin, _)| *begin <= line).map(|(_, anchor)| anchor)
-}
-
 /// Every Markdown file of the repository, and its path in it.
 pub fn pages() -> Vec<(String, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

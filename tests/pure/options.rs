@@ -5,7 +5,7 @@ use std::process::Command;
 
 use clap::{CommandFactory, Parser};
 use tenios_operator::net::{BaseUrl, Listen};
-use tenios_operator::options::{self, Options, RunOptions};
+use tenios_operator::options::{self, Options, RunOptions, SimulatorOptions};
 
 #[path = "../options/table.rs"]
 mod table;
@@ -16,7 +16,7 @@ const NEVER_EMPTY: [&str; 4] = ["--tenios-url", "--ledger", "--namespace", "--wa
 
 fn read(arguments: &[&str]) -> Result<RunOptions, String> {
     let options = Options::try_parse_from([&["tenios-operator", "run"], arguments].concat());
-    let options::Command::Run(run) = options.map_err(|e| options::explain(&e))?.command else {
+    let options::Subcommand::Run(run) = options.map_err(|e| options::explain(&e))?.command else {
         panic!("run")
     };
     run.check().map_err(|line| format!("error: {line}"))?;
@@ -216,9 +216,9 @@ fn a_directory_or_a_proxy_that_is_none_is_named() {
 }
 
 #[test]
-fn the_stand_in_is_configured_alike() {
+fn the_simulator_is_configured_alike() {
     let read = |arguments: &[&str]| {
-        let options = Options::try_parse_from([&["tenios-operator", "simulate"], arguments].concat());
+        let options = SimulatorOptions::try_parse_from([&["tenios-simulator"], arguments].concat());
         options.map(|options| format!("{options:?}")).map_err(|error| options::explain(&error))
     };
     for flag in [

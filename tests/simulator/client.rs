@@ -7,8 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use rstest::rstest;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use tenios_operator::api::digest::sha256;
 use tenios_operator::api::pdf::Document;
-use tenios_operator::simulator::{Action, Fault, Simulator, digest};
+use tenios_operator::simulator::{Action, Fault, Simulator};
 use tenios_operator::tenios::{Outcome, PushTarget, Request, SendBy, Tenios};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -126,12 +127,12 @@ async fn every_field_of_an_order_arrives_as_documented() {
     let outcome = send(simulator.url(), &order()).await;
     assert_eq!(outcome, Outcome::Accepted { id: "300000".into() });
     let expected = json!({
-        "access_key": digest(KEY),
+        "access_key": sha256(KEY),
         "number_type": "GEOGRAPHICAL",
         "verification_id": DOCUMENT,
         "link_to_number": NUMBER,
         "push_url": "https://push.example.com/push/v1/a/b/c",
-        "push_secret": digest(&"s".repeat(64)),
+        "push_secret": sha256("s".repeat(64)),
     });
     assert_eq!(body(&simulator), expected);
 }
@@ -158,7 +159,7 @@ async fn a_document_arrives_in_base64_whatever_its_length(#[case] length: usize)
     let outcome = send(simulator.url(), &verification(&document)).await;
     assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
     let expected = json!({
-        "access_key": digest(KEY),
+        "access_key": sha256(KEY),
         "country": "Germany",
         "city": "Aarbergen",
         "zip": "50670",
@@ -166,7 +167,7 @@ async fn a_document_arrives_in_base64_whatever_its_length(#[case] length: usize)
         "house_number": "11",
         "document_type": "ALLOCATION_NOTICE",
         "area_code": "221",
-        "document_data": digest(&STANDARD.encode(&document)),
+        "document_data": sha256(STANDARD.encode(&document)),
     });
     assert_eq!(body(&simulator), expected);
     assert_eq!(simulator.requests(VERIFICATION), 1);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenios_operator::simulator::{BadKey, DocumentState, Options, digest};
+use tenios_operator::api::digest::sha256;
+use tenios_operator::simulator::{BadKey, DocumentState, Options};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use uuid::Uuid;
@@ -259,10 +260,10 @@ async fn the_journal_has_every_request_and_no_secret() {
     for secret in [KEY, "iwillnottellyou", &document] {
         assert!(!written.contains(secret), "{secret}");
     }
-    assert_eq!(lines[0]["body"]["document_data"], json!(digest(&document)));
+    assert_eq!(lines[0]["body"]["document_data"], json!(sha256(&document)));
     assert_eq!(lines[0]["body"]["city"], json!("Aarbergen"));
-    assert_eq!(lines[1]["body"]["access_key"], json!(digest(KEY)));
-    assert_eq!(lines[1]["body"]["push_secret"], json!(digest("iwillnottellyou")));
+    assert_eq!(lines[1]["body"]["access_key"], json!(sha256(KEY)));
+    assert_eq!(lines[1]["body"]["push_secret"], json!(sha256("iwillnottellyou")));
     assert_eq!(lines[1]["answer"], json!({"status": 200, "body": {"order_id": "300000"}}));
     assert_eq!(lines[1]["path"], json!("/number/order"));
     assert!(lines[1]["time"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tenios_operator::api::{Reason, crd};
 use tenios_operator::ledger::{Key, Kind};
-use tenios_operator::options::Options;
+use tenios_operator::options::{Options, SimulatorOptions};
 use tenios_operator::telemetry::{Metrics, ProviderLabels, Stand};
 
 #[test]
@@ -28,14 +28,10 @@ fn the_reference_of_the_flags_is_what_the_command_line_takes() {
     );
     let mut program = Options::command();
     program.build();
-    for name in ["run", "simulate"] {
-        let command = program.find_subcommand(name).unwrap();
-        writeln!(
-            text,
-            "\n## tenios-operator {name}\n\n{}\n",
-            sentence(&command.get_about().unwrap().to_string())
-        )
-        .unwrap();
+    let run = program.find_subcommand("run").unwrap();
+    for (name, command) in [("tenios-operator run", run), ("tenios-simulator", &SimulatorOptions::command())]
+    {
+        writeln!(text, "\n## {name}\n\n{}\n", sentence(&command.get_about().unwrap().to_string())).unwrap();
         text.push_str("| flag | variable | default | |\n|---|---|---|---|\n");
         for flag in command.get_arguments().filter(|argument| argument.get_env().is_some()) {
             text.push_str(&flag_row(flag));

@@ -1,0 +1,40 @@
+//! TENIOS as its documentation describes it, for trying things out: `docs/operations.md#the-simulator`.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use tenios_operator::options::{self, SimulatorOptions};
+use tenios_operator::server;
+use tenios_operator::simulator::Simulator;
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> ExitCode {
+    let options = match SimulatorOptions::read() {
+        Ok(options) => options,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            print!("{error}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return end(2, &options::explain(&error)),
+    };
+    let (listen, options) = match options.start() {
+        Ok(start) => start,
+        Err(error) => return end(2, &format!("error: --tls-cert-file: {error}")),
+    };
+    match Simulator::start(listen, options).await {
+        Ok(simulator) => {
+            eprintln!("TENIOS simulator on {}", simulator.url());
+            server::terminated().await;
+            simulator.stop().await;
+            ExitCode::SUCCESS
+        }
+        Err(error) => end(1, &format!("error: --listen: {error}")),
+    }
+}
+
+fn end(code: u8, line: &str) -> ExitCode {
+    eprintln!("{line}");
+    ExitCode::from(code)
+}
