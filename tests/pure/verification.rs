@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rstest::rstest;
 use serde_json::{Value, json};
+use tenios_operator::api::digest::sha256;
 use tenios_operator::api::pdf::Document;
 use tenios_operator::api::verification::VerificationState;
 use tenios_operator::api::{PhoneVerification, PhoneVerificationSpec, PhoneVerificationStatus, Reason};
-use tenios_operator::api::digest::sha256;
 use tenios_operator::ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
 use tenios_operator::lifecycle::verification::{VerificationNeed, stands};
 use tenios_operator::lifecycle::{
