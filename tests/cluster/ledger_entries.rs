@@ -82,6 +82,11 @@ async fn p12_an_entry_by_its_former_name_is_found_and_is_nobody_elses() {
     assert_eq!(found.status.unwrap().order_id.as_deref(), Some("312345"));
     w.order_at(&cut, OrderState::Assigned).await;
     w.no_more_requests(ORDER, 1).await;
+
+    w.delete_order(&long).await;
+    Plugin::of(&w.scenario).await.run(&["ledger", "forget", &format!("pno/{long}"), "--yes"]).await.done();
+    let left: Vec<_> = w.ledger().await.into_iter().map(|entry| entry.spec.name).collect();
+    assert_eq!(left, [cut]);
 }
 
 /// What stands where an order's entry belongs holds that order up, and nothing else.
