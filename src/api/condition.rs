@@ -88,6 +88,7 @@ pub enum Reason {
     Submitted,
     Submitting,
     Suspended,
+    VerificationRejected,
     /// Written by another version of the operator.
     #[serde(other)]
     #[schemars(skip)]
@@ -106,6 +107,7 @@ impl Reason {
                 | Self::InvalidSpec
                 | Self::DocumentInvalid
                 | Self::Rejected
+                | Self::VerificationRejected
         )
     }
 

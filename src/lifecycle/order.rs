@@ -349,7 +349,7 @@ fn approved(view: &View, source: VerificationSource) -> Result<String, Box<Next>
             ),
         ),
         SeenVerification::Submitted { approval: Approval::Rejected, .. } => (
-            Reason::AwaitingApproval,
+            Reason::VerificationRejected,
             format!("PhoneVerification {name} was rejected; set spec.verificationRef to another one"),
         ),
         SeenVerification::Missing => (

@@ -123,7 +123,7 @@ async fn p24_rings_and_references_to_nothing_are_named() {
 }
 
 #[tokio::test]
-async fn p24_a_reference_to_a_refused_or_rejected_verification_waits_and_says_so() {
+async fn p24_a_reference_to_a_refused_verification_waits_and_one_to_a_rejected_verification_stalls() {
     let w = World::with("refused-verification", |o| {
         o.args(["--refusal-retry-min=10m", "--refusal-retry-max=20m"])
     })
@@ -141,9 +141,12 @@ async fn p24_a_reference_to_a_refused_or_rejected_verification_waits_and_says_so
     w.verification("rejected", json!({"approval": "Rejected"})).await;
     w.order("b", json!({"verificationRef": {"name": "rejected"}})).await;
     w.verification_at("rejected", VerificationState::Rejected).await;
-    let text = message(&w.order_because("b", Reason::AwaitingApproval).await);
+    let text = message(&w.order_because("b", Reason::VerificationRejected).await);
     assert!(text.contains("rejected"), "{text}");
     w.no_more_requests(ORDER, 0).await;
+    w.patch_verification("rejected", json!({"spec": {"approval": "Approved"}})).await.unwrap();
+    w.order_at("b", OrderState::Assigned).await;
+    w.no_more_requests(ORDER, 1).await;
 }
 
 #[rstest]

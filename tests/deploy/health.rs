@@ -65,7 +65,7 @@ fn lua(value: &Value) -> String {
 /// What is expected of a state; none where it is not listed, which fails.
 fn expected(kind: &str, state: &str, reason: Reason) -> Option<&'static str> {
     Some(match (kind, state, reason) {
-        (_, "Waiting", Reason::InvalidSpec | Reason::DocumentInvalid)
+        (_, "Waiting", Reason::InvalidSpec | Reason::DocumentInvalid | Reason::VerificationRejected)
         | (_, "OutcomeUnknown" | "Refused" | "Conflict", _)
         | ("PhoneVerification", "Rejected", _) => "Degraded",
         (_, "Waiting" | "AwaitingApproval", Reason::AwaitingApproval) | (_, "Suspended", _) => "Suspended",

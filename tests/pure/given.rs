@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use tenios_operator::api::PhoneNumber;
 use tenios_operator::ledger::{Account, Bid, Payer, Rival};
 use tenios_operator::lifecycle::{
     AccessKey, Answers, Budget, Found, LinkTarget, SeenVerification, Surroundings,
@@ -31,15 +32,18 @@ pub fn account() -> Account {
 pub struct Others<'a> {
     /// The one verification that there is.
     pub verification: Option<SeenVerification>,
-    /// Orders without a number, with the names of those that they link to.
+    /// Orders, with the names of those that they link to.
     pub orders: &'a [(&'a str, Option<&'a str>)],
+    /// The number that each of them has.
+    pub number: Option<PhoneNumber>,
     pub rival: Option<Rivals<'a>>,
     /// Whether an order with each verification was accepted.
     pub proven: bool,
 }
 
 /// There is nothing else.
-pub const ALONE: &Others = &Others { verification: None, orders: &[], rival: None, proven: false };
+pub const ALONE: &Others =
+    &Others { verification: None, orders: &[], number: None, rival: None, proven: false };
 
 impl Others<'_> {
     fn order(&self, name: &str) -> Option<&(&str, Option<&str>)> {
@@ -53,7 +57,11 @@ impl Surroundings for Others<'_> {
     }
 
     fn link_target(&self, name: &str) -> LinkTarget {
-        self.order(name).map_or(LinkTarget::Missing, |_| LinkTarget::Waiting)
+        match (self.order(name), &self.number) {
+            (None, _) => LinkTarget::Missing,
+            (Some(_), Some(number)) => LinkTarget::Number(number.clone()),
+            (Some(_), None) => LinkTarget::Waiting,
+        }
     }
 
     fn links_to(&self, name: &str) -> Option<String> {

@@ -50,7 +50,14 @@ pub fn kstatus(object: &Value) -> Status {
 fn expected(kind: &str, state: &str, reason: Reason) -> Option<Status> {
     Some(match (kind, state) {
         ("PhoneNumberOrder", "Assigned") | ("PhoneVerification", "Approved") => Status::Current,
-        (_, "Waiting") if matches!(reason, Reason::InvalidSpec | Reason::DocumentInvalid) => Status::Failed,
+        (_, "Waiting")
+            if matches!(
+                reason,
+                Reason::InvalidSpec | Reason::DocumentInvalid | Reason::VerificationRejected
+            ) =>
+        {
+            Status::Failed
+        }
         (_, "OutcomeUnknown" | "Refused" | "Conflict") | ("PhoneVerification", "Rejected") => Status::Failed,
         (_, "Waiting" | "Suspended")
         | ("PhoneNumberOrder", "Ordering" | "AwaitingNumber")

@@ -47,6 +47,7 @@ const ORDERS: &[(OrderState, Reason, Past)] = &[
     (OrderState::Waiting, Reason::InvalidSpec, Past::Nothing),
     (OrderState::Waiting, Reason::LedgerUnavailable, Past::Nothing),
     (OrderState::Waiting, Reason::ProviderUnavailable, Past::NotProcessed),
+    (OrderState::Waiting, Reason::VerificationRejected, Past::Nothing),
     (OrderState::Ordering, Reason::Ordering, Past::Open),
     (OrderState::AwaitingNumber, Reason::AwaitingNumber, Past::Accepted),
     (OrderState::Assigned, Reason::NumberAssigned, Past::Numbered),

@@ -190,7 +190,7 @@ fn p04_what_failed_is_tried_again_when_it_is_due(
     assert_eq!(late == "sends", !expected.contains("change the spec"), "{what} {changes}: {late}");
 }
 
-const PROVEN: &Others = &Others { verification: None, orders: &[], rival: None, proven: true };
+const PROVEN: &Others = &Others { verification: None, orders: &[], number: None, rival: None, proven: true };
 
 #[test]
 fn a_proven_one_is_approved_unless_somebody_says_rejected() {
@@ -201,6 +201,24 @@ fn a_proven_one_is_approved_unless_somebody_says_rejected() {
         let said = said(decided(&spec, &state("submitted"), &UNASKED, |view| view.around = PROVEN));
         assert!(said.starts_with(expected), "{approval}: {said}");
     }
+}
+
+#[test]
+fn p12_what_is_recorded_of_a_submission_is_what_is_sent() {
+    let spec = spec(
+        &json!({"address": {"country": "Germany", "city": " Ko\u{308}ln", "zip": "50667", "street": "Domkloster\n", "houseNumber": "4"}}),
+    );
+    let Decision::Send(intent) = decided(&spec, &State::default(), &secrets("d"), |_| {}) else {
+        panic!("it must send")
+    };
+    let fields: Vec<_> = intent.fields().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let expected = ["country=Germany", "city=Köln", "zip=50667", "street=Domkloster", "house_number=4"];
+    assert_eq!(fields[..5], expected);
+    assert_eq!(fields[5..], ["document_type=CERTIFICATE_OF_REGISTRATION", "area_code=221"]);
+    let (recorded, (name, document)) = (intent.recorded(), intent.document().unwrap());
+    assert_eq!((name, &recorded["documentDigest"]), ("document_data", &sha256(document.bytes())));
+    let sent = json!(["Germany", "Köln", "50667", "Domkloster", "4"]).to_string();
+    assert_eq!(recorded["spec.address"], sha256(sent.as_bytes()));
 }
 
 #[test]

@@ -26,7 +26,7 @@ end
 local ready = conditions.Ready or {}
 local hs = { status = health[status.state], message = (ready.reason or "") .. ": " .. (ready.message or "") }
 if conditions.Stalled ~= nil and conditions.Stalled.status == "True" then
-  -- The spec can be invalid while the order waits.
+  -- The spec can be invalid, or the verification rejected, while the order waits.
   hs.status = "Degraded"
 elseif ready.reason == "AwaitingApproval" then
   -- A person has to say that the document is approved.

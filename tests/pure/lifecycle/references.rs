@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use tenios_operator::api::{PhoneVerificationSpec, Reason, ResourceRef};
+use tenios_operator::api::verification::Approval;
+use tenios_operator::api::{PhoneNumber, PhoneVerificationSpec, Reason, ResourceRef};
 use tenios_operator::ledger::{Event, Key, State};
 use tenios_operator::lifecycle::{Decision, Intent, SeenVerification, decide};
 
@@ -79,6 +80,45 @@ proptest! {
     }
 }
 
+/// However the spec names the verification and the link.
+#[test]
+fn p12_what_is_recorded_of_an_order_is_what_is_sent_and_what_its_spec_is_held_to() {
+    let (key, state) = (key(), State::default());
+    let number = || PhoneNumber::try_from("+4922199").unwrap();
+    let submitted =
+        SeenVerification::Submitted { id: "v9".into(), approval: Approval::Approved, proven: false };
+    let others = Others {
+        verification: Some(submitted),
+        orders: &[("b", None)],
+        number: Some(number()),
+        ..Others::default()
+    };
+    for verification in [json!({"verificationId": "v9"}), json!({"verificationRef": {"name": "v"}})] {
+        for link in [json!(null), json!({"phoneNumber": number()}), json!({"orderRef": {"name": "b"}})] {
+            let mut wanted = verification.clone();
+            wanted["linkTo"] = link.clone();
+            let spec = serde_json::from_value(wanted).unwrap();
+            let mut view = view(&spec, &state, &key);
+            view.around = &others;
+            let Decision::Send(intent) = decide(&view) else { panic!("{verification} {link}: it must send") };
+            let recorded = intent.recorded();
+            let sent =
+                |name| intent.fields().into_iter().find(|(field, _)| *field == name).map(|(_, value)| value);
+            assert_eq!((sent("verification_id"), &*recorded["verificationId"]), (Some("v9".into()), "v9"));
+            let expected = (!link.is_null()).then(|| number().to_string());
+            assert_eq!(
+                (sent("link_to_number"), recorded.get("linkToNumber")),
+                (expected.clone(), expected.as_ref())
+            );
+            let intended = Event::Intended { attempt: attempt(), at: at(NOW), terms: recorded };
+            let accepted = Event::Accepted { attempt: attempt(), at: at(NOW), id: "1".into() };
+            let placed = after(&[intended, accepted]);
+            view.state = &placed;
+            assert_eq!(reason(&decide(&view)), Some(Reason::AwaitingNumber), "{verification} {link}");
+        }
+    }
+}
+
 #[test]
 fn an_order_waits_until_its_verification_is_approved_probed_or_proven() {
     let (key, state) = (key(), State::default());
@@ -105,7 +145,9 @@ fn an_order_waits_until_its_verification_is_approved_probed_or_proven() {
         match decide(&view) {
             Decision::Send(intent) => intent.recorded()["verificationId"] == "v9",
             Decision::Rest(standing) => {
-                assert_eq!(standing.reason, Reason::AwaitingApproval);
+                let stalled = approval == "Rejected";
+                let expected = if stalled { Reason::VerificationRejected } else { Reason::AwaitingApproval };
+                assert_eq!((standing.reason, standing.reason.stalls()), (expected, stalled));
                 let way = ": kubectl tenios approve v, or spec.approval: Approved in its manifest";
                 assert_eq!(standing.message.ends_with(way), approval == "Pending", "{}", standing.message);
                 false
