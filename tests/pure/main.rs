@@ -30,5 +30,6 @@ mod recorded;
 mod retry;
 mod secrecy;
 mod shown;
+mod stored;
 mod trim;
 mod verification;
