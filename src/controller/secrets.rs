@@ -1,12 +1,13 @@
 //! Reading Secrets: by `get` only, when needed, never kept.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex as Door, OwnedMutexGuard, Semaphore, SemaphorePermit};
 
 use super::{Failed, call};
 use crate::api::SecretKeyRef;
@@ -15,19 +16,18 @@ use crate::lifecycle::Found;
 use crate::tenios::access_key;
 
 /// A Secret of a megabyte takes five while it is read: as text, as JSON and decoded.
-const READ_AT_ONCE: usize = 2;
+const READ_AT_ONCE: usize = 4;
 
 /// Where access keys and documents come from.
-#[derive(Clone)]
 pub(super) struct Secrets {
     client: Client,
-    reading: Arc<Semaphore>,
+    reading: Reading,
     own_access_key: Option<PathBuf>,
 }
 
 impl Secrets {
     pub(super) fn new(client: Client, own_access_key: Option<PathBuf>) -> Self {
-        Self { client, reading: Arc::new(Semaphore::new(READ_AT_ONCE)), own_access_key }
+        Self { client, reading: Reading::default(), own_access_key }
     }
 
     /// The access key that the spec names, else the operator's own, read anew each time.
@@ -87,8 +87,7 @@ impl Secrets {
             )));
         }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        // Never closed.
-        let _turn = self.reading.acquire().await;
+        let _turn = self.reading.turn(namespace).await;
         let secret = match call(api.get_opt(&reference.name)).await {
             Ok(Some(secret)) => secret,
             Ok(None) => return Ok(Found::Missing(format!("Secret {:?} does not exist", reference.name))),
@@ -107,6 +106,39 @@ impl Secrets {
     }
 }
 
+/// Whose turn it is to read. One of each namespace at a time stands in the line of all, so that somebody's slow reads
+/// are waited for by others once, not by the dozen.
+struct Reading {
+    all: Semaphore,
+    namespaces: Mutex<HashMap<String, Weak<Door<()>>>>,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { all: Semaphore::new(READ_AT_ONCE), namespaces: Mutex::default() }
+    }
+}
+
+impl Reading {
+    async fn turn(&self, namespace: &str) -> (OwnedMutexGuard<()>, Option<SemaphorePermit<'_>>) {
+        let first = self.door(namespace).lock_owned().await;
+        // Never closed.
+        (first, self.all.acquire().await.ok())
+    }
+
+    /// Kept for as long as somebody stands there.
+    fn door(&self, namespace: &str) -> Arc<Door<()>> {
+        let mut namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(door) = namespaces.get(namespace).and_then(Weak::upgrade) {
+            return door;
+        }
+        namespaces.retain(|_, door| door.strong_count() > 0);
+        let door = Arc::default();
+        namespaces.insert(namespace.to_owned(), Arc::downgrade(&door));
+        door
+    }
+}
+
 /// As the apiserver has it (RFC 1123, a subdomain). The name stands in the path of a request as it is, and a
 /// tenant chose it: with a slash or a question mark it would name something else, and with a blank it makes
 /// no request at all.
@@ -116,4 +148,27 @@ fn can_be_a_name(name: &str) -> bool {
         && end(name.bytes().next())
         && end(name.bytes().last())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::{PoisonError, READ_AT_ONCE, Reading};
+
+    #[tokio::test]
+    async fn p26_a_namespace_reads_one_secret_at_a_time_and_leaves_nothing() {
+        let reading = Reading::default();
+        let slow = reading.turn("crowd").await;
+        let mut crowd: Vec<_> = (0..32).map(|_| Box::pin(reading.turn("crowd"))).collect();
+        assert!(crowd.iter_mut().all(|next| next.now_or_never().is_none()), "they wait for the first");
+        let others: Vec<_> =
+            (1..READ_AT_ONCE).map(|n| reading.turn(&format!("other{n}")).now_or_never()).collect();
+        assert!(others.iter().all(Option::is_some), "others wait for none of them");
+        assert!(reading.turn("next").now_or_never().is_none(), "{READ_AT_ONCE} are read");
+        drop((slow, crowd, others));
+        assert!(reading.turn("last").now_or_never().is_some());
+        let kept = reading.namespaces.lock().unwrap_or_else(PoisonError::into_inner).len();
+        assert_eq!(kept, 1, "the last one's alone");
+    }
 }

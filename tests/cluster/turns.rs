@@ -10,7 +10,6 @@ use tenios_operator::api::order::OrderState;
 use tenios_operator::api::{PhoneNumberOrder, PhoneVerification};
 use tenios_operator::simulator::{Action, Fault, JournalEntry, PushTime};
 
-use crate::harness::link::Passed;
 use crate::harness::{ControlPlane, Link, OperatorOptions, Scenario, wait};
 use crate::world::{ORDER, PATIENCE, VERIFICATION, World, simulator, told};
 
@@ -149,19 +148,11 @@ async fn p26_one_tenants_three_hundred_verifications_hold_anothers_order_back_fo
     assert!(ahead <= 3 * IN_FLIGHT, "{ahead} requests of the crowd went first");
 }
 
-/// Requests that wait at the link, or were given up there.
-fn hanging(link: &Link) -> usize {
-    let passed = link.passed();
-    let written = |p: &&Passed| p.name.starts_with("apiserver PATCH phonenumberorders/status");
-    passed.iter().filter(written).filter(|p| p.status.is_none()).count()
-}
-
-#[tokio::test]
-async fn p26_a_namespace_whose_reconciles_hang_holds_back_no_others_order() {
+/// Two tenants of an operator that watches everything. The requests about one of them wait at the link.
+async fn stalled(name: &str) -> (World, Link, String) {
     let simulator = simulator().await;
-    // Its operator watches every namespace.
     let plane = Arc::new(ControlPlane::start().await.unwrap());
-    let scenario = Scenario::on(plane.clone(), "hang").await;
+    let scenario = Scenario::on(plane.clone(), name).await;
     let other = format!("{}-other", scenario.namespace);
     scenario.create_namespace(&other).await;
     scenario.let_operator_watch_everything().await;
@@ -171,22 +162,52 @@ async fn p26_a_namespace_whose_reconciles_hang_holds_back_no_others_order() {
     let operator = scenario.prepare_operator(&link.url(), options).await;
     operator.process.start().unwrap();
     operator.wait_ready().await;
-    let w = World { scenario, simulator, operator };
+    (World { scenario, simulator, operator }, link, other)
+}
+
+/// Requests that wait at the link, or were given up there.
+fn hanging(link: &Link, request: &str) -> usize {
+    let passed = link.passed();
+    passed.iter().filter(|passed| passed.name.starts_with(request) && passed.status.is_none()).count()
+}
+
+#[tokio::test]
+async fn p26_a_namespace_whose_reconciles_hang_holds_back_no_others_order() {
+    let (w, link, other) = stalled("hang").await;
+    let written = || hanging(&link, "apiserver PATCH phonenumberorders/status");
     for n in 0..300 {
         w.order(&format!("o{n}"), json!({"verificationRef": {"name": "never"}})).await;
     }
     wait::until("as many reconciles to hang as may", PATIENCE, async || {
-        (hanging(&link) >= RECONCILED).then_some(())
+        (written() >= RECONCILED).then_some(())
     })
     .await;
-
     single_order(&w, &other).await;
     wait::until("the other's order to leave", 2 * PATIENCE, async || (w.requests(ORDER) == 1).then_some(()))
         .await;
     // On a slow machine they may have been given up once meanwhile.
-    let hung = hanging(&link);
+    let hung = written();
     assert!(hung <= 2 * RECONCILED, "{hung} reconciles of the crowd went first");
-    link.stall(None);
+}
+
+#[tokio::test]
+async fn p26_a_namespace_whose_secrets_are_read_slowly_holds_back_no_others_verification() {
+    let (mut w, link, other) = stalled("secrets").await;
+    let read = || hanging(&link, "apiserver GET secrets");
+    for n in 0..40 {
+        w.verification(&format!("v{n}"), json!({})).await;
+    }
+    wait::until("a Secret to be read", PATIENCE, async || (read() > 0).then_some(())).await;
+    let before = read();
+    w.scenario.namespace = other;
+    w.secret("trade-register", "extract.pdf", crate::world::PDF).await;
+    w.verification("single", json!({})).await;
+    wait::until("the other's verification to leave", 2 * PATIENCE, async || {
+        (w.requests(VERIFICATION) == 1).then_some(())
+    })
+    .await;
+    let hung = read() - before;
+    assert!(hung <= 2, "{hung} Secrets of the crowd were read first");
 }
 
 #[tokio::test]
