@@ -16,12 +16,12 @@ use kube::api::{Api, ListParams};
 use serde_json::Value;
 use tenios_operator::api::LedgerEntry;
 use tenios_operator::ledger::VERIFICATIONS_KEPT;
-use tenios_operator::simulator::{Action, Fault, Millis, Options, Simulator};
+use tenios_operator::simulator::{Action, Fault, Options, Simulator};
 
 use crate::harness::watchdog::lock;
 use crate::harness::{ControlPlane, Operator, OperatorOptions, Scenario, checkout, wait};
 use tenant::Tenant;
-use victim::Victim;
+use victim::{Times, Victim};
 use ways::{Stuff, Way};
 
 /// Half of what the chart gives a pod.
@@ -29,7 +29,7 @@ const ENOUGH_KIB: u64 = 64 * 1024;
 /// Of the time that a single order takes while nobody attacks.
 const SLOWER: f64 = 3.0;
 
-const PROVIDER_TAKES: Millis = Millis(200);
+const PROVIDER_TAKES: Duration = Duration::from_millis(200);
 /// Short, so that the end of what is kept for it is seen; with far more in it than the shipped one, so that
 /// it holds nobody back.
 const BUDGETS: [&str; 2] = ["--order-budget=5000/2m", "--order-budget-per-namespace=1000/2m"];
@@ -49,10 +49,8 @@ pub struct Attacked {
     /// Whether the kernel would have ended it at the chart's limit.
     pub confined: bool,
     pub restarts: usize,
-    pub idle: Vec<Duration>,
-    pub meanwhile: Vec<Duration>,
-    /// The apiserver by itself, in the same way.
-    pub apiserver: [Duration; 2],
+    pub idle: Times,
+    pub meanwhile: Times,
     /// Orders of the other tenant that did not come to their number.
     pub missing: usize,
     pub requests: (usize, usize),
@@ -79,13 +77,13 @@ struct World {
 pub async fn run(length: Duration) -> Attacked {
     let world = World::new().await;
     let calm = world.operator.resident_kib().unwrap_or_default();
-    let (idle, apiserver_idle) = world.victim.orders(victim::QUIET_ORDERS, Duration::ZERO).await;
+    let idle = world.victim.orders(victim::QUIET_ORDERS).await;
     let began = Instant::now();
     let over = tokio::time::sleep(length);
     let attacked = async {
         tokio::join!(world.attack(began + length), world.victim.orders_until(began + length), over).1
     };
-    let ((meanwhile, apiserver), ()) = tokio::select! {
+    let (meanwhile, ()) = tokio::select! {
         measured = attacked => (measured, ()),
         () = world.stay_alive() => unreachable!("it watches for ever"),
     };
@@ -106,7 +104,6 @@ pub async fn run(length: Duration) -> Attacked {
         missing: world.victim.without_a_number(),
         idle,
         meanwhile,
-        apiserver: [apiserver_idle, apiserver],
         requests: world.tenant.requests(),
         provider: world.simulator.journal().len(),
         duplicates: world.duplicates(),
@@ -279,26 +276,23 @@ async fn simulator() -> Simulator {
     };
     let simulator = Simulator::start("127.0.0.1:0".parse().expect("an address"), options).await;
     let simulator = simulator.expect("the simulator starts");
-    simulator.fault(Fault::once("*", Action::Delay { ms: PROVIDER_TAKES }).times(0));
+    simulator.fault(Fault::once("*", Action::Delay { ms: PROVIDER_TAKES.into() }).times(0));
     simulator
 }
 
 impl Attacked {
-    fn idle(&self) -> f64 {
-        median(&self.idle).as_secs_f64()
-    }
-
     /// Median and most, as multiples of the idle time.
-    fn slower(&self) -> [f64; 2] {
-        let most = self.meanwhile.iter().max().copied().unwrap_or_default();
-        [median(&self.meanwhile), most].map(|time| time.as_secs_f64() / self.idle())
+    fn slower(of: impl Fn(&Times) -> &[Duration], idle: &Times, meanwhile: &Times) -> [f64; 2] {
+        let most = of(meanwhile).iter().max().copied().unwrap_or_default();
+        [median(of(meanwhile)), most].map(|time| time.as_secs_f64() / median(of(idle)).as_secs_f64())
     }
 
     pub fn rows(&self) -> [(&'static str, &'static str, String, bool); 4] {
         let mib = |kib: u64| kib / 1024;
-        let [middle, most] = self.slower();
+        let slower = |of: fn(&Times) -> &[Duration]| Self::slower(of, &self.idle, &self.meanwhile);
+        let ([middle, most], [bare, bare_most]) = (slower(|t| &t.orders), slower(|t| &t.bare));
+        let [idle, bare_idle] = [&self.idle.orders, &self.idle.bare].map(|times| median(times).as_secs_f64());
         let [before, after] = self.resident_kib;
-        let [quiet, busy] = self.apiserver.map(|time| time.as_secs_f64() * 1000.0);
         let limit = if self.confined { "" } else { ", not enforced here" };
         [
             (
@@ -318,9 +312,8 @@ impl Attacked {
                 "another tenant's single orders meanwhile",
                 "within 3 × idle",
                 format!(
-                    "{} orders, median {middle:.1} ×, most {most:.1} × of {:.2} s; {} without a number; the apiserver alone: {quiet:.0} ms, then {busy:.0} ms",
-                    self.meanwhile.len(),
-                    self.idle(),
+                    "{} orders, median {middle:.1} ×, most {most:.1} × of {idle:.2} s; {} without a number; a client that does the least: median {bare:.1} ×, most {bare_most:.1} × of {bare_idle:.2} s",
+                    self.meanwhile.orders.len(),
                     self.missing,
                 ),
                 most <= SLOWER && self.missing == 0,

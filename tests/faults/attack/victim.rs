@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, DeleteParams, PostParams};
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tenios_operator::api::PhoneNumberOrder;
@@ -22,6 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// To their number, once the attack is over.
 const UNTIL_ASSIGNED: Duration = Duration::from_secs(60);
 
+/// How long it took each time.
+#[derive(Default)]
+pub struct Times {
+    pub orders: Vec<Duration>,
+    /// A client that does the least, on the same apiserver at the same time.
+    pub bare: Vec<Duration>,
+}
+
 /// See the module documentation.
 pub struct Victim {
     orders: Api<PhoneNumberOrder>,
@@ -29,6 +38,7 @@ pub struct Victim {
     eyes: Eyes,
     simulator: Simulator,
     made: AtomicUsize,
+    compared: AtomicUsize,
 }
 
 impl Victim {
@@ -39,33 +49,34 @@ impl Victim {
             eyes: Eyes::open(&scenario.client(), &scenario.namespace),
             simulator: simulator.clone(),
             made: AtomicUsize::new(0),
+            compared: AtomicUsize::new(0),
         }
     }
 
-    /// So many; how long each took, and the apiserver by itself.
-    pub async fn orders(&self, count: usize, between: Duration) -> (Vec<Duration>, Duration) {
-        let (mut times, mut alone) = (Vec::new(), Vec::new());
+    /// So many; how long each took, and a bare client for the same.
+    pub async fn orders(&self, count: usize) -> Times {
+        let mut times = Times::default();
         for _ in 0..count {
-            alone.push(self.apiserver_alone().await);
-            times.push(self.one().await);
-            tokio::time::sleep(between).await;
+            times.bare.push(self.by_a_bare_client().await);
+            times.orders.push(self.one().await);
         }
-        (times, super::median(&alone))
+        times
     }
 
     /// One every [`BETWEEN`] until then.
-    pub async fn orders_until(&self, until: Instant) -> (Vec<Duration>, Duration) {
-        let (mut times, mut alone) = (Vec::new(), Vec::new());
+    pub async fn orders_until(&self, until: Instant) -> Times {
+        let mut times = Times::default();
         while Instant::now() < until {
             tokio::time::sleep(BETWEEN.min(until.saturating_duration_since(Instant::now()))).await;
-            alone.push(self.apiserver_alone().await);
-            times.push(self.one().await);
+            times.bare.push(self.by_a_bare_client().await);
+            times.orders.push(self.one().await);
         }
         let all = |seen: &crate::eyes::Seen| {
-            seen.orders.keys().all(|n| order_state(seen, n) == Some(OrderState::Assigned))
+            let mut made = (0..self.made.load(Ordering::Relaxed)).map(|n| format!("o{n}"));
+            made.all(|name| order_state(seen, &name) == Some(OrderState::Assigned))
         };
         let _ = tokio::time::timeout(UNTIL_ASSIGNED, self.eyes.until(all)).await;
-        (times, super::median(&alone))
+        times
     }
 
     /// From the order's creation until she sees that it is placed.
@@ -96,16 +107,31 @@ impl Victim {
         created.await.expect("the apiserver takes her order");
     }
 
-    /// A write and a read of something that the operator has nothing to do with.
-    async fn apiserver_alone(&self) -> Duration {
-        let map =
-            serde_json::from_value(json!({"metadata": {"generateName": "alone-"}})).expect("a ConfigMap");
+    /// The least that whoever orders once has to do: see the order, read it once more, record the intent, send, record
+    /// the answer and show it. Nothing of it waits for the operator, which only sees a suspended order.
+    async fn by_a_bare_client(&self) -> Duration {
+        let name = format!("bare{}", self.compared.fetch_add(1, Ordering::Relaxed));
         let began = Instant::now();
-        if let Ok(created) = self.maps.create(&PostParams::default(), &map).await {
-            let name = created.metadata.name.unwrap_or_default();
-            let _ = self.maps.get_opt(&name).await;
-        }
-        began.elapsed()
+        self.create(&name, json!({"verificationId": "v", "suspend": true})).await;
+        let done = async {
+            self.eyes.until(|seen| seen.orders.contains_key(&name)).await;
+            let _ = self.orders.get(&name).await;
+            let intent = serde_json::from_value(json!({"metadata": {"name": name}})).expect("a ConfigMap");
+            let _ = self.maps.create(&PostParams::default(), &intent).await;
+            tokio::time::sleep(super::PROVIDER_TAKES).await;
+            let answer = Patch::Merge(json!({"data": {"answer": "900004"}}));
+            let _ = self.maps.patch(&name, &PatchParams::default(), &answer).await;
+            let shown = Patch::Merge(json!({"metadata": {"annotations": {"example.com/answer": "900004"}}}));
+            let _ = self.orders.patch(&name, &PatchParams::default(), &shown).await;
+            let seen = |seen: &crate::eyes::Seen| {
+                seen.orders.get(&name).is_some_and(|order| !order.annotations().is_empty())
+            };
+            self.eyes.until(seen).await;
+        };
+        let _ = tokio::time::timeout(PATIENCE, done).await;
+        let took = began.elapsed();
+        self.eyes.note(&format!("{}: the bare client took {took:?} for {name}", jiff::Timestamp::now()));
+        took
     }
 
     /// Orders that have no number.
