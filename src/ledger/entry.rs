@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Event, Key, State};
+use super::{AttemptId, Event, Key, Phase, State};
 
 /// Names one write of an entry: 64 random bits, so that whoever wrote a revision recognises it as his own,
 /// and a ledger that was set back and written on does not pass for the one that was known before.
@@ -141,6 +141,16 @@ impl Entry {
         next
     }
 
+    /// Whether it is among the newest events that this request placed nothing.
+    fn settles(&self, attempt: &AttemptId) -> bool {
+        self.events.iter().any(|event| match event {
+            Event::Refused { attempt: settled, .. }
+            | Event::NotProcessed { attempt: settled, .. }
+            | Event::NotPlaced { attempt: settled, .. } => settled == attempt,
+            _ => false,
+        })
+    }
+
     /// How `stored` is related to this one, which is known.
     #[must_use]
     pub fn lineage(&self, stored: &Self) -> Lineage {
@@ -175,7 +185,14 @@ impl Entry {
             writers: longer.writers.clone(),
             ..self.clone()
         };
-        let (ours, theirs) = (self.state(), stored.state());
+        if self.lineage(stored) == Lineage::Earlier {
+            return (base, Vec::new());
+        }
+        let (ours, mut theirs) = (self.state(), stored.state());
+        if theirs.attempt().is_some_and(|attempt| self.settles(attempt)) {
+            // It is open again only there; on top of ours it would hide the request that was made since.
+            theirs.phase = Phase::Idle;
+        }
         let mut events: Vec<Event> =
             stored.events.iter().filter(|event| !self.events.contains(event)).cloned().collect();
         let mut both = events.iter().fold(ours.clone(), State::then);

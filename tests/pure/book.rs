@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use rstest::rstest;
 use tenios_operator::ledger::{
-    Account, AppendError, AttemptId, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Payer, Refusal,
+    Account, AppendError, AttemptId, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Payer, Phase, Refusal,
     Reservation, Terms, VERIFICATIONS_KEPT, WriterId, terms,
 };
 
@@ -111,6 +112,33 @@ fn p12_a_ledger_that_was_set_back_and_written_by_another_up_to_our_revision_and_
         assert_eq!(stored.state().id(), Some("300000"), "the store has it again");
         assert!(!stored.contains(&[intended("a2")]), "what was decided before is not done");
     }
+}
+
+/// The first request was not processed, and the second one is on its way, when the store is set back to the first.
+/// Its intent on top of the second one's would leave room for a third.
+#[rstest]
+#[case::nobody_wrote_since(&[])]
+#[case::another_process_gave_it_up(&[unknown("a1")])]
+fn p01_p12_a_request_that_a_restore_leaves_open_again_does_not_hide_the_one_after_it(
+    #[case] foreign: &[Event],
+) {
+    let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+    let book = book(&ledger);
+    run(async {
+        let known = || book.known(&key);
+        book.append(&known().entry, &[intended("a1")]).await.unwrap();
+        let backup = ledger.get();
+        let failed =
+            Event::NotProcessed { attempt: attempt("a1"), at: at(1), why: "busy".into(), retry_after: None };
+        book.append(&known().entry, &[failed]).await.unwrap();
+        let again = Event::Intended { attempt: attempt("a2"), at: at(2), terms: Terms::new() };
+        book.append(&known().entry, &[again]).await.unwrap();
+        let stored = if foreign.is_empty() { backup } else { backup.with(foreign, WriterId::random()) };
+        ledger.put(Some(stored));
+        let state = book.read(&key).await.unwrap().state;
+        assert!(matches!(&state.phase, Phase::Open { attempt, .. } if attempt.as_str() == "a2"), "{state:?}");
+        assert_eq!(ledger.get().state(), *state);
+    });
 }
 
 #[test]
