@@ -35,8 +35,8 @@ picture: control-plane prometheus ## Draw docs/images/dashboard.svg from a run
 faults: control-plane ## Break something at every request of every scenario; ONLY='scenario/request/action' replays one
 	$(CARGO) build --release --locked
 	@mkdir -p target/faults
-	[ -n "$(ONLY)" ] || MODEL=all PUSH_MUTATIONS=200000 PROPTEST_CASES=50000 $(CARGO) test --locked --test pure --test simulator --test cluster -- \
-		--nocapture exhaustive:: fold:: attack:: secrecy:: tenants:: poison:: > target/faults/others.txt 2>&1 \
+	[ -n "$(ONLY)" ] || MODEL=all PUSH_MUTATIONS=200000 PROPTEST_CASES=50000 $(CARGO) test --locked --lib --test pure --test simulator --test cluster -- \
+		--nocapture exhaustive:: queue::model:: fold:: attack:: secrecy:: tenants:: poison:: > target/faults/others.txt 2>&1 \
 		|| { cat target/faults/others.txt; exit 1; }
 	TENIOS_OPERATOR=$(CURDIR)/target/release/tenios-operator FAULTS=all $(CARGO) test --locked --test faults
 

@@ -17,6 +17,7 @@ use super::unreadable::{self, Unreadable};
 use super::{Context, Failed, now, status};
 use crate::api::{NOT_PLACED_ANNOTATION, Reason};
 use crate::ledger::{AppendError, AttemptId, Key, Kind, Payer, Reservation, Spent, State};
+use crate::lifecycle::attempt::LastLook;
 use crate::lifecycle::{
     AccessKey, Answers, Budget, Decision, Intent, Managed, Need, Standing, View, decide, project, since,
 };
@@ -191,21 +192,20 @@ async fn send<K: Reconciled>(
         Err(why) => return rests(why),
     };
     let now = match look::once_more(&context.client, object).await {
-        Ok(Some(now)) => now,
-        Ok(None) => return Some(Ended::Gone),
+        Ok(now) => now,
         Err(why) => return rests(NotStarted::Unseen(why.to_string())),
     };
     // What it refers to may be another by now as well.
     let known = context.book.known(key);
-    let is_still_sent = now.uid() == object.uid()
-        && now.0.as_ref().is_ok_and(|resource| {
-            match consider(context, key, resource, &known.state, &answered.answers) {
-                Decision::Send(again) => again == intent,
-                _ => false,
-            }
-        });
-    if !is_still_sent {
-        return Some(Ended::Changed(now));
+    let is_sent = |resource: &K| match consider(context, key, resource, &known.state, &answered.answers) {
+        Decision::Send(again) => again == intent,
+        _ => false,
+    };
+    let is_still_sent = |now: &Arc<Guarded<K>>| now.0.as_ref().is_ok_and(is_sent);
+    match LastLook::new(&object.uid(), now, |now| now.uid(), is_still_sent) {
+        LastLook::Sends(_) => {}
+        LastLook::Changed(now) => return Some(Ended::Changed(now)),
+        LastLook::Gone => return Some(Ended::Gone),
     }
     let attempt = AttemptId::random();
     let request = request(context, key, &attempt, &intent);

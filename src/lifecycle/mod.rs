@@ -5,6 +5,7 @@
 //! where it rests into `.status`.
 
 mod adoption;
+pub mod attempt;
 mod decide;
 mod inputs;
 mod links;

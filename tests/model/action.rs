@@ -1,16 +1,15 @@
 //! What can happen next.
 
 use super::Model;
+use super::shipped::Told;
 use super::size::Person;
-use super::world::{Attempt, BOGUS, Flight, Provider, Stage, World};
+use super::world::{Attempt, BOGUS, Fate, Flight, Outcome, Presence, Provider, Stage, World};
 
 /// One step of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// A replica decides about a resource and does what was decided.
-    Visits { replica: u8, key: u8 },
-    /// The same; the ledger does not tell whether it was written.
-    VisitsUnanswered { replica: u8, key: u8 },
+    Visits { replica: u8, key: u8, fate: Fate },
     /// The write that was not answered arrives after all, or is found to be outdated.
     LateWriteArrives,
     /// It never will.
@@ -28,15 +27,13 @@ pub enum Action {
     /// Its answer is not read, whatever it was.
     AnswerLost { key: u8, attempt: u8 },
     /// The sender records its outcome.
-    Saves { key: u8, attempt: u8 },
-    /// The same; the ledger does not tell whether it was written.
-    SavesUnanswered { key: u8, attempt: u8 },
+    Saves { key: u8, attempt: u8, fate: Fate },
     /// A replica is told the number of a placed order, for the first time or again.
-    Pushed { replica: u8, key: u8, attempt: u8 },
-    /// The same; the ledger does not tell whether it was written.
-    PushedUnanswered { replica: u8, key: u8, attempt: u8 },
-    /// A replica's watch of the ledger tells of all that was written.
-    LedgerWatched { replica: u8, key: u8 },
+    Pushed { replica: u8, key: u8, attempt: u8, fate: Fate },
+    /// A replica's watch of the ledger tells of all that was written. What it may have lost is written back.
+    LedgerWatched { replica: u8, key: u8, fate: Fate },
+    /// The same by a list, as after the store could not be reached.
+    LedgerListed { replica: u8, key: u8, fate: Fate },
     /// It tells of one write.
     LedgerWatchedOneStep { replica: u8, key: u8 },
     /// It begins anew, with a list from before the entries were there.
@@ -53,12 +50,20 @@ pub enum Action {
     Edits { key: u8, spec: u8 },
     /// A person or a tool deletes and re-creates the resource.
     Recreates { key: u8, spec: u8 },
+    /// A person or a tool deletes the resource; something holds it.
+    Deletes { key: u8 },
+    /// It is gone.
+    Goes { key: u8 },
     /// The status is gone.
     StatusWiped { key: u8 },
     /// The ledger entry is deleted.
     EntryDeleted { key: u8 },
     /// It is deleted and put there again as it was one write before, as from a backup.
     EntryRestored { key: u8 },
+    /// The store is as it was when this was the entry, and no status was shown.
+    SetBack { key: u8, entry: u16 },
+    /// Another process records this.
+    WritesFromElsewhere { key: u8, attempt: u8, told: Told },
 }
 
 impl Model {
@@ -108,10 +113,7 @@ impl Model {
                 all.push(Action::AnswerLost { key, attempt });
             }
             Stage::Knows(_) => {
-                all.push(Action::Saves { key, attempt });
-                if world.left.lost_writes > 0 && world.late.is_none() {
-                    all.push(Action::SavesUnanswered { key, attempt });
-                }
+                all.extend(fates(world).map(|fate| Action::Saves { key, attempt, fate }));
             }
             Stage::None | Stage::Over => {}
         }
@@ -122,15 +124,21 @@ impl Model {
     }
 
     fn of_replica(&self, world: &World, replica: u8, key: u8, all: &mut Vec<Action>) {
-        let lost = world.left.lost_writes > 0 && world.late.is_none();
         let (r, k) = (usize::from(replica), usize::from(key));
         let one = &world.replicas[r];
-        all.push(Action::Visits { replica, key });
-        if lost {
-            all.push(Action::VisitsUnanswered { replica, key });
+        if one.seen[k].presence != Presence::Gone && self.size.visits(replica) {
+            all.extend(fates(world).map(|fate| Action::Visits { replica, key, fate }));
         }
         if one.known[k] != world.ledger[k] {
-            all.push(Action::LedgerWatched { replica, key });
+            let was_set_back = world.set_backs > 0;
+            let mends = fates(world).filter(|fate| was_set_back || *fate == Fate::Answered);
+            // No watch tells what a restore took away.
+            if !was_set_back || world.ledger[k].entry != 0 {
+                all.extend(mends.clone().map(|fate| Action::LedgerWatched { replica, key, fate }));
+            }
+            if was_set_back {
+                all.extend(mends.map(|fate| Action::LedgerListed { replica, key, fate }));
+            }
             if self.size.lag.one_step {
                 all.push(Action::LedgerWatchedOneStep { replica, key });
             }
@@ -143,10 +151,7 @@ impl Model {
         }
         for attempt in 0..world.requests(key) {
             if world.get(key, attempt).provider == Provider::Placed && self.size.pushes(key) {
-                all.push(Action::Pushed { replica, key, attempt });
-                if lost {
-                    all.push(Action::PushedUnanswered { replica, key, attempt });
-                }
+                all.extend(fates(world).map(|fate| Action::Pushed { replica, key, attempt, fate }));
             }
         }
     }
@@ -154,7 +159,8 @@ impl Model {
     fn of_people(&self, world: &World, key: u8, all: &mut Vec<Action>) {
         let object = world.objects[usize::from(key)];
         let left = &world.left;
-        if left.words > 0 {
+        let is_gone = object.presence == Presence::Gone;
+        if left.words > 0 && !is_gone {
             let named = (0..world.requests(key)).filter(|n| self.would_say(world, key, *n));
             all.extend(named.map(|n| Action::SaysNotPlaced { key, word: n + 1 }));
             if object.word != BOGUS && self.size.person == Person::Careless {
@@ -162,12 +168,18 @@ impl Model {
             }
         }
         for spec in 0..u8::try_from(self.size.specs[usize::from(key)].len()).unwrap() {
-            if left.edits > 0 && spec != object.spec && self.could_edit(world, key, spec) {
+            if left.edits > 0 && !is_gone && spec != object.spec && self.could_edit(world, key, spec) {
                 all.push(Action::Edits { key, spec });
             }
             if left.recreations > 0 && self.could_write(world, key, spec) {
                 all.push(Action::Recreates { key, spec });
             }
+        }
+        if left.deletions > 0 && object.presence == Presence::There {
+            all.push(Action::Deletes { key });
+        }
+        if (left.deletions > 0 && !is_gone) || object.presence == Presence::Deleting {
+            all.push(Action::Goes { key });
         }
         if left.wipes > 0 && object.status != 0 {
             all.push(Action::StatusWiped { key });
@@ -182,5 +194,45 @@ impl Model {
                 Action::EntryDeleted { key }
             });
         }
+        self.of_the_store(world, key, all);
     }
+
+    fn of_the_store(&self, world: &World, key: u8, all: &mut Vec<Action>) {
+        let k = usize::from(key);
+        let stored = world.ledger[k];
+        // What nobody remembers is lost.
+        let remembered = world.replicas.iter().any(|replica| replica.known[k] == stored);
+        if world.left.set_backs > 0 && stored.entry != 0 && remembered {
+            let earlier = std::iter::successors(Some(stored.entry), |entry| {
+                (*entry != 0).then(|| self.shipped.kept(*entry).before)
+            });
+            all.extend(earlier.skip(1).map(|entry| Action::SetBack { key, entry }));
+        }
+        if world.left.foreign_writes == 0 || world.set_backs == 0 {
+            return;
+        }
+        for attempt in 0..world.requests(key) {
+            let told = [Told::Both, Told::Id, Told::Outcome(Outcome::Unknown)];
+            let writes = told.map(|told| Action::WritesFromElsewhere { key, attempt, told });
+            let Attempt { provider, .. } = world.get(key, attempt);
+            all.extend(writes.into_iter().take(2).filter(|_| provider == Provider::Placed));
+            // Another leader has waited for as long as the sender can take.
+            if self.shipped.kept(stored.entry).open == Some(attempt) && !world.get(key, attempt).may_leave() {
+                all.push(writes[2]);
+            }
+        }
+    }
+}
+
+/// What may become of a write now.
+fn fates(world: &World) -> impl Iterator<Item = Fate> + Clone {
+    let late = world.left.lost_writes > 0 && world.late.is_none();
+    let fails = world.left.failed_writes > 0;
+    [Fate::Answered, Fate::Late, Fate::Undone, Fate::Done, Fate::DoneUnread].into_iter().filter(move |fate| {
+        match fate {
+            Fate::Answered => true,
+            Fate::Late => late,
+            Fate::Undone | Fate::Done | Fate::DoneUnread => fails,
+        }
+    })
 }

@@ -3,8 +3,13 @@
 use super::Model;
 use super::action::Action;
 use super::judge::Sight;
-use super::shipped::What;
-use super::world::{BOGUS, Flight, KEYS, ON_ITS_WAY, Stage, Stored, World};
+use super::shipped::{Deed, Told, What};
+use super::world::{
+    BOGUS, Broken, Fate, Flight, KEYS, ON_ITS_WAY, Object, Presence, Replica, Stage, Stored, World,
+};
+
+/// Writers that are none of the replicas.
+const ELSEWHERE: u8 = 100;
 
 impl Model {
     pub fn happens(&self, world: &mut World, action: Action) -> Option<()> {
@@ -18,12 +23,16 @@ impl Model {
             Action::LedgerListedOld { replica } => {
                 world.left.old_lists -= 1;
                 for key in 0..self.keys() {
-                    self.act(world, replica, key, What::OldList);
+                    self.act(world, replica, key, What::OldList, Fate::Answered);
                 }
             }
             Action::ResourceWatched { replica, key } => {
                 let object = *world.object(key);
-                world.replica(replica).seen[usize::from(key)] = object;
+                let own = world.replica(replica);
+                own.seen[usize::from(key)] = object;
+                if object.presence == Presence::Gone {
+                    forget(own, key);
+                }
             }
             Action::Elapses { replica, key } => elapse(world, replica, key)?,
             Action::Crashes { replica } => crash(world, replica),
@@ -41,20 +50,68 @@ impl Model {
             Action::Recreates { key, spec } => {
                 world.left.recreations -= 1;
                 let object = world.object(key);
-                (object.uid, object.spec, object.status) = (object.uid + 1, spec, 0);
+                *object = Object { uid: object.uid + 1, spec, word: object.word, ..Object::default() };
+            }
+            Action::Deletes { key } => {
+                world.left.deletions -= 1;
+                world.object(key).presence = Presence::Deleting;
+            }
+            Action::Goes { key } => {
+                if world.object(key).presence == Presence::There {
+                    world.left.deletions -= 1;
+                }
+                world.object(key).presence = Presence::Gone;
             }
             Action::StatusWiped { key } => {
                 world.left.wipes -= 1;
                 world.object(key).status = 0;
             }
+            Action::EntryDeleted { key } if self.size.names_collide => self.forget_entry(world, key),
             Action::EntryDeleted { key } => self.lose_entry(world, key, 0),
             Action::EntryRestored { key } => {
                 let before = self.shipped.kept(world.ledger[usize::from(key)].entry).before;
                 self.lose_entry(world, key, before);
             }
+            Action::SetBack { key, entry } => {
+                world.left.set_backs -= 1;
+                world.set_backs += 1;
+                world.ledger[usize::from(key)].entry = entry;
+                world.object(key).status = 0;
+                self.sights.see(Sight::SetBack);
+            }
+            Action::WritesFromElsewhere { key, attempt, told } => {
+                self.write_from_elsewhere(world, key, attempt, told);
+            }
             _ => return None,
         }
         Some(())
+    }
+
+    /// With what is stored as all that it knows.
+    fn write_from_elsewhere(&self, world: &mut World, key: u8, attempt: u8, told: Told) {
+        let k = usize::from(key);
+        let before = world.ledger[k];
+        let events = self.shipped.recorded(key, attempt, told, 10 * i64::from(world.requests(key)));
+        let stored = self.stored_beside(world, key);
+        let writer = ELSEWHERE + world.left.foreign_writes;
+        let what = What::Append { events };
+        let done = self.shipped.act(Deed { key, known: before, stored, what, fate: Fate::Answered, writer });
+        world.left.foreign_writes -= 1;
+        world.ledger[k] = done.stored[k];
+        self.judge_entry(world, key, before);
+        self.judge_events(world, key, before, events);
+    }
+
+    /// As `kubectl tenios ledger forget`.
+    fn forget_entry(&self, world: &mut World, key: u8) {
+        let stored = self.stored_beside(world, key);
+        let (known, what, fate) = (Stored::default(), What::Forget, Fate::Answered);
+        let done = self.shipped.act(Deed { key, known, stored, what, fate, writer: 0 });
+        if done.anothers {
+            world.breaks(Broken::Anothers);
+        }
+        self.lose_entry(world, key, 0);
+        world.ledger = done.stored;
     }
 
     /// This is there in the entry's place now.
@@ -95,5 +152,14 @@ fn crash(world: &mut World, replica: u8) {
         if attempt.by == replica && !matches!(attempt.stage, Stage::None | Stage::Over) {
             (attempt.stage, attempt.by) = (Stage::Over, 0);
         }
+    }
+}
+
+/// As `Flights::forget`.
+fn forget(own: &mut Replica, key: u8) {
+    let k = usize::from(key);
+    own.grounded[k] = 0;
+    if matches!(own.flights[k], Flight::Elsewhere { .. }) {
+        own.flights[k] = Flight::None;
     }
 }

@@ -7,7 +7,7 @@ use tenios_operator::ledger::{Event, Kind, Phase, State};
 use super::Model;
 use super::names;
 use super::size::{Person, Spec};
-use super::world::{Broken, Provider, Stage, Stored, World};
+use super::world::{Broken, KEYS, Object, Presence, Provider, Stage, Stored, World};
 
 /// More appends than this to one entry are taken for appending without end; none that is right has half
 /// of it.
@@ -28,10 +28,15 @@ pub enum Sight {
     Rebuilt,
     Folded,
     Conflict,
+    LookedAgain,
+    SetBack,
+    WrittenBack,
+    Diverged,
+    WriteFailed,
 }
 
 impl Sight {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 17] = [
         Self::Assigned,
         Self::Unknown,
         Self::SecondRequest,
@@ -44,6 +49,11 @@ impl Sight {
         Self::Rebuilt,
         Self::Folded,
         Self::Conflict,
+        Self::LookedAgain,
+        Self::SetBack,
+        Self::WrittenBack,
+        Self::Diverged,
+        Self::WriteFailed,
     ];
 }
 
@@ -188,7 +198,11 @@ impl Model {
         state.id() == Some(&id)
             || state.strays.iter().any(|stray| stray.id == id)
             || (self.lost_an_entry(world)
-                && self.shown_id(world.objects[usize::from(key)].status) == Some(id))
+                && self.shown_id(world.objects[usize::from(key)].status) == Some(id.clone()))
+            || in_memory(world, |known| {
+                let state = &self.shipped.kept(known[usize::from(key)].entry).state;
+                state.id() == Some(&id) || state.strays.iter().any(|stray| stray.id == id)
+            })
     }
 
     /// The same of its number.
@@ -199,6 +213,25 @@ impl Model {
         state.number.as_ref().is_some_and(|known| known.number == number)
             || state.strays.iter().any(|stray| stray.number.as_ref() == Some(&number))
             || (self.lost_an_entry(world) && shown.as_deref() == Some(number.as_str()))
+            || in_memory(world, |known| {
+                let state = &self.shipped.kept(known[usize::from(key)].entry).state;
+                state.number.as_ref().is_some_and(|known| known.number == number)
+                    || state.strays.iter().any(|stray| stray.number.as_ref() == Some(&number))
+            })
+    }
+
+    /// When an intent is recorded right after the last look.
+    pub fn judge_view(&self, world: &mut World, key: u8, terms: u16) {
+        let k = usize::from(key);
+        let Object { presence, spec, .. } = world.objects[k];
+        let spec = self.size.specs[k][usize::from(spec)];
+        let asks_for = if spec == Spec::Different { names::OTHER_VERIFICATION } else { names::VERIFICATION };
+        let as_asked = self.size.kinds[k] == Kind::Verification
+            || spec == Spec::Refers
+            || self.shipped.verification_id(terms).as_deref() == Some(asks_for);
+        if presence != Presence::There || spec == Spec::Suspended || !as_asked {
+            world.breaks(Broken::OldView);
+        }
     }
 
     fn lost_an_entry(&self, world: &World) -> bool {
@@ -219,4 +252,9 @@ impl Model {
             world.breaks(Broken::Unapproved);
         }
     }
+}
+
+/// What a process knows counts as well, while it gives back to a store that was set back what that lost.
+fn in_memory(world: &World, knows: impl Fn(&[Stored; KEYS]) -> bool) -> bool {
+    world.set_backs > 0 && world.replicas.iter().any(|replica| knows(&replica.known))
 }

@@ -6,10 +6,33 @@ use tenios_operator::ledger::{AttemptId, Event, Refusal, Terms};
 
 use super::world::{BOGUS, Outcome};
 
+#[path = "../faults/collide.rs"]
+mod collide;
+
+pub const NAMESPACE: &str = "shop";
+
 pub const RESOURCES: [&str; 2] = ["a", "b"];
+
+/// The name of a resource; those that collide meant one ledger entry once.
+pub fn resource(n: usize, collide: bool) -> String {
+    if !collide {
+        return RESOURCES[n].to_owned();
+    }
+    let (long, cut) = collide::pair(NAMESPACE, "a");
+    if n == 0 { long } else { cut }
+}
+
+/// The name of the ledger entry of both, as earlier versions had it.
+pub fn former() -> String {
+    format!("pno.{NAMESPACE}.{}", resource(1, true))
+}
 
 /// Whose access key all of them are sent with.
 pub const ACCESS_KEY: &str = "0123456789abcdef";
+
+/// The verifications that orders name by id.
+pub const VERIFICATION: &str = "v1";
+pub const OTHER_VERIFICATION: &str = "v2";
 
 /// An id that exists from before.
 pub const FOREIGN: &str = "300000";

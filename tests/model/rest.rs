@@ -14,7 +14,7 @@ use super::names;
 use super::shipped::Shown;
 use super::size::Spec;
 use super::view::Next;
-use super::world::{Flight, Left, Provider, World};
+use super::world::{Fate, Flight, Left, Presence, Provider, World};
 
 /// More steps than this are taken for going round in circles: the longest way that is right has half of it.
 const STEPS_TO_REST: usize = 100;
@@ -54,12 +54,14 @@ impl Model {
             Action::LateWriteArrives => Some(0),
             Action::ProviderTakes { answer: Provider::Placed, .. } => Some(1),
             Action::Answered { .. } | Action::Leaves { .. } => Some(2),
-            Action::Saves { .. } => Some(3),
+            Action::Saves { fate: Fate::Answered, .. } => Some(3),
             // Where it can still leave, or an answer may still come, that happens first.
             Action::AnswerLost { .. } | Action::Fails { .. } => Some(4),
-            Action::LedgerWatched { .. } | Action::ResourceWatched { .. } => Some(5),
+            Action::LedgerWatched { fate: Fate::Answered, .. }
+            | Action::LedgerListed { fate: Fate::Answered, .. }
+            | Action::ResourceWatched { .. } => Some(5),
             Action::Elapses { .. } => Some(6),
-            Action::Visits { .. } => Some(7),
+            Action::Visits { fate: Fate::Answered, .. } => Some(7),
             _ => None,
         };
         let mut ordered: Vec<_> = all.into_iter().filter_map(|a| Some((order(&a)?, a))).collect();
@@ -70,7 +72,8 @@ impl Model {
     /// Whether everything is in a named state that a person or the provider may leave it in.
     fn rests_well(&self, world: &World) -> Result<(), String> {
         for key in 0..self.keys() {
-            for replica in 0..self.size.replicas {
+            self.remembers_all(world, key)?;
+            for replica in (0..self.size.replicas).filter(|replica| self.size.visits(*replica)) {
                 self.has_come_to_an_end(world, replica, key).map_err(|why| {
                     format!("{}, as replica {replica} sees it: {why}", names::RESOURCES[usize::from(key)])
                 })?;
@@ -79,12 +82,29 @@ impl Model {
         self.has_one_owner(world)
     }
 
+    /// A store that was set back has everything again.
+    fn remembers_all(&self, world: &World, key: u8) -> Result<(), String> {
+        let stored = World { replicas: Default::default(), ..*world };
+        let lost = |n: &u8| {
+            let attempt = world.get(key, *n);
+            (attempt.recorded && !self.remembers_id(&stored, key, *n))
+                || (attempt.numbered && !self.remembers_number(&stored, key, *n))
+        };
+        match (0..world.requests(key)).find(lost) {
+            Some(n) => Err(format!("the ledger does not have what attempt {n} brought")),
+            None => Ok(()),
+        }
+    }
+
     fn has_come_to_an_end(&self, world: &World, replica: u8, key: u8) -> Result<(), &'static str> {
         let k = usize::from(key);
         let mut asked = *world;
         let sender = self.sender(&mut asked, replica, key);
         if matches!(asked.replica(replica).flights[k], Flight::Here(_)) {
             return Err("it is still taken for in flight");
+        }
+        if world.objects[k].presence == Presence::Gone {
+            return Ok(());
         }
         match *self.shipped.decide(self.question(&asked, replica, key, sender)) {
             Next::Rest(rest) if rest.moving => Err("it waits for ever for a request"),

@@ -1,23 +1,27 @@
 //! The code that ships, asked by the model: the fold, the book with its index and its compare-and-set.
 //! The decisions are asked in [`super::view`].
 
-use std::sync::Arc;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex};
 
-use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use tenios_operator::api::{
     PhoneNumberOrderSpec, PhoneNumberOrderStatus, PhoneVerificationSpec, PhoneVerificationStatus,
 };
+use tenios_operator::ledger::kubernetes::{KubernetesLedger, to_entry};
 use tenios_operator::ledger::{
-    AppendError, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Phase, State, Terms, Version, terms,
+    AppendError, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Ledger, Phase, State, Terms,
+    WriterId, terms,
 };
+use tokio::runtime::{Builder, Runtime};
 
+use super::apiserver::{Apiserver, Followed};
 use super::names;
 use super::size::Size;
-use super::store::{Store, appended};
 use super::tables::{Memo, Table};
 use super::view::{Next, Question};
-use super::world::{Outcome, Stored};
+use super::world::{Fate, KEYS, Outcome, Stored};
 
 /// A spec as the operator reads it.
 pub enum Spec {
@@ -36,42 +40,61 @@ pub enum Shown {
 pub struct Kept {
     pub entry: Entry,
     pub state: State,
+    /// As it is stored, but for the resource version.
+    object: Value,
     /// The attempt that is open.
     pub open: Option<u8>,
     /// What it was appended to.
     pub before: u16,
 }
 
-/// One thing that a replica's book does about one entry.
+/// One thing that a process does about one entry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Deed {
     pub key: u8,
     pub known: Stored,
-    pub stored: Stored,
+    /// Of every key, where their names meant one entry once; else only of this one.
+    pub stored: [Stored; KEYS],
     pub what: What,
+    pub fate: Fate,
+    /// Tells apart who writes the same after the same.
+    pub writer: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum What {
     Append {
         events: u16,
-        lost: bool,
     },
     Insist {
         events: u16,
     },
+    /// The write arrives of somebody who does not wait for it any more.
+    Arrive {
+        events: u16,
+    },
     /// The watch tells of what is stored.
     Watch,
+    /// A list tells of it.
+    List,
     /// The watch begins anew, with a list from before the entry was there.
     OldList,
+    /// The entry is deleted, as by `kubectl tenios ledger forget`.
+    Forget,
 }
 
 /// What came of it.
 #[derive(Clone, Copy)]
 pub struct Done {
     pub result: Appended,
-    pub stored: Stored,
+    /// Whether that was written now, whatever its writer was told.
+    pub written: bool,
+    /// Whether a write met its fate.
+    pub failed: bool,
+    pub stored: [Stored; KEYS],
     pub known: Stored,
+    /// What belongs to another key was read or written.
+    pub anothers: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,35 +110,60 @@ pub struct Shipped {
     specs: Vec<Vec<Spec>>,
     compares: bool,
     entries: Table<Kept>,
+    at_versions: Memo<Stored, Arc<Entry>>,
     pub statuses: Table<Option<Shown>>,
     pub terms: Table<Terms>,
     events: Table<Vec<Event>>,
     pub decisions: Memo<Question, Arc<Next>>,
     deeds: Memo<Deed, Done>,
-    outcomes: Memo<(u8, u8, Option<Outcome>, i64), u16>,
+    outcomes: Memo<(u8, u8, Told, i64), u16>,
+}
+
+/// Of what an event is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Told {
+    Outcome(Outcome),
+    /// A push with id and number.
+    Both,
+    /// One with the id only.
+    Id,
 }
 
 pub fn timestamp(now: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + now).unwrap()
 }
 
-/// Everything in the model is ready at once: no executor, no clock.
+thread_local! {
+    /// For kube's client. Everything behind it is ready at once.
+    static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().unwrap();
+}
+
 fn at_once<T>(work: impl Future<Output = T>) -> T {
-    work.now_or_never().unwrap()
+    RUNTIME.with(|runtime| runtime.block_on(work))
+}
+
+/// Until everything is done that can be done without waiting.
+async fn all_else() {
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
 }
 
 impl Shipped {
     pub fn new(size: &Size) -> Self {
-        let named = size.kinds.iter().zip(names::RESOURCES);
-        let key =
-            |(kind, name): (&Kind, &str)| Key { kind: *kind, namespace: "shop".into(), name: name.into() };
+        let key = |(n, kind): (usize, &Kind)| Key {
+            kind: *kind,
+            namespace: names::NAMESPACE.into(),
+            name: names::resource(n, size.names_collide),
+        };
         let specs =
             |(k, kind): (usize, &Kind)| size.specs[k].iter().map(|spec| spec.real(*kind, k)).collect();
         let new = Self {
-            keys: named.map(key).collect(),
+            keys: size.kinds.iter().enumerate().map(key).collect(),
             specs: size.kinds.iter().enumerate().map(specs).collect(),
             compares: size.assumes.compare_and_set,
             entries: Table::default(),
+            at_versions: Memo::default(),
             statuses: Table::default(),
             terms: Table::default(),
             events: Table::default(),
@@ -124,7 +172,14 @@ impl Shipped {
             outcomes: Memo::default(),
         };
         // The numbers 0: nothing stored, nothing shown.
-        new.keep(&Entry::empty(new.keys[0].clone()), 0);
+        let nothing = Entry::empty(new.keys[0].clone());
+        new.entries.number("None".into(), || Kept {
+            state: State::default(),
+            entry: nothing,
+            object: Value::Null,
+            open: None,
+            before: 0,
+        });
         new.statuses.number("None".into(), || None);
         new
     }
@@ -150,119 +205,210 @@ impl Shipped {
         self.events.number(format!("{events:?}"), || events)
     }
 
-    fn keep(&self, entry: &Entry, before: u16) -> u16 {
-        let Entry { key, revision, writers, snapshot, events, .. } = entry;
-        let text = format!("{key:?} {revision} {writers:?} {snapshot:?} {events:?}");
-        self.entries.number(text, || {
+    fn keep(&self, mut object: Value, before: u16) -> u16 {
+        object["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+        self.entries.number(object.to_string(), || {
+            let entry = entry_of(&object);
             let state = entry.state();
             let open = match &state.phase {
                 Phase::Open { attempt, .. } => Some(names::attempt_of(attempt)),
                 _ => None,
             };
-            Kept { entry: Entry { version: None, ..entry.clone() }, state, open, before }
+            Kept { entry, state, object, open, before }
         })
     }
 
-    /// An entry that holds these events already, one append each.
-    pub fn history(&self, key: u8, events: &[Event]) -> u16 {
-        let empty = Entry::empty(self.keys[usize::from(key)].clone());
-        let append = |(entry, before): (Entry, u16), event| {
-            let next = appended(&entry, std::slice::from_ref(event));
-            let number = self.keep(&next, before);
-            (next, number)
-        };
-        events.iter().fold((empty, 0), append).1
+    /// An entry that holds these events already, one append each, perhaps by the name that earlier versions gave it.
+    pub fn history(&self, key: u8, events: &[Event], former: bool) -> Stored {
+        let mut stored = Stored::default();
+        for event in events {
+            let events = self.events(vec![event.clone()]);
+            let mut all = [Stored::default(); KEYS];
+            all[usize::from(key)] = stored;
+            let what = What::Append { events };
+            let deed = Deed { key, known: stored, stored: all, what, fate: Fate::Answered, writer: 0 };
+            stored = self.act(deed).stored[usize::from(key)];
+            if former {
+                let mut object = self.kept(stored.entry).object.clone();
+                object["metadata"]["name"] = names::former().into();
+                stored.entry = self.keep(object, self.kept(stored.entry).before);
+            }
+        }
+        stored
+    }
+
+    fn object(&self, stored: Stored) -> Value {
+        let mut object = self.kept(stored.entry).object.clone();
+        let version = u32::from(stored.life) * 100_000 + u32::from(stored.entry);
+        object["metadata"]["resourceVersion"] = version.to_string().into();
+        object
     }
 
     pub fn entry(&self, key: u8, stored: Stored) -> Entry {
         if stored.entry == 0 {
             return Entry::empty(self.keys[usize::from(key)].clone());
         }
-        let version = Version::new(format!("{}-{}", stored.life, stored.entry));
-        Entry { version: Some(version), ..self.kept(stored.entry).entry.clone() }
+        let entry = self.at_versions.ask(stored, |stored| Arc::new(entry_of(&self.object(*stored))));
+        (*entry).clone()
     }
 
-    /// A book that has followed these changes of the store.
-    pub fn book(store: Arc<Store>) -> Arc<Book> {
+    /// A book that has followed these changes of the ledger.
+    pub async fn book(ledger: Option<KubernetesLedger>, changes: Vec<Change>) -> Arc<Book> {
         let budget = Budget { requests: 100, window: SignedDuration::from_hours(1) };
         let budgets = Budgets { operator: budget, namespace: budget };
-        let (book, _) = Book::new(store, budgets);
-        at_once(book.follow());
+        let ledger = Followed { ledger, changes: Mutex::new(changes) };
+        let (book, _) = Book::new(Arc::new(ledger), budgets);
+        book.follow().await;
         book
     }
 
-    /// A replica's book does this, by its own code.
+    /// A process does this, by its own code.
     pub fn act(&self, deed: Deed) -> Done {
-        self.deeds.ask(deed, |deed| {
-            let stored = self.entry(deed.key, deed.stored);
-            let lost = matches!(deed.what, What::Append { lost: true, .. });
-            let store = Arc::new(Store::new(stored, self.told(deed), lost, self.compares));
-            let book = Self::book(store.clone());
-            let result = self.carry_out(deed, &book);
-            self.outcome_of(deed, result, &store.stored(), &book)
-        })
+        self.deeds.ask(deed, |deed| at_once(self.acted(deed)))
+    }
+
+    async fn acted(&self, deed: &Deed) -> Done {
+        let there = deed.stored.iter().filter(|stored| stored.entry != 0);
+        let server = Apiserver::new(there.map(|stored| self.object(*stored)), deed.fate, self.compares);
+        let book = Self::book(Some(server.ledger()), self.told(deed)).await;
+        let result = self.carry_out(deed, &book, &server).await;
+        self.outcome_of(deed, result, &server, &book)
     }
 
     /// What the book was told until it knew what it knows, and what it is told now.
     fn told(&self, deed: &Deed) -> Vec<Change> {
+        let key = &self.keys[usize::from(deed.key)];
+        let now = deed.stored[usize::from(deed.key)];
         let entry = |stored: Stored| {
             (stored.entry != 0).then(|| Change::Entry(Box::new(self.entry(deed.key, stored))))
         };
         let mut changes: Vec<Change> = entry(deed.known).into_iter().collect();
         match deed.what {
-            What::Append { .. } | What::Insist { .. } => {}
+            What::Append { .. } | What::Insist { .. } | What::Arrive { .. } | What::Forget => {}
             What::Watch => {
-                if deed.stored.entry == 0 || deed.known.life != deed.stored.life {
-                    changes.push(Change::Gone(self.keys[usize::from(deed.key)].clone()));
+                if now.entry == 0 || deed.known.life != now.life {
+                    changes.push(Change::Gone(key.clone()));
                 }
-                changes.extend(entry(deed.stored));
+                changes.extend(entry(now));
+            }
+            What::List => {
+                changes.push(Change::Listing);
+                changes.extend(entry(now));
+                changes.push(Change::Listed);
             }
             What::OldList => changes.extend([Change::Listing, Change::Listed]),
         }
         changes
     }
 
-    fn carry_out(&self, deed: &Deed, book: &Book) -> Appended {
+    async fn carry_out(&self, deed: &Deed, book: &Book, server: &Apiserver) -> Appended {
+        let key = &self.keys[usize::from(deed.key)];
         match deed.what {
-            What::Append { events, .. } => {
+            What::Append { events } => {
                 let base = self.entry(deed.key, deed.known);
-                match at_once(book.append(&base, &self.listed(events))) {
+                match book.append(&base, &self.listed(events)).await {
                     Ok(()) => Appended::Stored,
                     Err(AppendError::Conflict(_)) => Appended::Conflict,
                     Err(AppendError::Ambiguous(_) | AppendError::Rejected(_)) => Appended::Ambiguous,
                 }
             }
+            What::Arrive { events } => {
+                let base = self.entry(deed.key, deed.known);
+                let _ = server.ledger().append(&base, &self.listed(events)).await;
+                Appended::Stored
+            }
             What::Insist { events } => {
-                for event in self.listed(events).iter() {
-                    at_once(book.insist(&self.keys[usize::from(deed.key)], event));
+                let events = self.listed(events);
+                let insists = async {
+                    for event in events.iter() {
+                        book.insist(key, event).await;
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    () = insists => Appended::Stored,
+                    // It waits for time to pass, though nothing speaks against the write.
+                    () = all_else() => Appended::Ambiguous,
+                }
+            }
+            What::Watch | What::List | What::OldList => {
+                book.mend_now().await;
+                Appended::Stored
+            }
+            What::Forget => {
+                if let Ok(Some((_, entry))) = server.ledger().find(key).await {
+                    let _ = book.forget(&entry).await;
                 }
                 Appended::Stored
             }
-            What::Watch | What::OldList => Appended::Stored,
         }
     }
 
-    fn outcome_of(&self, deed: &Deed, result: Appended, now: &Entry, book: &Book) -> Done {
-        let version = |stored| self.entry(deed.key, stored).version;
-        let stored = if now.version == version(deed.stored) {
-            deed.stored
-        } else {
-            Stored { life: deed.stored.life, entry: self.keep(now, deed.stored.entry) }
+    fn outcome_of(&self, deed: &Deed, result: Appended, server: &Apiserver, book: &Book) -> Done {
+        let key = &self.keys[usize::from(deed.key)];
+        let mut done = Done {
+            result,
+            written: false,
+            failed: server.has_failed(),
+            stored: [Stored::default(); KEYS],
+            known: Stored::default(),
+            anothers: false,
         };
-        let known = match book.known(&self.keys[usize::from(deed.key)]).entry.version.clone() {
+        let now = server.objects();
+        let version = |object: &Value| entry_of(object).version;
+        for (k, stored) in done.stored.iter_mut().enumerate().take(self.keys.len()) {
+            let (before, own) = (deed.stored[k], k == usize::from(deed.key));
+            let object = now.iter().find(|object| entry_of(object).key == self.keys[k]);
+            let was = (before.entry != 0).then(|| self.object(before));
+            *stored = match object {
+                None if before.entry == 0 => before,
+                None => Stored { life: before.life + 1, entry: 0 },
+                Some(object) if was.as_ref().and_then(version) == version(object) => before,
+                Some(object) => Stored { life: before.life, entry: self.keep_written(deed, k, object) },
+            };
+            done.anothers |= !own && *stored != before;
+        }
+        let (before, stored) = (deed.stored[usize::from(deed.key)], done.stored[usize::from(deed.key)]);
+        if let What::Append { events } | What::Arrive { events } = deed.what {
+            let events = self.listed(events);
+            done.written = stored != before
+                && self.kept(stored.entry).entry.contains(&events)
+                && !self.kept(before.entry).entry.contains(&events);
+        }
+        let known = book.known(key).entry;
+        done.anothers |= known.key != *key;
+        let stored_now = now.iter().find(|object| entry_of(object).key == *key).and_then(version);
+        done.known = match &known.version {
             None => Stored::default(),
-            known if known == now.version => stored,
-            known if known == version(deed.known) => deed.known,
-            known => panic!("{known:?} was never stored"),
+            now if *now == stored_now => stored,
+            now if *now == self.entry(deed.key, deed.known).version => deed.known,
+            _ if done.anothers => deed.known,
+            now => panic!("{now:?} was never stored"),
         };
-        Done { result, stored, known }
+        done
     }
 
-    /// A write arrives whose writer does not wait for it any more.
-    pub fn arrive(&self, key: u8, base: Stored, stored: Stored, events: u16) -> Option<Stored> {
-        let store = Store::new(self.entry(key, stored), Vec::new(), false, self.compares);
-        let now = store.put(&self.entry(key, base), &self.listed(events)).ok()?;
-        Some(Stored { life: stored.life, entry: self.keep(&now, stored.entry) })
+    /// What was written in place of what was stored. Writers are random where it ships; here the same write has the
+    /// same one, because otherwise no two paths would ever lead to the same state.
+    fn keep_written(&self, deed: &Deed, k: usize, object: &Value) -> u16 {
+        let mut object = object.clone();
+        let before = deed.stored[k].entry;
+        let old = [before, deed.known.entry].map(|entry| self.kept(entry));
+        let events = object["spec"]["events"].to_string();
+        let mut last = WriterId::from_bits(0);
+        // They stand there newest first.
+        for (n, writer) in object["spec"]["writers"].as_array_mut().unwrap().iter_mut().rev().enumerate() {
+            let id = WriterId::parse(writer.as_str().unwrap()).unwrap();
+            last = if old.iter().any(|kept| kept.entry.writers.contains(&id)) {
+                id
+            } else {
+                let mut hasher = DefaultHasher::new();
+                (last.to_string(), n, &events, deed.writer).hash(&mut hasher);
+                WriterId::from_bits(hasher.finish())
+            };
+            *writer = last.to_string().into();
+        }
+        self.keep(object, before)
     }
 
     /// The intent of attempt `n` with these terms.
@@ -271,19 +417,16 @@ impl Shipped {
         self.events(vec![Event::Intended { attempt: names::attempt(key, n), at: timestamp(now), terms }])
     }
 
-    /// What `errand.rs` records at the end of attempt `n`.
-    pub fn outcome(&self, key: u8, n: u8, outcome: Outcome, now: i64) -> u16 {
-        self.outcomes.ask((key, n, Some(outcome), now), |_| {
-            self.events(vec![names::outcome(key, n, outcome, timestamp(now))])
-        })
-    }
-
-    /// What the push of attempt `n` records.
-    pub fn pushed(&self, key: u8, n: u8, now: i64) -> u16 {
-        self.outcomes.ask((key, n, None, now), |_| {
+    /// What is recorded of attempt `n`.
+    pub fn recorded(&self, key: u8, n: u8, told: Told, now: i64) -> u16 {
+        self.outcomes.ask((key, n, told, now), |_| {
             let (attempt, at) = (names::attempt(key, n), timestamp(now));
             let (order_id, number) = (names::id(key, n), names::number(key, n));
-            self.events(vec![Event::Assigned { attempt, at, order_id, number }])
+            self.events(vec![match told {
+                Told::Outcome(outcome) => names::outcome(key, n, outcome, at),
+                Told::Both => Event::Assigned { attempt, at, order_id, number },
+                Told::Id => Event::Pushed { attempt, at, order_id: Some(order_id), number: None },
+            }])
         })
     }
 
@@ -291,4 +434,8 @@ impl Shipped {
     pub fn verification_id(&self, terms: u16) -> Option<String> {
         self.terms.get(terms).get(terms::VERIFICATION_ID).cloned()
     }
+}
+
+fn entry_of(object: &Value) -> Entry {
+    to_entry(&serde_json::from_value(object.clone()).unwrap()).unwrap()
 }

@@ -58,7 +58,7 @@ impl Spec {
         let different = self == Self::Different;
         match kind {
             Kind::Order => {
-                let mut spec = json!({"verificationId": if different { "v2" } else { "v1" }});
+                let mut spec = json!({"verificationId": if different { names::OTHER_VERIFICATION } else { names::VERIFICATION }});
                 if self == Self::Refers {
                     spec = json!({"verificationRef": {"name": names::RESOURCES[0]}});
                 }
@@ -102,6 +102,12 @@ pub struct Assumes {
     pub compare_and_set: bool,
     /// A request does not leave after its deadline, also when its sender was paused (`SendBy`).
     pub deadline: bool,
+    /// The resource is looked at once more right before its intent is recorded.
+    pub last_look: bool,
+}
+
+impl Assumes {
+    pub const ALL: Self = Self { compare_and_set: true, deadline: true, last_look: true };
 }
 
 /// What the provider may do with a request.
@@ -110,6 +116,16 @@ pub const TAKES_OR_REFUSES: &[Provider] = &[Provider::Placed, Provider::Refused,
 pub const TAKES_OR_NOT: &[Provider] = &[Provider::Placed, Provider::Refused, Provider::Lost];
 pub const ANYTHING: &[Provider] =
     &[Provider::Placed, Provider::Refused, Provider::RefusedForGood, Provider::Busy, Provider::Lost];
+
+/// What the second replica is beside the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Second {
+    Alike,
+    /// Its clock is an hour behind.
+    HourBehind,
+    /// It does not lead: it takes pushes, and nothing else.
+    Standby,
+}
 
 /// One part of what is explored, completely.
 #[derive(Clone, Debug)]
@@ -130,8 +146,9 @@ pub struct Size {
     pub lag: Lag,
     /// A lost ledger entry is there again as it was one write before; else it is not there.
     pub restores: bool,
-    /// The second replica's clock is an hour behind.
-    pub skew: bool,
+    /// The names of both resources meant one ledger entry once, and what there is of the first was written then.
+    pub names_collide: bool,
+    pub second: Second,
     /// So many attempts were refused before, so that older events fold away meanwhile.
     pub refused_before: u8,
     pub assumes: Assumes,
@@ -151,9 +168,13 @@ impl Size {
             left: Left {
                 crashes: 0,
                 lost_writes: 0,
+                failed_writes: 0,
+                set_backs: 0,
+                foreign_writes: 0,
                 words: 0,
                 edits: 0,
                 recreations: 0,
+                deletions: 0,
                 wipes: 0,
                 losses: 0,
                 old_lists: 0,
@@ -162,16 +183,22 @@ impl Size {
             person: Person::Truthful,
             lag: Lag { resources: false, one_step: false },
             restores: false,
-            skew: false,
+            names_collide: false,
+            second: Second::Alike,
             refused_before: 0,
-            assumes: Assumes { compare_and_set: true, deadline: true },
+            assumes: Assumes::ALL,
             comes_to: &[],
         }
     }
 
     /// Whether the replicas can change places without changing anything.
     pub fn symmetric(&self) -> bool {
-        self.replicas == 2 && !self.skew
+        self.replicas == 2 && self.second == Second::Alike
+    }
+
+    /// Whether this replica believes that it leads.
+    pub fn visits(&self, replica: u8) -> bool {
+        replica == 0 || self.second != Second::Standby
     }
 
     /// Whether the provider pushes anything for this resource.

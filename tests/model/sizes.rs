@@ -3,14 +3,18 @@
 use tenios_operator::ledger::Kind;
 
 use super::judge::Sight;
-use super::size::{ANYTHING, Assumes, Lag, Person, Size, Spec, TAKES, TAKES_OR_NOT, TAKES_OR_REFUSES};
+use super::size::{
+    ANYTHING, Assumes, Lag, Person, Second, Size, Spec, TAKES, TAKES_OR_NOT, TAKES_OR_REFUSES,
+};
 use super::world::Left;
 
-const NOTHING: Left = Size::new("").left;
-const ORDERS: &[Kind] = &[Kind::Order, Kind::Order];
+pub const NOTHING: Left = Size::new("").left;
+pub const ORDERS: &[Kind] = &[Kind::Order, Kind::Order];
 const BOTH: &[Kind] = &[Kind::Verification, Kind::Order];
 const ADOPTING: [&[Spec]; 2] =
     [&[Spec::Plain, Spec::Different, Spec::AdoptsOwn(0), Spec::AdoptsForeign], &[]];
+pub const CHANGING: [&[Spec]; 2] = [&[Spec::Plain, Spec::Suspended, Spec::Different], &[]];
+pub const BEHIND: Lag = Lag { resources: true, one_step: false };
 const CLAIMING: [&[Spec]; 2] =
     [&[Spec::Plain, Spec::AdoptsForeign], &[Spec::Plain, Spec::AdoptsForeign, Spec::AdoptsOthers]];
 const REFERRING: [&[Spec]; 2] = [&[Spec::Plain, Spec::Approved], &[Spec::Refers]];
@@ -141,7 +145,7 @@ fn one_order() -> Vec<Size> {
         },
         Size {
             specs: ADOPTING,
-            lag: Lag { resources: true, one_step: false },
+            lag: BEHIND,
             answers: TAKES_OR_REFUSES,
             left: Left { crashes: 1, words: 1, edits: 2, recreations: 1, wipes: 1, ..NOTHING },
             comes_to: &[Sight::Adopted, Sight::Stray],
@@ -249,7 +253,7 @@ fn several_resources() -> Vec<Size> {
             attempts: 0,
             replicas: 2,
             left: Left { crashes: 2, lost_writes: 1, recreations: 1, ..NOTHING },
-            skew: true,
+            second: Second::HourBehind,
             comes_to: &[Sight::Adopted, Sight::Conflict],
             ..Size::new("two orders that adopt the same, two replicas")
         },
@@ -261,14 +265,27 @@ pub fn broken_assumptions() -> Vec<Size> {
     vec![
         Size {
             replicas: 2,
-            assumes: Assumes { compare_and_set: false, deadline: true },
+            assumes: Assumes { compare_and_set: false, ..Assumes::ALL },
             ..Size::new("a store that does not compare before it sets")
         },
         Size {
             replicas: 2,
             left: Left { words: 1, ..NOTHING },
-            assumes: Assumes { compare_and_set: true, deadline: false },
+            assumes: Assumes { deadline: false, ..Assumes::ALL },
             ..Size::new("a paused sender that sends after its deadline")
+        },
+        Size {
+            specs: CHANGING,
+            lag: BEHIND,
+            left: Left { edits: 1, ..NOTHING },
+            assumes: Assumes { last_look: false, ..Assumes::ALL },
+            ..Size::new("an operator that does not look again before it orders")
+        },
+        Size {
+            lag: BEHIND,
+            left: Left { deletions: 1, ..NOTHING },
+            assumes: Assumes { last_look: false, ..Assumes::ALL },
+            ..Size::new("an operator that does not see a deletion before it orders")
         },
     ]
 }
@@ -287,11 +304,7 @@ pub fn gaps() -> Vec<Size> {
             ..Size::new("")
         },
         // The ledger entry goes before the replica sees the status that it wrote itself.
-        Size {
-            name: "the ledger entry deleted, the status not seen yet",
-            lag: Lag { resources: true, one_step: false },
-            ..deleted.clone()
-        },
+        Size { name: "the ledger entry deleted, the status not seen yet", lag: BEHIND, ..deleted.clone() },
         // The status does not tell an adopted id from one that its attempt brought, so that this one is
         // dropped when it comes.
         Size {

@@ -1,13 +1,18 @@
 //! What each step does. Where a line stands for one of `src/controller` or `src/push` that can't be
 //! called from here, it says for which.
 
+use tenios_operator::ledger::Lineage;
+use tenios_operator::lifecycle::attempt::LastLook;
+
 use super::Model;
 use super::action::Action;
 use super::judge::Sight;
-use super::shipped::{Appended, Deed, Done, What};
-use super::view::{Asked, Next, Question};
+use super::shipped::{Appended, Deed, Done, Told, What};
+use super::size::Second;
+use super::view::{Asked, Next, Question, Rest};
 use super::world::{
-    Attempt, Broken, Flight, Late, ON_ITS_WAY, Outcome, Provider, Stage, Stored, World, Write,
+    Attempt, Broken, Fate, Flight, KEYS, Late, ON_ITS_WAY, Object, Outcome, Presence, Provider, Stage,
+    Stored, World, Write,
 };
 
 impl Model {
@@ -27,8 +32,7 @@ impl Model {
     /// What processes and the provider do; the rest is in `happens`.
     fn take(&self, world: &mut World, action: Action) -> Option<()> {
         match action {
-            Action::Visits { replica, key } => self.visit(world, replica, key, false)?,
-            Action::VisitsUnanswered { replica, key } => self.visit(world, replica, key, true)?,
+            Action::Visits { replica, key, fate } => self.visit(world, replica, key, fate)?,
             Action::LateWriteArrives => self.late_write_arrives(world)?,
             Action::Leaves { key, attempt } => {
                 self.judge_departure(world, key, attempt);
@@ -50,14 +54,15 @@ impl Model {
             Action::AnswerLost { key, attempt } => {
                 world.attempt(key, attempt).stage = Stage::Knows(Outcome::Unknown);
             }
-            Action::Saves { key, attempt } => self.save(world, key, attempt, false)?,
-            Action::SavesUnanswered { key, attempt } => self.save(world, key, attempt, true)?,
-            Action::Pushed { replica, key, attempt } => self.push(world, replica, key, attempt, false)?,
-            Action::PushedUnanswered { replica, key, attempt } => {
-                self.push(world, replica, key, attempt, true)?;
+            Action::Saves { key, attempt, fate } => self.save(world, key, attempt, fate)?,
+            Action::Pushed { replica, key, attempt, fate } => {
+                self.push(world, replica, key, attempt, fate)?;
             }
-            Action::LedgerWatched { replica, key } => {
-                self.act(world, replica, key, What::Watch);
+            Action::LedgerWatched { replica, key, fate } => {
+                self.watch(world, replica, key, What::Watch, fate)?;
+            }
+            Action::LedgerListed { replica, key, fate } => {
+                self.watch(world, replica, key, What::List, fate)?;
             }
             Action::LedgerWatchedOneStep { replica, key } => self.watch_one_step(world, replica, key)?,
             _ => self.happens(world, action)?,
@@ -79,73 +84,87 @@ impl Model {
 
     /// Each request has its own time. A replica's clock may be an hour behind.
     fn time(&self, replica: u8, requests: u8) -> i64 {
-        let skew = if self.size.skew { 3600 * i64::from(replica) } else { 0 };
+        let skew = if self.size.second == Second::HourBehind { 3600 * i64::from(replica) } else { 0 };
         10 * i64::from(requests) - skew
     }
 
-    fn visit(&self, world: &mut World, replica: u8, key: u8, lost: bool) -> Option<()> {
-        let sender = self.sender(world, replica, key);
-        match *self.shipped.decide(self.question(world, replica, key, sender)) {
-            Next::Asks => world.breaks(Broken::Unexpected),
-            Next::Rest(_) if lost => return None,
-            Next::Rest(rest) => {
-                if rest.hides_stray {
-                    world.breaks(Broken::StrayHidden);
+    /// One visit, up to what it does first. A resource that turns out to be another one is decided on once more.
+    fn visit(&self, world: &mut World, replica: u8, key: u8, fate: Fate) -> Option<()> {
+        let mut object = world.replica(replica).seen[usize::from(key)];
+        loop {
+            let sender = self.sender(world, replica, key);
+            let question = self.question(world, replica, key, sender);
+            match *self.shipped.decide(question.about(object)) {
+                Next::Asks => world.breaks(Broken::Unexpected),
+                Next::Rest(_) if fate != Fate::Answered => return None,
+                Next::Rest(rest) => self.show(world, key, object, rest),
+                Next::Record(events) => {
+                    self.append(world, replica, key, Write::Events(events), fate)?;
                 }
-                // The patch names the uid of the resource that was looked at.
-                let uid = world.replica(replica).seen[usize::from(key)].uid;
-                let object = world.object(key);
-                if object.uid == uid {
-                    object.status = rest.status;
-                    self.judge_memory(world, key);
-                }
+                Next::Send(terms) => match self.last_look(world, question, object, terms) {
+                    LastLook::Sends(_) => return self.send(world, replica, key, terms, fate),
+                    LastLook::Changed(now) => {
+                        self.sights.see(Sight::LookedAgain);
+                        object = now;
+                        continue;
+                    }
+                    LastLook::Gone => {
+                        self.sights.see(Sight::LookedAgain);
+                        return (fate == Fate::Answered).then_some(());
+                    }
+                },
             }
-            Next::Record(events) => {
-                self.append(world, replica, key, Write::Events(events), lost);
-            }
-            Next::Send(terms) => return self.send(world, replica, key, terms, lost),
+            return Some(());
         }
-        Some(())
     }
 
-    /// As `look::once_more`: only what is still decided so on the resource as it is by now goes on.
-    fn is_still_sent(&self, world: &mut World, replica: u8, key: u8, terms: u16) -> bool {
-        let k = usize::from(key);
-        let (seen, now) = (world.replica(replica).seen[k], world.objects[k]);
-        let sender = self.sender(world, replica, key);
-        world.replica(replica).seen[k] = now;
-        let decided = self.shipped.decide(self.question(world, replica, key, sender));
-        let is_still_sent = seen.uid == now.uid && matches!(*decided, Next::Send(again) if again == terms);
-        if is_still_sent {
-            world.replica(replica).seen[k] = seen;
+    fn show(&self, world: &mut World, key: u8, looked_at: Object, rest: Rest) {
+        if rest.hides_stray {
+            world.breaks(Broken::StrayHidden);
         }
-        is_still_sent
+        // The patch names the uid of the resource that was looked at.
+        let object = world.object(key);
+        if object.uid == looked_at.uid && object.presence != Presence::Gone {
+            object.status = rest.status;
+            self.judge_memory(world, key);
+        }
+    }
+
+    fn last_look(&self, world: &World, question: Question, seen: Object, terms: u16) -> LastLook<Object> {
+        let now = world.objects[usize::from(question.key)];
+        if !self.size.assumes.last_look {
+            return LastLook::Sends(seen);
+        }
+        let still_sends = |now: &Object| matches!(*self.shipped.decide(question.about(*now)), Next::Send(again) if again == terms);
+        LastLook::new(&seen.uid, (now.presence != Presence::Gone).then_some(now), |now| now.uid, still_sends)
     }
 
     /// As `errand::start`.
-    fn send(&self, world: &mut World, replica: u8, key: u8, terms: u16, lost: bool) -> Option<()> {
+    fn send(&self, world: &mut World, replica: u8, key: u8, terms: u16, fate: Fate) -> Option<()> {
         let k = usize::from(key);
-        if !self.is_still_sent(world, replica, key, terms) {
-            return (!lost).then_some(());
-        }
         if matches!(world.replica(replica).flights[k], Flight::Here(_)) {
-            return (!lost).then_some(());
+            return (fate == Fate::Answered).then_some(());
         }
         if world.requests(key) == self.size.attempts {
             return None;
         }
-        let result = self.append(world, replica, key, Write::Intent(terms), lost);
+        let attempt = world.requests(key);
+        let result = self.append(world, replica, key, Write::Intent(terms), fate)?;
+        let recorded = world.requests(key) > attempt;
+        if recorded {
+            self.judge_view(world, key, terms);
+        }
         let own = world.replica(replica);
         own.flights[k] = Flight::None;
         match result {
             Appended::Stored => {
-                let attempt = world.requests(key) - 1;
-                world.replica(replica).flights[k] = Flight::Here(attempt);
+                own.flights[k] = Flight::Here(attempt);
                 *world.attempt(key, attempt) =
                     Attempt { by: replica, stage: Stage::Ready, ..Attempt::default() };
             }
-            Appended::Conflict => {}
-            Appended::Ambiguous => own.grounded[k] |= ON_ITS_WAY,
+            Appended::Ambiguous if recorded => own.grounded[k] |= 1 << attempt,
+            Appended::Ambiguous if fate == Fate::Late => own.grounded[k] |= ON_ITS_WAY,
+            Appended::Conflict | Appended::Ambiguous => {}
         }
         Some(())
     }
@@ -174,19 +193,19 @@ impl Model {
         }
     }
 
-    fn append(&self, world: &mut World, replica: u8, key: u8, write: Write, lost: bool) -> Appended {
+    /// None where no write came to its fate.
+    fn append(&self, world: &mut World, replica: u8, key: u8, write: Write, fate: Fate) -> Option<Appended> {
         let base = world.replica(replica).known[usize::from(key)];
-        if lost {
-            world.left.lost_writes -= 1;
+        if fate == Fate::Late {
             world.late = Some(Late { replica, key, base, write });
         }
         let events = self.events_of(world, replica, key, write);
         let before = world.ledger[usize::from(key)];
-        let done = self.act(world, replica, key, What::Append { events, lost });
-        if done.result == Appended::Stored {
+        let done = self.act(world, replica, key, What::Append { events }, fate)?;
+        if done.written {
             self.stored(world, key, before, write, events);
         }
-        done.result
+        Some(done.result)
     }
 
     fn events_of(&self, world: &World, replica: u8, key: u8, write: Write) -> u16 {
@@ -199,17 +218,41 @@ impl Model {
         }
     }
 
-    /// The replica's book does this with what is stored and what it knows.
-    pub fn act(&self, world: &mut World, replica: u8, key: u8, what: What) -> Done {
+    /// The replica's book does this with what is stored and what it knows; none where no write came to its fate.
+    pub fn act(&self, world: &mut World, replica: u8, key: u8, what: What, fate: Fate) -> Option<Done> {
         let k = usize::from(key);
-        let (known, stored) = (world.replica(replica).known[k], world.ledger[k]);
-        let done = self.shipped.act(Deed { key, known, stored, what });
-        world.replica(replica).known[k] = done.known;
-        world.ledger[k] = done.stored;
-        if done.stored != stored {
-            self.judge_entry(world, key, stored);
+        let (known, before) = (world.replica(replica).known[k], world.ledger[k]);
+        let (stored, writer) = (self.stored_beside(world, key), world.set_backs);
+        let done = self.shipped.act(Deed { key, known, stored, what, fate, writer });
+        match fate {
+            Fate::Answered => {}
+            _ if !done.failed => return None,
+            Fate::Late => world.left.lost_writes -= 1,
+            Fate::Undone | Fate::Done | Fate::DoneUnread => {
+                world.left.failed_writes -= 1;
+                self.sights.see(Sight::WriteFailed);
+            }
         }
-        done
+        world.replica(replica).known[k] = done.known;
+        world.ledger[k] = done.stored[k];
+        if done.stored[k] != before {
+            self.judge_entry(world, key, before);
+        }
+        if done.anothers {
+            world.breaks(Broken::Anothers);
+        }
+        Some(done)
+    }
+
+    /// What is stored of this key, and beside it what may have the same name.
+    pub fn stored_beside(&self, world: &World, key: u8) -> [Stored; KEYS] {
+        let mut stored = world.ledger;
+        if !self.size.names_collide {
+            let own = stored[usize::from(key)];
+            stored = [Stored::default(); KEYS];
+            stored[usize::from(key)] = own;
+        }
+        stored
     }
 
     /// An append by that write was stored. The intent gets its place among the attempts.
@@ -231,9 +274,11 @@ impl Model {
         }
         let events = self.events_of(world, replica, key, write);
         let before = world.ledger[k];
-        let arrived = self.shipped.arrive(key, base, before, events);
-        if let Some(now) = arrived {
-            world.ledger[k] = now;
+        let (stored, writer) = (self.stored_beside(world, key), world.set_backs);
+        let (known, what) = (base, What::Arrive { events });
+        let done = self.shipped.act(Deed { key, known, stored, what, fate: Fate::Answered, writer });
+        if done.written {
+            world.ledger[k] = done.stored[k];
             self.judge_entry(world, key, before);
             self.stored(world, key, before, write, events);
             self.sights.see(Sight::LateWrite);
@@ -241,23 +286,27 @@ impl Model {
         for replica in &mut world.replicas {
             if intends && replica.grounded[k] & ON_ITS_WAY != 0 {
                 replica.grounded[k] &= !ON_ITS_WAY;
-                replica.grounded[k] |= u8::from(arrived.is_some()) << attempt;
+                replica.grounded[k] |= u8::from(done.written) << attempt;
             }
         }
         Some(())
     }
 
     /// As the end of `errand::run`: `Book::insist`, then the flight has landed.
-    fn save(&self, world: &mut World, key: u8, n: u8, lost: bool) -> Option<()> {
+    fn save(&self, world: &mut World, key: u8, n: u8, fate: Fate) -> Option<()> {
         let Attempt { by, stage: Stage::Knows(outcome), .. } = world.get(key, n) else { return None };
-        let events = self.shipped.outcome(key, n, outcome, self.time(by, n + 1));
-        if lost {
-            self.append(world, by, key, Write::Events(events), true);
+        let events = self.shipped.recorded(key, n, Told::Outcome(outcome), self.time(by, n + 1));
+        if fate != Fate::Answered {
+            // It insists: this is its first try.
+            self.append(world, by, key, Write::Events(events), fate)?;
             return Some(());
         }
         let before = world.ledger[usize::from(key)];
-        let done = self.act(world, by, key, What::Insist { events });
-        if done.stored != before {
+        let done = self.act(world, by, key, What::Insist { events }, fate)?;
+        if done.result != Appended::Stored {
+            world.breaks(Broken::InVain);
+        }
+        if done.stored[usize::from(key)] != before {
             self.judge_events(world, key, before, events);
         }
         let attempt = world.attempt(key, n);
@@ -270,17 +319,32 @@ impl Model {
     }
 
     /// As `Receiver::store`, one try; the provider may come again at any time.
-    fn push(&self, world: &mut World, replica: u8, key: u8, attempt: u8, lost: bool) -> Option<()> {
+    fn push(&self, world: &mut World, replica: u8, key: u8, attempt: u8, fate: Fate) -> Option<()> {
         let known = self.shipped.kept(world.replica(replica).known[usize::from(key)].entry);
         let now = self.now(world, replica, key);
-        let events = self.shipped.pushed(key, attempt, now);
+        let events = self.shipped.recorded(key, attempt, Told::Both, now);
         let event = &self.shipped.listed(events)[0];
         // One that changes nothing is not explored: where no number is known, the receiver appends it all
         // the same, each time that it is repeated.
         if known.state.clone().then(event) == known.state {
             return None;
         }
-        self.append(world, replica, key, Write::Events(events), lost);
+        self.append(world, replica, key, Write::Events(events), fate)?;
+        Some(())
+    }
+
+    /// The watch or a list tells, and what was lost is written back.
+    fn watch(&self, world: &mut World, replica: u8, key: u8, what: What, fate: Fate) -> Option<()> {
+        let k = usize::from(key);
+        let (known, before) = (world.replica(replica).known[k], world.ledger[k]);
+        let done = self.act(world, replica, key, what, fate)?;
+        if done.stored[k] != before {
+            self.sights.see(Sight::WrittenBack);
+            let [ours, theirs] = [known, before].map(|stored| self.shipped.kept(stored.entry));
+            if ours.entry.lineage(&theirs.entry) == Lineage::Diverged {
+                self.sights.see(Sight::Diverged);
+            }
+        }
         Some(())
     }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use futures::FutureExt;
 use jiff::Timestamp;
 use tenios_operator::api::order::OrderState;
 use tenios_operator::api::pdf::Document;
@@ -11,7 +12,7 @@ use tenios_operator::api::{
     PhoneNumberOrder, PhoneNumberOrderStatus, PhoneVerification, PhoneVerificationSpec,
     PhoneVerificationStatus,
 };
-use tenios_operator::ledger::{Bid, Book, Change, Entry, Key, Payer, Rival, State};
+use tenios_operator::ledger::{Bid, Book, Change, Key, Payer, Rival, State};
 use tenios_operator::lifecycle::{
     AccessKey, Answers, Budget, Decision, Found, Intent, LinkTarget, Managed, Pace, SeenVerification, Sender,
     Standing, Surroundings, View, decide, project,
@@ -19,8 +20,7 @@ use tenios_operator::lifecycle::{
 
 use super::names;
 use super::shipped::{Shipped, Shown, Spec, timestamp};
-use super::store::Store;
-use super::world::{KEYS, Object, Stored};
+use super::world::{KEYS, Object, Presence, Stored};
 
 /// Time does not pass in the model, so nothing may be waited for.
 static PACE: Pace = Pace {
@@ -45,6 +45,14 @@ pub struct Question {
     pub seen: [Object; KEYS],
     pub sender: Asked,
     pub now: i64,
+}
+
+impl Question {
+    /// The same about the resource as it is then.
+    pub fn about(mut self, object: Object) -> Self {
+        self.seen[usize::from(self.key)] = object;
+        self
+    }
 }
 
 /// [`Sender`], as far as it makes a difference.
@@ -102,7 +110,7 @@ impl Around<'_> {
         decide(&View {
             key: self.key,
             spec,
-            deleting: false,
+            deleting: self.question.seen[usize::from(self.question.key)].presence == Presence::Deleting,
             status,
             not_placed: self.word,
             state: self.state,
@@ -156,8 +164,7 @@ impl Shipped {
         let known = (0..u8::try_from(self.keys.len()).unwrap()).map(known);
         let there = known.filter(|entry| entry.version.is_some());
         let changes = there.map(|entry| Change::Entry(Box::new(entry))).collect();
-        let nothing = Entry::empty(self.keys[at].clone());
-        let book = Self::book(Arc::new(Store::new(nothing, changes, false, true)));
+        let book = Self::book(None, changes).now_or_never().unwrap();
         let word = names::word(question.key, question.seen[at].word);
         let around = Around {
             shipped: self,

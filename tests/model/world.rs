@@ -21,11 +21,21 @@ pub struct Stored {
     pub entry: u16,
 }
 
-/// A resource as the apiserver has it. Deleting and re-creating is one step: in between nobody would
-/// look at it anyway.
+/// Whether a resource is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Presence {
+    #[default]
+    There,
+    /// It has a deletion timestamp, and something holds it.
+    Deleting,
+    Gone,
+}
+
+/// A resource as the apiserver has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Object {
     pub uid: u8,
+    pub presence: Presence,
     /// Which of the size's specs.
     pub spec: u8,
     /// The not-placed annotation: 0 none, n + 1 names attempt n.
@@ -137,6 +147,21 @@ pub struct Replica {
     pub grounded: [u8; KEYS],
 }
 
+/// What becomes of a write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fate {
+    #[default]
+    Answered,
+    /// Neither it nor the reading after it is answered, and it may arrive later: [`World::late`].
+    Late,
+    /// It is answered with 504 and was not done.
+    Undone,
+    /// It is answered with 504 and was done.
+    Done,
+    /// The same, and the reading after it fails, too.
+    DoneUnread,
+}
+
 /// A write of which its writer does not know whether it will arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Late {
@@ -163,12 +188,20 @@ pub struct Left {
     pub crashes: u8,
     /// A write's answer and its re-reading are lost.
     pub lost_writes: u8,
+    /// A write is answered with 504, done or not.
+    pub failed_writes: u8,
+    /// The store is set back by some writes, as by a restore, under processes that go on.
+    pub set_backs: u8,
+    /// Another process, which knows only what is stored, writes it down there.
+    pub foreign_writes: u8,
     /// A person sets the not-placed annotation.
     pub words: u8,
     /// A person edits the spec.
     pub edits: u8,
     /// The resource is deleted and re-created.
     pub recreations: u8,
+    /// The resource is deleted: at once, or something holds it.
+    pub deletions: u8,
     /// The status is wiped.
     pub wipes: u8,
     /// The ledger entry is deleted.
@@ -189,8 +222,11 @@ pub enum Broken {
     Replaced,
     NumberChanged,
     Unapproved,
+    OldView,
+    Anothers,
     StrayHidden,
     Endless,
+    InVain,
     Unexpected,
 }
 
@@ -213,8 +249,11 @@ impl Broken {
             Self::Replaced => "an id that the provider answered is never replaced, but by a person",
             Self::NumberChanged => "a number never changes, but by a person",
             Self::Unapproved => "no order leaves with a verification that nobody approved",
+            Self::OldView => "no intent is recorded for what is gone, being deleted, suspended or edited",
+            Self::Anothers => "an entry is never taken for another's, nor harmed by what is done to it",
             Self::StrayHidden => "orders beside the one that counts are shown",
             Self::Endless => "nobody appends to an entry without end",
+            Self::InVain => "an outcome that nothing speaks against is recorded at once",
             Self::Unexpected => "a decision does not ask for what it was given",
         }
     }
@@ -229,6 +268,8 @@ pub struct World {
     pub attempts: [[Attempt; ATTEMPTS]; KEYS],
     pub late: Option<Late>,
     pub left: Left,
+    /// How often the store was set back.
+    pub set_backs: u8,
     pub broken: Option<Broken>,
 }
 

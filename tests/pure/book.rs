@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
 use tenios_operator::ledger::{
-    Account, AppendError, AttemptId, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Payer, Phase, Refusal,
-    Reservation, Terms, VERIFICATIONS_KEPT, WriterId, terms,
+    Account, AppendError, AttemptId, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Payer, Phase,
+    Refusal, Reservation, Terms, VERIFICATIONS_KEPT, WriterId, terms,
 };
 
 use crate::memory::Memory;

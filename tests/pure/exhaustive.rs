@@ -9,7 +9,12 @@ fn explore(size: Size) -> model::Explored {
     model::explore(size, threads)
 }
 
-fn nothing_breaks(sizes: Vec<Size>) {
+/// Every size, some minutes; else the small ones, some seconds.
+fn all() -> bool {
+    std::env::var("MODEL").is_ok_and(|sizes| sizes == "all")
+}
+
+fn nothing_breaks(what: &str, sizes: Vec<Size>) {
     let (count, mut states) = (sizes.len(), 0);
     for size in sizes {
         let explored = explore(size);
@@ -17,14 +22,29 @@ fn nothing_breaks(sizes: Vec<Size>) {
         assert!(explored.complete);
         states += explored.unique_states;
     }
-    println!("figure: states of the model | complete; 0 violations | {states} in {count} sizes, complete; 0");
+    println!(
+        "figure: states of the model{what} | complete; 0 violations | {states} in {count} sizes, complete; 0"
+    );
 }
 
-/// The small sizes, some seconds; with `MODEL=all` every size, some minutes.
 #[test]
 fn p01_p02_p10_no_interleaving_orders_twice_forgets_or_never_rests() {
-    let all = std::env::var("MODEL").is_ok_and(|sizes| sizes == "all");
-    nothing_breaks(if all { model::all() } else { model::small() });
+    nothing_breaks("", if all() { model::all() } else { model::small() });
+}
+
+#[test]
+fn p09_p12_a_store_that_is_set_back_loses_nothing_that_a_process_knows() {
+    nothing_breaks(", the store set back", model::kinds::set_back(all()));
+}
+
+#[test]
+fn p25_nothing_is_intended_for_what_is_deleted_suspended_or_edited_by_then() {
+    nothing_breaks(", changes seen late", model::kinds::changed_behind(all()));
+}
+
+#[test]
+fn p24_p26_names_that_meant_one_entry_harm_and_hold_up_nobody() {
+    nothing_breaks(", names that meant one entry", model::kinds::colliding(all()));
 }
 
 #[test]

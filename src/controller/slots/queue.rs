@@ -1,5 +1,8 @@
 //! Whose turn it is: who waits, in which order, and who was offered what. No I/O, no clock.
 
+#[cfg(test)]
+mod model;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -11,7 +14,7 @@ pub(super) const KEPT_FOR: Duration = Duration::from_secs(2);
 
 /// See the module documentation. Every slot is free, offered, or taken; who waits stands in a lane or has an
 /// offer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Queue {
     free: usize,
     waiters: HashMap<Key, Waiter>,
@@ -21,7 +24,7 @@ pub(super) struct Queue {
     turns: VecDeque<String>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Waiter {
     since: Instant,
     offer: Option<Offer>,
@@ -31,7 +34,7 @@ struct Waiter {
     asked: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Offer {
     at: Instant,
     /// Somebody before did not come for this slot: whoever asks has it first.

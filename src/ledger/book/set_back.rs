@@ -30,15 +30,15 @@ impl Suspects {
         self.added.notify_one();
     }
 
-    /// All of them, as soon as there are any.
-    async fn take(&self) -> BTreeSet<Key> {
-        loop {
-            let keys = std::mem::take(&mut *lock(&self.keys));
-            if !keys.is_empty() {
-                return keys;
-            }
+    /// Waits until there are any.
+    async fn any(&self) {
+        while lock(&self.keys).is_empty() {
             self.added.notified().await;
         }
+    }
+
+    fn take(&self) -> BTreeSet<Key> {
+        std::mem::take(&mut *lock(&self.keys))
     }
 }
 
@@ -50,23 +50,29 @@ impl Book {
         let paces = paces.without_max_times();
         let mut pace = paces.build();
         loop {
-            let mut failed = false;
-            for key in self.suspects.take().await {
-                let looked = self.read(&key).await;
-                self.tell(&key);
-                if let Err(error) = looked {
-                    tracing::error!(%error, kind = key.kind.as_str(), namespace = key.namespace, name = key.name,
-                        "what the ledger may have lost can't be looked at or written back yet; trying again");
-                    self.suspects.add(key);
-                    failed = true;
-                }
-            }
-            if failed {
-                tokio::time::sleep(pace.next().unwrap_or(AT_LEAST_EVERY)).await;
-            } else {
+            self.suspects.any().await;
+            if self.mend_now().await {
                 pace = paces.build();
+            } else {
+                tokio::time::sleep(pace.next().unwrap_or(AT_LEAST_EVERY)).await;
             }
         }
+    }
+
+    /// As [`Book::mend`], once. False where an entry has to be looked at again.
+    pub async fn mend_now(&self) -> bool {
+        let mut mended = true;
+        for key in self.suspects.take() {
+            let looked = self.read(&key).await;
+            self.tell(&key);
+            if let Err(error) = looked {
+                tracing::error!(%error, kind = key.kind.as_str(), namespace = key.namespace, name = key.name,
+                    "what the ledger may have lost can't be looked at or written back yet; trying again");
+                self.suspects.add(key);
+                mended = false;
+            }
+        }
+        mended
     }
 
     /// Whether the store, which could not be reached for a while, is older than it was. A restore sets back all

@@ -1,0 +1,110 @@
+//! Sizes for one kind of trouble each: the small ones, or all of them.
+
+use super::judge::Sight;
+use super::size::{Second, Size, Spec, TAKES, TAKES_OR_NOT, TAKES_OR_REFUSES};
+use super::sizes::{BEHIND, CHANGING, NOTHING, ORDERS};
+use super::world::Left;
+
+const PLAIN: [&[Spec]; 2] = [&[Spec::Plain], &[Spec::Plain]];
+
+/// People change their minds, and the operator sees it late.
+pub fn changed_behind(all: bool) -> Vec<Size> {
+    let mut sizes = vec![Size {
+        specs: CHANGING,
+        lag: BEHIND,
+        answers: TAKES,
+        left: Left { edits: 1, recreations: 1, deletions: 1, ..NOTHING },
+        comes_to: &[Sight::LookedAgain, Sight::Assigned],
+        ..Size::new("one order, edited, suspended and deleted behind the operator's back")
+    }];
+    if all {
+        sizes.extend([
+            Size {
+                replicas: 2,
+                specs: CHANGING,
+                lag: BEHIND,
+                answers: TAKES_OR_REFUSES,
+                left: Left { edits: 1, recreations: 1, deletions: 1, ..NOTHING },
+                comes_to: &[Sight::LookedAgain],
+                ..Size::new("one order, two replicas, edited, suspended and deleted behind their backs")
+            },
+            Size {
+                specs: CHANGING,
+                lag: BEHIND,
+                left: Left { edits: 2, deletions: 1, recreations: 1, crashes: 1, lost_writes: 1, ..NOTHING },
+                comes_to: &[Sight::LookedAgain, Sight::LateWrite],
+                ..Size::new("one order, changed behind the operator's back, crashes, lost writes")
+            },
+        ]);
+    }
+    sizes
+}
+
+/// The store is set back under processes that go on, while writes fail and others write.
+pub fn set_back(all: bool) -> Vec<Size> {
+    let mut sizes = vec![
+        Size {
+            answers: TAKES_OR_NOT,
+            left: Left { set_backs: 1, failed_writes: 1, ..NOTHING },
+            comes_to: &[Sight::SetBack, Sight::WriteFailed, Sight::WrittenBack, Sight::Assigned],
+            ..Size::new("one order, the store set back while writes fail")
+        },
+        Size {
+            attempts: 1,
+            answers: TAKES,
+            left: Left { set_backs: 1, foreign_writes: 3, ..NOTHING },
+            comes_to: &[Sight::SetBack, Sight::WrittenBack, Sight::Diverged],
+            ..Size::new("one order, the store set back and written on by others")
+        },
+    ];
+    if all {
+        sizes.extend([
+            Size {
+                attempts: 3,
+                answers: TAKES_OR_NOT,
+                left: Left { set_backs: 1, failed_writes: 2, lost_writes: 1, words: 1, ..NOTHING },
+                comes_to: &[Sight::SetBack, Sight::WriteFailed, Sight::WrittenBack, Sight::WordHonoured],
+                ..Size::new("one order, three requests, the store set back while writes fail")
+            },
+            Size {
+                replicas: 2,
+                second: Second::Standby,
+                answers: TAKES_OR_NOT,
+                left: Left { set_backs: 1, failed_writes: 1, foreign_writes: 3, ..NOTHING },
+                comes_to: &[Sight::SetBack, Sight::WriteFailed, Sight::WrittenBack, Sight::Diverged],
+                ..Size::new("one order, the store set back, others' writes, writes that fail")
+            },
+        ]);
+    }
+    sizes
+}
+
+/// Names that meant one ledger entry once, and what there is was written then.
+pub fn colliding(all: bool) -> Vec<Size> {
+    let mut sizes = vec![Size {
+        kinds: ORDERS,
+        specs: PLAIN,
+        names_collide: true,
+        attempts: 1,
+        refused_before: 1,
+        answers: TAKES,
+        left: Left { losses: 1, ..NOTHING },
+        comes_to: &[Sight::EntryLost, Sight::Assigned],
+        ..Size::new("two orders whose names meant one entry")
+    }];
+    if all {
+        sizes.extend([Size {
+            kinds: ORDERS,
+            specs: PLAIN,
+            names_collide: true,
+            attempts: 1,
+            replicas: 2,
+            refused_before: 1,
+            answers: TAKES,
+            left: Left { losses: 1, lost_writes: 1, ..NOTHING },
+            comes_to: &[Sight::EntryLost, Sight::LateWrite, Sight::Assigned],
+            ..Size::new("two orders whose names meant one entry, two replicas, lost writes")
+        }]);
+    }
+    sizes
+}
