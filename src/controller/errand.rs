@@ -16,7 +16,8 @@ use super::Context;
 use super::namespaces::{CLAIM, Whose, served_by_another};
 use super::slots::Slot;
 use crate::api::Reason;
-use crate::ledger::{AppendError, AttemptId, Entry, Event, Key, Purse, Terms};
+use crate::ledger::{AttemptId, Entry, Event, Key, Purse, Terms};
+use crate::lifecycle::attempt::Intended;
 use crate::lifecycle::{Pace, Standing};
 use crate::telemetry::{Metrics, ProviderLabels, traced, traceparent};
 use crate::tenios::{Outcome, Request, SendBy};
@@ -118,23 +119,17 @@ pub(super) async fn start(
     if context.draining.is_cancelled() {
         return Err(NotStarted::Stopping);
     }
-    if !context.flights.take_off(key, attempt) {
+    if !context.flights.takes_off(key, attempt) {
         return Err(NotStarted::Busy);
     }
     // The clock starts before the append: whoever reads the intent later has seen less time pass.
     let send_by = SendBy::within(context.config.send_within);
     let intended = Event::Intended { attempt: attempt.clone(), at: Timestamp::now(), terms: terms.clone() };
-    match context.book.append(base, &[intended]).await {
-        Ok(()) => {}
-        Err(error) => {
-            // It may be stored all the same, or yet arrive, and then it must not look like a request that
-            // may have left.
-            context.flights.never_left(key, attempt);
-            return Err(match error {
-                AppendError::Conflict(_) => NotStarted::DecideAgain,
-                AppendError::Rejected(why) | AppendError::Ambiguous(why) => NotStarted::Ledger(why),
-            });
-        }
+    let appended = context.book.append(base, &[intended]).await;
+    match context.flights.intended(key, attempt, appended) {
+        Intended::Leaves => {}
+        Intended::DecideAgain => return Err(NotStarted::DecideAgain),
+        Intended::NotRecorded(why) => return Err(NotStarted::Ledger(why)),
     }
     let context = context.clone();
     let span = traced(

@@ -1,6 +1,7 @@
 //! The ledger with its index: what every part of the operator reads and appends through.
 
 mod forget;
+mod offer;
 mod set_back;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,16 +16,14 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     AppendError, Applied, Bid, Change, Entry, Event, Index, Key, Known, Ledger, Payer, Purse, ReadError,
-    Rival,
+    Recording, Rival, recording,
 };
 pub use forget::VERIFICATIONS_KEPT;
+pub use offer::Offered;
 use set_back::Suspects;
 
 /// How often a ledger that could not be reached is asked whether it is back.
 const PROBED_EVERY: Duration = Duration::from_secs(1);
-
-/// After so many conflicts without a pause somebody else writes all the time.
-const CONFLICTS_IN_A_ROW: u32 = 5;
 
 /// Requests that may place an order, in a rolling window (promise 14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -288,29 +287,30 @@ impl Book {
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(5));
         let mut pace = paces.without_max_times().build();
-        let mut known = self.known(key);
-        let mut conflicts = 0;
+        let (mut recording, mut next) = (Recording::default(), recording::Next::Append);
+        let mut base = self.known(key).entry;
         loop {
-            let events = std::slice::from_ref(event);
-            match self.append(&known.entry, events).await {
-                Ok(()) => return,
-                Err(AppendError::Conflict(_)) if conflicts < CONFLICTS_IN_A_ROW => {
-                    conflicts += 1;
-                    known = self.known(key);
-                    continue;
+            next = match next {
+                recording::Next::Append => {
+                    let result = self.append(&base, std::slice::from_ref(event)).await;
+                    let next = recording.appended(&result);
+                    if let (recording::Next::PauseAndRead, Err(error)) = (next, &result) {
+                        tracing::error!(%error, kind = key.kind.as_str(), namespace = key.namespace, resource = key.name,
+                            "an outcome can't be recorded yet; trying again");
+                    }
+                    if next == recording::Next::Append {
+                        base = self.known(key).entry;
+                    }
+                    next
                 }
-                Err(error) => {
-                    tracing::error!(%error, kind = key.kind.as_str(), namespace = key.namespace, resource = key.name,
-                        "an outcome can't be recorded yet; trying again");
+                recording::Next::PauseAndRead => {
+                    tokio::time::sleep(pace.next().unwrap_or(Duration::from_secs(5))).await;
+                    let now = self.read(key).await.ok().map(|now| now.entry);
+                    let next = recording.read(now.as_deref(), event);
+                    base = now.unwrap_or(base);
+                    next
                 }
-            }
-            tokio::time::sleep(pace.next().unwrap_or(Duration::from_secs(5))).await;
-            if let Ok(now) = self.read(key).await {
-                // Read just now: what it holds is stored.
-                if now.entry.contains(events) {
-                    return;
-                }
-                known = now;
+                recording::Next::Done => return,
             }
         }
     }

@@ -15,6 +15,7 @@ mod facts;
 mod fold;
 mod index;
 pub mod kubernetes;
+pub mod recording;
 mod spending;
 pub mod terms;
 
@@ -24,12 +25,13 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
 pub use account::{Account, Payer};
-pub use book::{Book, Budget, Budgets, Reservation, Spent, VERIFICATIONS_KEPT};
+pub use book::{Book, Budget, Budgets, Offered, Reservation, Spent, VERIFICATIONS_KEPT};
 pub use claims::{Bid, Claim, Rival, Title};
 pub use entry::{Entry, Lineage, Version, WriterId};
 pub use event::{AttemptId, Event, Refusal, Terms};
 pub use fold::{Accepted, Assigned, Phase, State, Stray};
 pub use index::{Applied, Index, Known};
+pub use recording::Recording;
 pub use spending::Purse;
 
 /// The kinds of resource that have entries.

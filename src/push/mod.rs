@@ -22,7 +22,7 @@ pub use address::{Address, PREFIX, PushKeys, PushKeysError};
 
 use told::{Push, Told};
 
-use crate::ledger::{AppendError, AttemptId, Book, Event, Key, State};
+use crate::ledger::{AttemptId, Book, Event, Key, Offered};
 use crate::server::{Limits, RequestBody, Talk, read_body};
 use crate::telemetry::{Metrics, traced};
 
@@ -31,9 +31,6 @@ pub const BODY_LIMIT: usize = 16 * 1024;
 
 /// How long storing a push may take before the provider is told to try again.
 const STORE_WITHIN: Duration = Duration::from_secs(8);
-
-/// How often a push yields to another writer of the same entry.
-const TRIES: usize = 5;
 
 /// See the module documentation.
 #[derive(Clone)]
@@ -147,39 +144,26 @@ impl Receiver {
     /// Appends what was told unless it is there already. True once it is stored.
     async fn store(&self, key: &Key, attempt: AttemptId, told: Told) -> bool {
         let Some(event) = event(attempt, told) else { return false };
-        let mut known = self.book.known(key);
-        for _ in 0..TRIES {
-            let next = State::clone(&known.state).then(&event);
-            if !next.remembers(&event) {
+        match self.book.offer(key, &event).await {
+            Offered::Known => true,
+            Offered::Appended => {
+                tracing::info!(?event, "what was pushed is stored");
+                self.book.tell(key);
+                true
+            }
+            Offered::Full => {
                 tracing::error!(
                     ?event,
                     "as many orders beside this one are recorded as can be; a push that tells of another \
                     one is not taken: check the TENIOS portal, where each of them costs money"
                 );
-                return false;
+                false
             }
-            if next == *known.state {
-                // Only what is stored counts, and memory may be ahead of a store that was restored.
-                let Ok(stored) = self.book.read(key).await else { return false };
-                if State::clone(&stored.state).then(&event) == *stored.state {
-                    return true;
-                }
-                known = stored;
-            }
-            match self.book.append(&known.entry, std::slice::from_ref(&event)).await {
-                Ok(()) => {
-                    tracing::info!(?event, "what was pushed is stored");
-                    self.book.tell(key);
-                    return true;
-                }
-                Err(AppendError::Conflict(_)) => known = self.book.known(key),
-                Err(error) => {
-                    tracing::error!(%error, "a push can't be stored; the provider is told to try again");
-                    return false;
-                }
+            Offered::Failed(error) => {
+                tracing::error!(error, "a push can't be stored; the provider is told to try again");
+                false
             }
         }
-        false
     }
 }
 

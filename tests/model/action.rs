@@ -3,7 +3,7 @@
 use super::Model;
 use super::shipped::Told;
 use super::size::Person;
-use super::world::{Attempt, BOGUS, Fate, Flight, Outcome, Presence, Provider, Stage, World};
+use super::world::{Attempt, BOGUS, Fate, Outcome, Presence, Provider, Stage, World};
 
 /// One step of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl Model {
         if one.seen[k] != world.objects[k] {
             all.push(Action::ResourceWatched { replica, key });
         }
-        if matches!(one.flights[k], Flight::Elsewhere { over: false, .. }) {
+        if !one.waited[k] && self.requests(world, replica, key).elsewhere().is_some() {
             all.push(Action::Elapses { replica, key });
         }
         for attempt in 0..world.requests(key) {

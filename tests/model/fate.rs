@@ -1,12 +1,13 @@
 //! What befalls the processes, the caches and the ledger, and what people do.
 
+use tenios_operator::lifecycle::attempt::Requests;
+
 use super::Model;
 use super::action::Action;
 use super::judge::Sight;
+use super::names;
 use super::shipped::{Deed, Told, What};
-use super::world::{
-    BOGUS, Broken, Fate, Flight, KEYS, ON_ITS_WAY, Object, Presence, Replica, Stage, Stored, World,
-};
+use super::world::{BOGUS, Broken, Fate, KEYS, Object, Presence, Stage, Stored, World};
 
 /// Writers that are none of the replicas.
 const ELSEWHERE: u8 = 100;
@@ -15,10 +16,7 @@ impl Model {
     pub fn happens(&self, world: &mut World, action: Action) -> Option<()> {
         match action {
             Action::LateWriteIsLost => {
-                let late = world.late.take()?;
-                for replica in &mut world.replicas {
-                    replica.grounded[usize::from(late.key)] &= !ON_ITS_WAY;
-                }
+                world.late.take()?;
             }
             Action::LedgerListedOld { replica } => {
                 world.left.old_lists -= 1;
@@ -28,13 +26,12 @@ impl Model {
             }
             Action::ResourceWatched { replica, key } => {
                 let object = *world.object(key);
-                let own = world.replica(replica);
-                own.seen[usize::from(key)] = object;
+                world.replica(replica).seen[usize::from(key)] = object;
                 if object.presence == Presence::Gone {
-                    forget(own, key);
+                    self.forget(world, replica, key);
                 }
             }
-            Action::Elapses { replica, key } => elapse(world, replica, key)?,
+            Action::Elapses { replica, key } => self.elapse(world, replica, key)?,
             Action::Crashes { replica } => crash(world, replica),
             Action::SaysNotPlaced { key, word } => {
                 world.left.words -= 1;
@@ -87,6 +84,26 @@ impl Model {
         Some(())
     }
 
+    /// The clocks of the two processes are not compared: the one that waits counts from when it first saw the
+    /// attempt, which is after the sender's clock started, and it waits for longer.
+    fn elapse(&self, world: &mut World, replica: u8, key: u8) -> Option<()> {
+        let attempt = names::attempt_of(self.requests(world, replica, key).elsewhere()?);
+        if world.get(key, attempt).may_leave() {
+            return None;
+        }
+        world.replica(replica).waited[usize::from(key)] = true;
+        Some(())
+    }
+
+    /// As `Context::forget`.
+    fn forget(&self, world: &mut World, replica: u8, key: u8) {
+        self.with_requests(world, replica, key, Requests::forget);
+        world.replica(replica).waited[usize::from(key)] = false;
+        if let Some(late) = world.late.as_mut().filter(|late| (late.replica, late.key) == (replica, key)) {
+            late.grounded = false;
+        }
+    }
+
     /// With what is stored as all that it knows.
     fn write_from_elsewhere(&self, world: &mut World, key: u8, attempt: u8, told: Told) {
         let k = usize::from(key);
@@ -130,36 +147,19 @@ impl Model {
     }
 }
 
-/// The clocks of the two processes are not compared: the one that waits counts from when it first saw the
-/// attempt, which is after the sender's clock started, and it waits for longer.
-fn elapse(world: &mut World, replica: u8, key: u8) -> Option<()> {
-    let flight = world.replica(replica).flights[usize::from(key)];
-    let Flight::Elsewhere { attempt, .. } = flight else { return None };
-    if world.get(key, attempt).may_leave() {
-        return None;
-    }
-    world.replica(replica).flights[usize::from(key)] = Flight::Elsewhere { attempt, over: true };
-    Some(())
-}
-
 /// What was on the wire goes on without it. What its watches show at first may be as old as what the dead
 /// process knew.
 fn crash(world: &mut World, replica: u8) {
     world.left.crashes -= 1;
     let own = world.replica(replica);
-    (own.flights, own.grounded) = ([Flight::None; KEYS], [0; KEYS]);
+    (own.requests, own.waited) = ([0; KEYS], [false; KEYS]);
+    if let Some(late) = world.late.as_mut().filter(|late| late.replica == replica) {
+        late.grounded = false;
+    }
     for attempt in world.attempts.iter_mut().flatten() {
         if attempt.by == replica && !matches!(attempt.stage, Stage::None | Stage::Over) {
             (attempt.stage, attempt.by) = (Stage::Over, 0);
+            attempt.paused = None;
         }
-    }
-}
-
-/// As `Flights::forget`.
-fn forget(own: &mut Replica, key: u8) {
-    let k = usize::from(key);
-    own.grounded[k] = 0;
-    if matches!(own.flights[k], Flight::Elsewhere { .. }) {
-        own.flights[k] = Flight::None;
     }
 }

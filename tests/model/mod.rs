@@ -7,9 +7,9 @@
 //! nothing but ledger entries ([`apiserver`]). Its answers are asked for once for each question, which makes millions
 //! of steps cheap; all of them are pure.
 //!
-//! What is rewritten here, because it can't be called: `Flights::sender`, `take_off`, `never_left` and
-//! `landed`, the order of steps in `errand::start` and `errand::run`, one try of `Receiver::store`, and the CRDs' rule
-//! about frozen fields. Each place names its model.
+//! The life of an attempt is the shipped one, too: who may be sending, what did not leave, how an outcome is recorded,
+//! and what becomes of a push. Here is only in which order its steps are taken, as in `errand::start` and
+//! `errand::record`, and the CRDs' rule about frozen fields, which is CEL.
 //!
 //! How the world is kept finite:
 //! - Requests of a resource are bounded ([`Size::attempts`]); what would be sent after the last is not

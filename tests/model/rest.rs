@@ -14,7 +14,7 @@ use super::names;
 use super::shipped::Shown;
 use super::size::Spec;
 use super::view::Next;
-use super::world::{Fate, Flight, Left, Presence, Provider, World};
+use super::world::{Fate, Left, Presence, Provider, World};
 
 /// More steps than this are taken for going round in circles: the longest way that is right has half of it.
 const STEPS_TO_REST: usize = 100;
@@ -100,7 +100,7 @@ impl Model {
         let k = usize::from(key);
         let mut asked = *world;
         let sender = self.sender(&mut asked, replica, key);
-        if matches!(asked.replica(replica).flights[k], Flight::Here(_)) {
+        if self.requests(&asked, replica, key).since().is_some() {
             return Err("it is still taken for in flight");
         }
         if world.objects[k].presence == Presence::Gone {

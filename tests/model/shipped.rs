@@ -11,9 +11,10 @@ use tenios_operator::api::{
 };
 use tenios_operator::ledger::kubernetes::{KubernetesLedger, to_entry};
 use tenios_operator::ledger::{
-    AppendError, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Ledger, Phase, State, Terms,
-    WriterId, terms,
+    AppendError, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Ledger, Offered, Phase, State,
+    Terms, WriterId, terms,
 };
+use tenios_operator::lifecycle::attempt::Requests;
 use tokio::runtime::{Builder, Runtime};
 
 use super::apiserver::{Apiserver, Followed};
@@ -66,9 +67,12 @@ pub enum What {
     Append {
         events: u16,
     },
-    Insist {
+    /// What was pushed is offered.
+    Offer {
         events: u16,
     },
+    /// What is stored is read.
+    Read,
     /// The write arrives of somebody who does not wait for it any more.
     Arrive {
         events: u16,
@@ -104,6 +108,17 @@ pub enum Appended {
     Ambiguous,
 }
 
+impl Appended {
+    /// As the book said it.
+    pub fn result(self, key: &Key) -> Result<(), AppendError> {
+        match self {
+            Self::Stored => Ok(()),
+            Self::Conflict => Err(AppendError::Conflict(Box::new(Entry::empty(key.clone())))),
+            Self::Ambiguous => Err(AppendError::Ambiguous("no answer".into())),
+        }
+    }
+}
+
 /// See the module documentation.
 pub struct Shipped {
     pub keys: Vec<Key>,
@@ -113,6 +128,7 @@ pub struct Shipped {
     at_versions: Memo<Stored, Arc<Entry>>,
     pub statuses: Table<Option<Shown>>,
     pub terms: Table<Terms>,
+    requests: Table<Requests>,
     events: Table<Vec<Event>>,
     pub decisions: Memo<Question, Arc<Next>>,
     deeds: Memo<Deed, Done>,
@@ -142,13 +158,6 @@ fn at_once<T>(work: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| runtime.block_on(work))
 }
 
-/// Until everything is done that can be done without waiting.
-async fn all_else() {
-    for _ in 0..1000 {
-        tokio::task::yield_now().await;
-    }
-}
-
 impl Shipped {
     pub fn new(size: &Size) -> Self {
         let key = |(n, kind): (usize, &Kind)| Key {
@@ -166,6 +175,7 @@ impl Shipped {
             at_versions: Memo::default(),
             statuses: Table::default(),
             terms: Table::default(),
+            requests: Table::default(),
             events: Table::default(),
             decisions: Memo::default(),
             deeds: Memo::default(),
@@ -181,6 +191,7 @@ impl Shipped {
             before: 0,
         });
         new.statuses.number("None".into(), || None);
+        new.requests(Requests::default());
         new
     }
 
@@ -198,6 +209,15 @@ impl Shipped {
 
     pub fn listed(&self, events: u16) -> Arc<Vec<Event>> {
         self.events.get(events)
+    }
+
+    pub fn known_requests(&self, requests: u16) -> Requests {
+        (*self.requests.get(requests)).clone()
+    }
+
+    /// The number of what a process knows of who is sending.
+    pub fn requests(&self, requests: Requests) -> u16 {
+        self.requests.number(format!("{requests:?}"), || requests)
     }
 
     /// The number of these events.
@@ -284,7 +304,7 @@ impl Shipped {
         };
         let mut changes: Vec<Change> = entry(deed.known).into_iter().collect();
         match deed.what {
-            What::Append { .. } | What::Insist { .. } | What::Arrive { .. } | What::Forget => {}
+            What::Append { .. } | What::Offer { .. } | What::Read | What::Arrive { .. } | What::Forget => {}
             What::Watch => {
                 if now.entry == 0 || deed.known.life != now.life {
                     changes.push(Change::Gone(key.clone()));
@@ -317,20 +337,14 @@ impl Shipped {
                 let _ = server.ledger().append(&base, &self.listed(events)).await;
                 Appended::Stored
             }
-            What::Insist { events } => {
-                let events = self.listed(events);
-                let insists = async {
-                    for event in events.iter() {
-                        book.insist(key, event).await;
-                    }
-                };
-                tokio::select! {
-                    biased;
-                    () = insists => Appended::Stored,
-                    // It waits for time to pass, though nothing speaks against the write.
-                    () = all_else() => Appended::Ambiguous,
-                }
-            }
+            What::Offer { events } => match book.offer(key, &self.listed(events)[0]).await {
+                Offered::Appended | Offered::Known => Appended::Stored,
+                Offered::Full | Offered::Failed(_) => Appended::Ambiguous,
+            },
+            What::Read => match book.read(key).await {
+                Ok(_) => Appended::Stored,
+                Err(_) => Appended::Ambiguous,
+            },
             What::Watch | What::List | What::OldList => {
                 book.mend_now().await;
                 Appended::Stored
@@ -369,7 +383,7 @@ impl Shipped {
             done.anothers |= !own && *stored != before;
         }
         let (before, stored) = (deed.stored[usize::from(deed.key)], done.stored[usize::from(deed.key)]);
-        if let What::Append { events } | What::Arrive { events } = deed.what {
+        if let What::Append { events } | What::Offer { events } | What::Arrive { events } = deed.what {
             let events = self.listed(events);
             done.written = stored != before
                 && self.kept(stored.entry).entry.contains(&events)

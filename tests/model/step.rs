@@ -1,18 +1,21 @@
 //! What each step does. Where a line stands for one of `src/controller` or `src/push` that can't be
 //! called from here, it says for which.
 
-use tenios_operator::ledger::Lineage;
-use tenios_operator::lifecycle::attempt::LastLook;
+use std::time::Duration;
+
+use tenios_operator::ledger::{Lineage, recording};
+use tenios_operator::lifecycle::Sender;
+use tenios_operator::lifecycle::attempt::{Intended, LastLook, Requests};
 
 use super::Model;
 use super::action::Action;
 use super::judge::Sight;
+use super::names;
 use super::shipped::{Appended, Deed, Done, Told, What};
 use super::size::Second;
 use super::view::{Asked, Next, Question, Rest};
 use super::world::{
-    Attempt, Broken, Fate, Flight, KEYS, Late, ON_ITS_WAY, Object, Outcome, Presence, Provider, Stage,
-    Stored, World, Write,
+    Attempt, Broken, Fate, KEYS, Late, Object, Outcome, Presence, Provider, Stage, Stored, World, Write,
 };
 
 impl Model {
@@ -141,55 +144,69 @@ impl Model {
 
     /// As `errand::start`.
     fn send(&self, world: &mut World, replica: u8, key: u8, terms: u16, fate: Fate) -> Option<()> {
-        let k = usize::from(key);
-        if matches!(world.replica(replica).flights[k], Flight::Here(_)) {
+        let n = world.requests(key);
+        let attempt = names::attempt(key, n);
+        if !self.with_requests(world, replica, key, |requests| requests.takes_off(&attempt, Duration::ZERO)) {
             return (fate == Fate::Answered).then_some(());
         }
-        if world.requests(key) == self.size.attempts {
+        if n == self.size.attempts {
             return None;
         }
-        let attempt = world.requests(key);
         let result = self.append(world, replica, key, Write::Intent(terms), fate)?;
-        let recorded = world.requests(key) > attempt;
+        let recorded = world.requests(key) > n;
         if recorded {
             self.judge_view(world, key, terms);
         }
-        let own = world.replica(replica);
-        own.flights[k] = Flight::None;
-        match result {
-            Appended::Stored => {
-                own.flights[k] = Flight::Here(attempt);
-                *world.attempt(key, attempt) =
-                    Attempt { by: replica, stage: Stage::Ready, ..Attempt::default() };
-            }
-            Appended::Ambiguous if recorded => own.grounded[k] |= 1 << attempt,
-            Appended::Ambiguous if fate == Fate::Late => own.grounded[k] |= ON_ITS_WAY,
-            Appended::Conflict | Appended::Ambiguous => {}
+        let own_key = &self.shipped.keys[usize::from(key)];
+        let told = |requests: &mut Requests| requests.intended(&attempt, result.result(own_key));
+        let leaves = if recorded {
+            self.with_requests(world, replica, key, told)
+        } else {
+            // An intent that was not recorded has no name: another one will have it.
+            let leaves = told(&mut self.requests(world, replica, key));
+            self.with_requests(world, replica, key, |requests| requests.landed(&attempt));
+            leaves
+        };
+        if leaves == Intended::Leaves {
+            *world.attempt(key, n) = Attempt { by: replica, stage: Stage::Ready, ..Attempt::default() };
         }
         Some(())
     }
 
-    /// As `Flights::sender`.
+    pub fn requests(&self, world: &World, replica: u8, key: u8) -> Requests {
+        self.shipped.known_requests(world.replicas[usize::from(replica)].requests[usize::from(key)])
+    }
+
+    pub fn with_requests<T>(
+        &self,
+        world: &mut World,
+        replica: u8,
+        key: u8,
+        step: impl FnOnce(&mut Requests) -> T,
+    ) -> T {
+        let mut requests = self.requests(world, replica, key);
+        let result = step(&mut requests);
+        world.replica(replica).requests[usize::from(key)] = self.shipped.requests(requests);
+        result
+    }
+
+    /// Time stands still: whoever has waited has done so for as long as another process can be sending.
     pub fn sender(&self, world: &mut World, replica: u8, key: u8) -> Asked {
+        const LIFETIME: Duration = Duration::from_secs(1);
         let k = usize::from(key);
-        let one = world.replica(replica);
-        let Some(open) = self.shipped.kept(one.known[k].entry).open else {
-            if matches!(one.flights[k], Flight::Elsewhere { .. }) {
-                one.flights[k] = Flight::None;
-            }
-            return Asked::Elsewhere { over: true };
-        };
-        if one.grounded[k] & (1 << open) != 0 {
-            return Asked::NeverLeft;
+        let state = &self.shipped.kept(world.replica(replica).known[k].entry).state;
+        let before = self.requests(world, replica, key);
+        let at = |requests: &mut Requests, now| requests.sender(state, now, LIFETIME);
+        let mut sender = self.with_requests(world, replica, key, |requests| at(requests, Duration::ZERO));
+        if before != self.requests(world, replica, key) {
+            world.replica(replica).waited[k] = false;
+        } else if world.replica(replica).waited[k] {
+            sender = self.with_requests(world, replica, key, |requests| at(requests, LIFETIME));
         }
-        match one.flights[k] {
-            Flight::Here(attempt) if attempt == open => Asked::Here,
-            Flight::Elsewhere { attempt, over } if attempt == open => Asked::Elsewhere { over },
-            Flight::Here(_) => Asked::Elsewhere { over: false },
-            _ => {
-                one.flights[k] = Flight::Elsewhere { attempt: open, over: false };
-                Asked::Elsewhere { over: false }
-            }
+        match sender {
+            Sender::Here => Asked::Here,
+            Sender::NeverLeft => Asked::NeverLeft,
+            Sender::Elsewhere { remaining } => Asked::Elsewhere { over: remaining.is_zero() },
         }
     }
 
@@ -197,7 +214,8 @@ impl Model {
     fn append(&self, world: &mut World, replica: u8, key: u8, write: Write, fate: Fate) -> Option<Appended> {
         let base = world.replica(replica).known[usize::from(key)];
         if fate == Fate::Late {
-            world.late = Some(Late { replica, key, base, write });
+            let grounded = matches!(write, Write::Intent(_));
+            world.late = Some(Late { replica, key, base, write, grounded });
         }
         let events = self.events_of(world, replica, key, write);
         let before = world.ledger[usize::from(key)];
@@ -266,7 +284,7 @@ impl Model {
     }
 
     fn late_write_arrives(&self, world: &mut World) -> Option<()> {
-        let Late { replica, key, base, write } = world.late.take()?;
+        let Late { replica, key, base, write, grounded } = world.late.take()?;
         let (k, attempt) = (usize::from(key), world.requests(key));
         let intends = matches!(write, Write::Intent(_));
         if intends && attempt == self.size.attempts {
@@ -283,53 +301,106 @@ impl Model {
             self.stored(world, key, before, write, events);
             self.sights.see(Sight::LateWrite);
         }
-        for replica in &mut world.replicas {
-            if intends && replica.grounded[k] & ON_ITS_WAY != 0 {
-                replica.grounded[k] &= !ON_ITS_WAY;
-                replica.grounded[k] |= u8::from(done.written) << attempt;
+        if done.written && grounded {
+            let own_key = &self.shipped.keys[k];
+            let (attempt, result) = (names::attempt(key, attempt), Appended::Ambiguous.result(own_key));
+            self.with_requests(world, replica, key, |requests| requests.intended(&attempt, result));
+        }
+        Some(())
+    }
+
+    /// The outcome is recorded, up to the first pause.
+    fn save(&self, world: &mut World, key: u8, n: u8, fate: Fate) -> Option<()> {
+        let Attempt { by, stage: Stage::Knows(outcome), paused, .. } = world.get(key, n) else {
+            return None;
+        };
+        let attempt = names::attempt(key, n);
+        let events = self.shipped.recorded(key, n, Told::Outcome(outcome), self.time(by, n + 1));
+        let event = self.shipped.listed(events)[0].clone();
+        self.with_requests(world, by, key, |requests| requests.answered(&attempt, &event));
+        let mut fate_to_meet = fate;
+        let mut recording = paused.unwrap_or_default();
+        let mut next = paused.map_or(recording::Next::Append, |_| recording::Next::PauseAndRead);
+        loop {
+            next = match next {
+                recording::Next::Append => {
+                    let result = self.append_outcome(world, by, key, events, &mut fate_to_meet)?;
+                    recording.appended(&result.result(&self.shipped.keys[usize::from(key)]))
+                }
+                recording::Next::PauseAndRead => {
+                    let done = self.act(world, by, key, What::Read, Fate::Answered)?;
+                    let known = self.shipped.entry(key, done.known);
+                    recording.read((done.result == Appended::Stored).then_some(&known), &event)
+                }
+                recording::Next::Done => break,
+            };
+            if next == recording::Next::PauseAndRead {
+                break;
             }
         }
-        Some(())
-    }
-
-    /// As the end of `errand::run`: `Book::insist`, then the flight has landed.
-    fn save(&self, world: &mut World, key: u8, n: u8, fate: Fate) -> Option<()> {
-        let Attempt { by, stage: Stage::Knows(outcome), .. } = world.get(key, n) else { return None };
-        let events = self.shipped.recorded(key, n, Told::Outcome(outcome), self.time(by, n + 1));
-        if fate != Fate::Answered {
-            // It insists: this is its first try.
-            self.append(world, by, key, Write::Events(events), fate)?;
-            return Some(());
-        }
-        let before = world.ledger[usize::from(key)];
-        let done = self.act(world, by, key, What::Insist { events }, fate)?;
-        if done.result != Appended::Stored {
-            world.breaks(Broken::InVain);
-        }
-        if done.stored[usize::from(key)] != before {
-            self.judge_events(world, key, before, events);
-        }
-        let attempt = world.attempt(key, n);
-        (attempt.stage, attempt.by) = (Stage::Over, 0);
-        let flight = &mut world.replica(by).flights[usize::from(key)];
-        if *flight == Flight::Here(n) {
-            *flight = Flight::None;
-        }
-        Some(())
-    }
-
-    /// As `Receiver::store`, one try; the provider may come again at any time.
-    fn push(&self, world: &mut World, replica: u8, key: u8, attempt: u8, fate: Fate) -> Option<()> {
-        let known = self.shipped.kept(world.replica(replica).known[usize::from(key)].entry);
-        let now = self.now(world, replica, key);
-        let events = self.shipped.recorded(key, attempt, Told::Both, now);
-        let event = &self.shipped.listed(events)[0];
-        // One that changes nothing is not explored: where no number is known, the receiver appends it all
-        // the same, each time that it is repeated.
-        if known.state.clone().then(event) == known.state {
+        if fate_to_meet != Fate::Answered {
             return None;
         }
-        self.append(world, replica, key, Write::Events(events), fate)?;
+        let is_kept = self.requests(world, by, key).not_recorded() == Some(&event);
+        let recorded = next == recording::Next::Done;
+        if !recorded && (fate == Fate::Answered || !is_kept) {
+            world.breaks(Broken::InVain);
+        }
+        if recorded {
+            self.with_requests(world, by, key, |requests| requests.landed(&attempt));
+        }
+        let attempt = world.attempt(key, n);
+        attempt.paused = (!recorded).then_some(recording);
+        if recorded {
+            (attempt.stage, attempt.by) = (Stage::Over, 0);
+        }
+        Some(())
+    }
+
+    /// With this fate for the first write that nothing speaks against.
+    fn append_outcome(
+        &self,
+        world: &mut World,
+        by: u8,
+        key: u8,
+        events: u16,
+        fate: &mut Fate,
+    ) -> Option<Appended> {
+        let k = usize::from(key);
+        let (base, before, what) = (world.replica(by).known[k], world.ledger[k], What::Append { events });
+        let done = self
+            .act(world, by, key, what, *fate)
+            .or_else(|| self.act(world, by, key, what, Fate::Answered))?;
+        if done.failed {
+            let met = std::mem::take(fate);
+            if met == Fate::Late {
+                world.late =
+                    Some(Late { replica: by, key, base, write: Write::Events(events), grounded: false });
+            }
+        }
+        if done.written {
+            self.judge_events(world, key, before, events);
+        }
+        Some(done.result)
+    }
+
+    /// The provider tells the number; it may come again at any time.
+    fn push(&self, world: &mut World, replica: u8, key: u8, attempt: u8, fate: Fate) -> Option<()> {
+        let now = self.now(world, replica, key);
+        let events = self.shipped.recorded(key, attempt, Told::Both, now);
+        let base = world.replica(replica).known[usize::from(key)];
+        let before = world.ledger[usize::from(key)];
+        let done = self.act(world, replica, key, What::Offer { events }, fate)?;
+        if fate == Fate::Late {
+            world.late = Some(Late { replica, key, base, write: Write::Events(events), grounded: false });
+        }
+        if done.written {
+            self.judge_events(world, key, before, events);
+        }
+        let state = &self.shipped.kept(world.ledger[usize::from(key)].entry).state;
+        if done.result == Appended::Stored && !state.remembers(&self.shipped.listed(events)[0]) {
+            world.breaks(Broken::Acknowledged);
+        }
         Some(())
     }
 

@@ -1,6 +1,8 @@
 //! What a state of the model consists of: everything that is stored, on its way, or remembered by a
 //! process. Ledger entries, statuses and terms stand here as numbers that [`super::shipped`] gave them.
 
+use tenios_operator::ledger::Recording;
+
 /// Resources at most.
 pub const KEYS: usize = 2;
 /// Replicas at most.
@@ -10,8 +12,6 @@ pub const ATTEMPTS: usize = 3;
 
 /// A value of the not-placed annotation that names nothing.
 pub const BOGUS: u8 = u8::MAX;
-/// In [`Replica::grounded`]: the attempt whose intent is still on its way to the ledger.
-pub const ON_ITS_WAY: u8 = 1 << 7;
 
 /// What compare-and-set compares: the content, and how often the entry was deleted before. Content 0 is
 /// an entry that is not there.
@@ -99,6 +99,8 @@ pub struct Attempt {
     pub recorded: bool,
     /// Its number was recorded.
     pub numbered: bool,
+    /// Its outcome could not be recorded: what is stored is read before that is tried again.
+    pub paused: Option<Recording>,
 }
 
 impl Attempt {
@@ -122,18 +124,6 @@ impl Attempt {
     }
 }
 
-/// What `src/controller/flights.rs` keeps for one resource.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Flight {
-    #[default]
-    None,
-    Here(u8),
-    Elsewhere {
-        attempt: u8,
-        over: bool,
-    },
-}
-
 /// One process. Its restart is one step with its death: while it is down it does nothing, and doing
 /// nothing is always possible.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,9 +132,10 @@ pub struct Replica {
     pub known: [Stored; KEYS],
     /// The resources as its watches showed them.
     pub seen: [Object; KEYS],
-    pub flights: [Flight; KEYS],
-    /// Attempts that it intended without knowing whether that was stored, and did not send, as bits.
-    pub grounded: [u8; KEYS],
+    /// What it knows of who is sending.
+    pub requests: [u16; KEYS],
+    /// Whether it has waited for as long as another process can be sending.
+    pub waited: [bool; KEYS],
 }
 
 /// What becomes of a write.
@@ -169,6 +160,8 @@ pub struct Late {
     pub key: u8,
     pub base: Stored,
     pub write: Write,
+    /// Its writer remembers that the request of this intent did not leave.
+    pub grounded: bool,
 }
 
 /// What is appended.
@@ -227,6 +220,7 @@ pub enum Broken {
     StrayHidden,
     Endless,
     InVain,
+    Acknowledged,
     Unexpected,
 }
 
@@ -253,7 +247,10 @@ impl Broken {
             Self::Anothers => "an entry is never taken for another's, nor harmed by what is done to it",
             Self::StrayHidden => "orders beside the one that counts are shown",
             Self::Endless => "nobody appends to an entry without end",
-            Self::InVain => "an outcome that nothing speaks against is recorded at once",
+            Self::InVain => {
+                "an outcome that nothing speaks against is recorded at once, and is kept until then"
+            }
+            Self::Acknowledged => "a push is acknowledged only when it is stored",
             Self::Unexpected => "a decision does not ask for what it was given",
         }
     }
