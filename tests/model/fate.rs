@@ -99,6 +99,9 @@ impl Model {
     fn forget(&self, world: &mut World, replica: u8, key: u8) {
         self.with_requests(world, replica, key, Requests::forget);
         world.replica(replica).waited[usize::from(key)] = false;
+        for attempt in &mut world.attempts[usize::from(key)] {
+            attempt.withheld = attempt.withheld.filter(|by| *by != replica);
+        }
         if let Some(late) = world.late.as_mut().filter(|late| (late.replica, late.key) == (replica, key)) {
             late.grounded = false;
         }
@@ -157,6 +160,7 @@ fn crash(world: &mut World, replica: u8) {
         late.grounded = false;
     }
     for attempt in world.attempts.iter_mut().flatten() {
+        attempt.withheld = attempt.withheld.filter(|by| *by != replica);
         if attempt.by == replica && !matches!(attempt.stage, Stage::None | Stage::Over) {
             (attempt.stage, attempt.by) = (Stage::Over, 0);
             attempt.paused = None;

@@ -137,6 +137,16 @@ impl Model {
         self.judge_memory(world, key);
     }
 
+    /// Before a replica records this by its own decision.
+    pub fn judge_words(&self, world: &mut World, replica: u8, key: u8, events: u16) {
+        for event in self.shipped.listed(events).iter() {
+            let Event::Unknown { attempt, .. } = event else { continue };
+            if world.get(key, names::attempt_of(attempt)).withheld == Some(replica) {
+                world.breaks(Broken::NeedlesslyUnknown);
+            }
+        }
+    }
+
     /// After something else was stored than before.
     pub fn judge_entry(&self, world: &mut World, key: u8, before: Stored) {
         let (old, new) =

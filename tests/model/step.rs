@@ -102,6 +102,7 @@ impl Model {
                 Next::Rest(_) if fate != Fate::Answered => return None,
                 Next::Rest(rest) => self.show(world, key, object, rest),
                 Next::Record(events) => {
+                    self.judge_words(world, replica, key, events);
                     self.append(world, replica, key, Write::Events(events), fate)?;
                 }
                 Next::Send(terms) => match self.last_look(world, question, object, terms) {
@@ -160,6 +161,7 @@ impl Model {
         let own_key = &self.shipped.keys[usize::from(key)];
         let told = |requests: &mut Requests| requests.intended(&attempt, result.result(own_key));
         let leaves = if recorded {
+            world.attempt(key, n).withheld = Some(replica);
             self.with_requests(world, replica, key, told)
         } else {
             // An intent that was not recorded has no name: another one will have it.
@@ -302,6 +304,7 @@ impl Model {
             self.sights.see(Sight::LateWrite);
         }
         if done.written && grounded {
+            world.attempt(key, attempt).withheld = Some(replica);
             let own_key = &self.shipped.keys[k];
             let (attempt, result) = (names::attempt(key, attempt), Appended::Ambiguous.result(own_key));
             self.with_requests(world, replica, key, |requests| requests.intended(&attempt, result));
@@ -348,6 +351,10 @@ impl Model {
         }
         if recorded {
             self.with_requests(world, by, key, |requests| requests.landed(&attempt));
+            let open = self.shipped.kept(world.ledger[usize::from(key)].entry).open;
+            if open == Some(n) || (outcome == Outcome::Accepted && !world.get(key, n).recorded) {
+                world.breaks(Broken::InVain);
+            }
         }
         let attempt = world.attempt(key, n);
         attempt.paused = (!recorded).then_some(recording);

@@ -99,6 +99,8 @@ pub struct Attempt {
     pub recorded: bool,
     /// Its number was recorded.
     pub numbered: bool,
+    /// The replica that withheld it, and knows that it did not leave.
+    pub withheld: Option<u8>,
     /// Its outcome could not be recorded: what is stored is read before that is tried again.
     pub paused: Option<Recording>,
 }
@@ -220,6 +222,7 @@ pub enum Broken {
     StrayHidden,
     Endless,
     InVain,
+    NeedlesslyUnknown,
     Acknowledged,
     Unexpected,
 }
@@ -249,6 +252,9 @@ impl Broken {
             Self::Endless => "nobody appends to an entry without end",
             Self::InVain => {
                 "an outcome that nothing speaks against is recorded at once, and is kept until then"
+            }
+            Self::NeedlesslyUnknown => {
+                "who knows that its request did not leave does not call its outcome unknown"
             }
             Self::Acknowledged => "a push is acknowledged only when it is stored",
             Self::Unexpected => "a decision does not ask for what it was given",
@@ -306,6 +312,7 @@ impl World {
             if !matches!(attempt.stage, Stage::None | Stage::Over) {
                 attempt.by = 1 - attempt.by;
             }
+            attempt.withheld = attempt.withheld.map(|replica| 1 - replica);
         }
         if let Some(late) = &mut other.late {
             late.replica = 1 - late.replica;
