@@ -1,10 +1,11 @@
 //! The watched resources, a store for each watched namespace.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
+use parking_lot::RwLock;
 
 use super::listing::Listing;
 use crate::api::{PhoneNumberOrder, PhoneVerification};
@@ -41,11 +42,11 @@ pub(super) struct Caches(RwLock<Vec<Watched>>);
 impl Caches {
     /// Each term of leadership begins with empty stores.
     pub(super) fn set(&self, watched: Vec<Watched>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = watched;
+        *self.0.write() = watched;
     }
 
     fn of<T>(&self, namespace: &str, get: impl FnOnce(&Watched) -> Option<T>) -> Option<T> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.read();
         get(all.iter().find(|w| w.namespace.as_deref().is_none_or(|n| n == namespace))?)
     }
 
@@ -103,13 +104,13 @@ impl Caches {
     /// Whether each was listed, or is known not to be possible now. A pod that waits for one namespace would
     /// take no pushes for the others.
     pub(super) fn were_tried(&self) -> bool {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.read();
         !all.is_empty() && all.iter().flat_map(|w| &w.resources).all(|listing| listing.was_tried())
     }
 
     /// How many of the watched namespaces can't be listed or watched now.
     pub(super) fn missing(&self) -> usize {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.read();
         all.iter().filter(|watched| watched.is_missing()).count()
     }
 }

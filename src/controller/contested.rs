@@ -1,7 +1,8 @@
 //! Orders whose id or number another resource claims as well: their owners are told, once.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::Mutex;
 
 use super::wake::Wake;
 use crate::ledger::Key;
@@ -12,13 +13,9 @@ use crate::lifecycle::Remark;
 pub(super) struct Contested(Mutex<HashMap<Key, Remark>>);
 
 impl Contested {
-    fn remarks(&self) -> MutexGuard<'_, HashMap<Key, Remark>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The owner of what is contested looks again, unless it was told before.
     pub(super) fn tell(&self, owner: &Key, remark: impl FnOnce() -> Remark, wake: &Wake) {
-        let mut remarks = self.remarks();
+        let mut remarks = self.0.lock();
         if !remarks.contains_key(owner) {
             remarks.insert(owner.clone(), remark());
             drop(remarks);
@@ -28,10 +25,10 @@ impl Contested {
 
     /// What its owner is to be told.
     pub(super) fn of(&self, owner: &Key) -> Option<Remark> {
-        self.remarks().get(owner).cloned()
+        self.0.lock().get(owner).cloned()
     }
 
     pub(super) fn forget(&self, owner: &Key) {
-        self.remarks().remove(owner);
+        self.0.lock().remove(owner);
     }
 }

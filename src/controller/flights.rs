@@ -1,8 +1,9 @@
 //! Which requests this process is sending, and how long others have had to send theirs.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::ledger::{AppendError, AttemptId, Event, Key, State};
 use crate::lifecycle::Sender;
@@ -24,7 +25,7 @@ impl Flights {
 
     /// Keeps nothing where there is nothing to know.
     fn with<T>(&self, key: &Key, step: impl FnOnce(&mut Requests, Duration) -> T) -> T {
-        let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_key = self.by_key.lock();
         let mut requests = by_key.remove(key).unwrap_or_default();
         let result = step(&mut requests, self.began.elapsed());
         if !requests.is_empty() {
@@ -80,7 +81,7 @@ impl Flights {
 
     /// Outcomes that are known and not recorded yet.
     pub(super) fn not_recorded(&self) -> Vec<(Key, Event)> {
-        let by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+        let by_key = self.by_key.lock();
         let known = by_key.iter().filter_map(|(key, requests)| Some((key, requests.not_recorded()?)));
         known.map(|(key, event)| (key.clone(), event.clone())).collect()
     }

@@ -1,9 +1,9 @@
 //! Whether what is watched could be listed: each watch for itself.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::runtime::watcher;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::ledger::Kind;
@@ -64,10 +64,6 @@ impl Listing {
         Self { of, namespace, listed: watch::Sender::new(false), broken: Mutex::default() }
     }
 
-    fn broken(&self) -> MutexGuard<'_, Option<Broken>> {
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Waits until it was listed once.
     pub(super) async fn listed(&self) {
         let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
@@ -79,19 +75,19 @@ impl Listing {
 
     /// Whether it was listed, or is known not to be possible now.
     pub(super) fn was_tried(&self) -> bool {
-        self.is_listed() || self.broken().is_some()
+        self.is_listed() || self.broken.lock().is_some()
     }
 
     /// Whether it can't be listed or watched now, as far as is known.
     pub(super) fn is_missing(&self) -> bool {
-        let broken = self.broken();
+        let broken = self.broken.lock();
         broken.as_ref().is_some_and(|broken| !self.is_listed() || broken.at.elapsed() < REPEATED_WITHIN)
     }
 
     /// The list is complete.
     pub(super) fn complete(&self) {
         self.listed.send_replace(true);
-        if self.broken().take().is_some() {
+        if self.broken.lock().take().is_some() {
             tracing::info!(
                 resources = self.of.plural(),
                 namespace = self.namespace(),
@@ -103,7 +99,7 @@ impl Listing {
     /// Says so once for each reason.
     pub(super) fn failed(&self, error: &watcher::Error) {
         let why = error.to_string();
-        let before = self.broken().replace(Broken { at: Instant::now(), why: why.clone() });
+        let before = self.broken.lock().replace(Broken { at: Instant::now(), why: why.clone() });
         if before.is_some_and(|before| before.why == why) {
             return;
         }

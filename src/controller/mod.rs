@@ -25,13 +25,14 @@ mod wake;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::api::{PatchParams, PostParams};
 use kube::{Client, Resource};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -193,7 +194,7 @@ impl Context {
 
     /// How long to wait for what no watch tells of; longer each time in a row.
     fn wait(&self, key: &Key, reason: Reason) -> Duration {
-        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waits = self.waits.lock();
         let times = match waits.get(key) {
             Some((before, times)) if *before == reason => times.saturating_add(1),
             _ => 1,
@@ -210,7 +211,7 @@ impl Context {
             | Reason::DocumentInvalid
             | Reason::LedgerUnavailable => Some(self.wait(key, reason)),
             _ => {
-                self.waits.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+                self.waits.lock().remove(key);
                 again
             }
         }
@@ -246,12 +247,12 @@ impl Context {
     }
 
     fn is_news(&self, key: &Key, words: &str) -> bool {
-        let remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        let remarks = self.remarks.lock();
         remarks.get(key) != Some(&digest(words))
     }
 
     fn was_told(&self, key: &Key, words: &str) {
-        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), digest(words));
+        self.remarks.lock().insert(key.clone(), digest(words));
     }
 
     /// Counts a resource where it stands.
@@ -261,8 +262,8 @@ impl Context {
 
     /// Forgets what was only kept for a resource that is gone.
     fn forget(&self, key: &Key) {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.waits.lock().remove(key);
+        self.remarks.lock().remove(key);
         self.wake.forget(key);
         self.slots.forget(key);
         self.turns.forget(key);
@@ -278,8 +279,8 @@ impl Context {
         keys.extend(self.wake.waiters());
         keys.extend(self.slots.waiters());
         keys.extend(self.turns.waiters());
-        keys.extend(self.waits.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned());
-        keys.extend(self.remarks.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned());
+        keys.extend(self.waits.lock().keys().cloned());
+        keys.extend(self.remarks.lock().keys().cloned());
         for key in keys.into_iter().filter(gone) {
             self.forget(&key);
         }

@@ -6,13 +6,14 @@
 //! goes with its namespace, or by a person's hand.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::listing::Listing;
@@ -49,10 +50,6 @@ impl Namespaces {
         Self { client, ledger, claimed: Mutex::default() }
     }
 
-    fn claimed(&self) -> MutexGuard<'_, HashMap<String, Whose>> {
-        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Whose it is, after it was claimed where it was nobody's. Money hangs on it, so that it is read anew.
     pub(super) async fn claim(&self, namespace: &str) -> Result<Whose, Failed> {
         match self.ask(namespace).await? {
@@ -74,17 +71,17 @@ impl Namespaces {
 
     /// Whose it is, as the watch knows.
     pub(super) fn known(&self, namespace: &str) -> Whose {
-        self.claimed().get(namespace).cloned().unwrap_or(Whose::Nobodys)
+        self.claimed.lock().get(namespace).cloned().unwrap_or(Whose::Nobodys)
     }
 
     /// How many namespaces are another's.
     pub(super) fn anothers(&self) -> usize {
-        self.claimed().values().filter(|whose| matches!(whose, Whose::Anothers(_))).count()
+        self.claimed.lock().values().filter(|whose| matches!(whose, Whose::Anothers(_))).count()
     }
 
     /// Forgets them all: they are not watched any more.
     pub(super) fn forget(&self) {
-        self.claimed().clear();
+        self.claimed.lock().clear();
     }
 
     /// Whose it is now.
@@ -105,7 +102,7 @@ impl Namespaces {
 
     /// Takes over what the watch says of a namespace; what was known before, where that is news.
     fn learn(&self, namespace: &str, whose: &Whose) -> Option<Whose> {
-        let mut claimed = self.claimed();
+        let mut claimed = self.claimed.lock();
         let before = match whose {
             Whose::Nobodys => claimed.remove(namespace),
             whose => claimed.insert(namespace.to_owned(), whose.clone()),
@@ -154,7 +151,7 @@ pub(super) async fn follow(
             Ok(watcher::Event::Delete(lease)) => learn(&context, &lease, &Whose::Nobodys),
             Ok(watcher::Event::InitDone) => {
                 let ours = |name: &String| namespace.as_ref().is_none_or(|namespace| namespace == name);
-                let known: Vec<String> = context.namespaces.claimed().keys().cloned().collect();
+                let known: Vec<String> = context.namespaces.claimed.lock().keys().cloned().collect();
                 for gone in known.iter().filter(|name| ours(name) && !seen.contains(*name)) {
                     changed(&context, gone, &Whose::Nobodys);
                 }

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
+use parking_lot::Mutex;
 use secrecy::SecretString;
 use tokio::sync::{Mutex as Door, OwnedMutexGuard, Semaphore, SemaphorePermit};
 
@@ -128,7 +129,7 @@ impl Reading {
 
     /// Kept for as long as somebody stands there.
     fn door(&self, namespace: &str) -> Arc<Door<()>> {
-        let mut namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut namespaces = self.namespaces.lock();
         if let Some(door) = namespaces.get(namespace).and_then(Weak::upgrade) {
             return door;
         }
@@ -154,7 +155,7 @@ fn can_be_a_name(name: &str) -> bool {
 mod tests {
     use futures::FutureExt;
 
-    use super::{PoisonError, READ_AT_ONCE, Reading};
+    use super::{READ_AT_ONCE, Reading};
 
     #[tokio::test]
     async fn p26_a_namespace_reads_one_secret_at_a_time_and_leaves_nothing() {
@@ -168,7 +169,7 @@ mod tests {
         assert!(reading.turn("next").now_or_never().is_none(), "{READ_AT_ONCE} are read");
         drop((slow, crowd, others));
         assert!(reading.turn("last").now_or_never().is_some());
-        let kept = reading.namespaces.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let kept = reading.namespaces.lock().len();
         assert_eq!(kept, 1, "the last one's alone");
     }
 }

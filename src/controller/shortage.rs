@@ -5,7 +5,8 @@
 //! place that is there is found, whoever waits for it, and nobody is woken in vain by the hundred.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::Mutex;
 
 use super::wake::Wake;
 use crate::ledger::{Key, Purse};
@@ -61,18 +62,14 @@ impl Waiting {
 }
 
 impl Shortage {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// There was no place for this order in that budget.
     pub(super) fn wait(&self, key: &Key, purse: &Purse) {
-        self.waiting().wait(key, purse);
+        self.0.lock().wait(key, purse);
     }
 
     /// A place in these budgets is free.
     pub(super) fn over(&self, purses: &[Purse], wake: &Wake) {
-        let mut waiting = self.waiting();
+        let mut waiting = self.0.lock();
         let lanes: HashSet<Lane> =
             waiting.lanes.keys().filter(|(purse, _)| purses.contains(purse)).cloned().collect();
         let next: Vec<Key> = lanes.iter().filter_map(|lane| waiting.next(lane)).collect();
@@ -84,12 +81,12 @@ impl Shortage {
 
     /// A visit of this order begins: it says anew whether it waits.
     pub(super) fn visit(&self, key: &Key) {
-        self.waiting().leave(key);
+        self.0.lock().leave(key);
     }
 
     /// Its visit has ended.
     pub(super) fn visited(&self, key: &Key, wake: &Wake) {
-        let next = self.waiting().done(key);
+        let next = self.0.lock().done(key);
         if let Some(next) = next {
             wake.now(&next);
         }
@@ -103,7 +100,7 @@ impl Shortage {
 
     /// Nobody waits any more: another replica leads.
     pub(super) fn clear(&self) {
-        *self.waiting() = Waiting::default();
+        *self.0.lock() = Waiting::default();
     }
 }
 
@@ -152,7 +149,7 @@ mod tests {
         for (namespace, name) in [("a", "a3"), ("b", "b1"), ("b", "b2")] {
             shortage.forget(&key(namespace, name), &wake);
         }
-        let waiting = shortage.waiting();
+        let waiting = shortage.0.lock();
         assert!(waiting.lanes.is_empty() && waiting.lane_of.is_empty() && waiting.woken.is_empty());
     }
 }

@@ -1,8 +1,8 @@
 //! Who waits for whom: references wake their waiters by watch, not by polling.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::ledger::{Key, Kind};
@@ -62,30 +62,26 @@ impl Scope {
 }
 
 impl Wake {
-    fn waits(&self) -> MutexGuard<'_, Waits> {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// `waiter` refers to `target`, for as long as it is not woken or forgotten.
     pub(super) fn when_changed(&self, target: &Key, waiter: &Key) {
-        let mut waits = self.waits();
+        let mut waits = self.waits.lock();
         waits.waiters.entry(target.clone()).or_default().insert(waiter.clone());
         waits.targets.entry(waiter.clone()).or_default().insert(target.clone());
     }
 
     /// Forgets what this resource waited for: it is gone, or says it anew.
     pub(super) fn forget(&self, waiter: &Key) {
-        self.waits().remove_waiter(waiter);
+        self.waits.lock().remove_waiter(waiter);
     }
 
     /// Those who wait for something.
     pub(super) fn waiters(&self) -> Vec<Key> {
-        self.waits().targets.keys().cloned().collect()
+        self.waits.lock().targets.keys().cloned().collect()
     }
 
     /// Something about this resource changed: those that refer to it look again, and register anew.
     pub(super) fn changed(&self, target: &Key) {
-        let waiters = self.waits().remove_target(target);
+        let waiters = self.waits.lock().remove_target(target);
         for waiter in waiters {
             self.now(&waiter);
         }
@@ -93,7 +89,7 @@ impl Wake {
 
     /// This resource looks again.
     pub(super) fn now(&self, key: &Key) {
-        let mut controllers = self.controllers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut controllers = self.controllers.lock();
         controllers.retain(|(scope, woken)| !scope.contains(key) || woken.send(key.clone()).is_ok());
     }
 
@@ -101,7 +97,7 @@ impl Wake {
     /// resource waiting for ever; the controller takes them at once and keeps each key once.
     pub(super) fn woken(&self, scope: Scope) -> mpsc::UnboundedReceiver<Key> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.controllers.lock().unwrap_or_else(PoisonError::into_inner).push((scope, sender));
+        self.controllers.lock().push((scope, sender));
         receiver
     }
 }
@@ -126,9 +122,9 @@ mod tests {
         }
         wake.when_changed(&key("shared"), &key("stays"));
         assert_eq!(wake.waiters(), [key("stays")]);
-        assert_eq!(wake.waits().waiters.len(), 1);
+        assert_eq!(wake.waits.lock().waiters.len(), 1);
         wake.changed(&key("shared"));
-        let waits = wake.waits();
+        let waits = wake.waits.lock();
         assert!(waits.waiters.is_empty() && waits.targets.is_empty(), "{waits:?}");
     }
 }

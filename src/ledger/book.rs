@@ -4,14 +4,15 @@ mod forget;
 mod offer;
 mod set_back;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use super::{
@@ -81,7 +82,7 @@ impl Reservation<'_> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        let mut reserved = lock(&self.book.reserved);
+        let mut reserved = self.book.reserved.lock();
         if let Some(at) = reserved.iter().position(|purses| *purses == self.purses) {
             reserved.swap_remove(at);
         }
@@ -97,10 +98,6 @@ pub struct Spent {
     pub whose: &'static str,
     /// When a place gets free.
     pub until: Timestamp,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Book {
@@ -142,10 +139,10 @@ impl Book {
 
     fn take_in(&self, change: Change) {
         match change {
-            Change::Listing => lock(&self.index).begin_listing(),
+            Change::Listing => self.index.lock().begin_listing(),
             Change::Entry(entry) => self.learn(*entry, true),
             Change::Listed => {
-                let missing = lock(&self.index).end_listing();
+                let missing = self.index.lock().end_listing();
                 for key in missing {
                     self.suspects.add(key);
                 }
@@ -203,7 +200,7 @@ impl Book {
 
     fn learn(&self, entry: Entry, tell_own: bool) {
         let key = entry.key.clone();
-        let mut index = lock(&self.index);
+        let mut index = self.index.lock();
         let applied = index.apply(entry);
         let listing = index.is_listing();
         drop(index);
@@ -217,7 +214,7 @@ impl Book {
     }
 
     fn lose(&self, key: &Key) {
-        let related = lock(&self.index).remove(key);
+        let related = self.index.lock().remove(key);
         self.tell_all(related.into_iter().chain([key.clone()]));
     }
 
@@ -235,7 +232,8 @@ impl Book {
     /// The entry as last seen, which may be behind what is stored.
     #[must_use]
     pub fn known(&self, key: &Key) -> Known {
-        lock(&self.index)
+        self.index
+            .lock()
             .get(key)
             .unwrap_or_else(|| Known { entry: Arc::new(Entry::empty(key.clone())), state: Arc::default() })
     }
@@ -243,13 +241,13 @@ impl Book {
     /// Another resource of the same account whose claim comes before this one.
     #[must_use]
     pub fn rival(&self, key: &Key, bid: &Bid, payer: &Payer) -> Option<Rival> {
-        lock(&self.index).rival(key, bid, payer)
+        self.index.lock().rival(key, bid, payer)
     }
 
     /// Whether an order with this verification id was accepted.
     #[must_use]
     pub fn is_proven(&self, verification_id: &str) -> bool {
-        lock(&self.index).is_proven(verification_id)
+        self.index.lock().is_proven(verification_id)
     }
 
     /// The stored entry, asked for now. Where it has lost what this process knows, as after a restore, it
@@ -324,8 +322,8 @@ impl Book {
     /// # Errors
     /// [`Spent`] when there is none.
     pub fn reserve(&self, namespace: &str, payer: &Payer, now: Timestamp) -> Result<Reservation<'_>, Spent> {
-        let index = lock(&self.index);
-        let mut reserved = lock(&self.reserved);
+        let index = self.index.lock();
+        let mut reserved = self.reserved.lock();
         let Budgets { operator, namespace: each } = self.budgets;
         let refusals = Budget { requests: each.requests.saturating_mul(REFUSALS_PER_ORDER), ..each };
         let purses = [Purse::Namespace(namespace.to_owned()), Purse::of(payer)];
@@ -349,7 +347,7 @@ impl Book {
     #[must_use]
     pub fn budget_remaining(&self, now: Timestamp) -> i64 {
         let Budget { requests, window } = self.budgets.operator;
-        let spent = lock(&self.index).spent(&Purse::Operator, window, now).len();
+        let spent = self.index.lock().spent(&Purse::Operator, window, now).len();
         i64::from(requests) - i64::try_from(spent).unwrap_or(i64::MAX)
     }
 

@@ -2,11 +2,12 @@
 //! files have, fits into no header.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{HeaderValue, Request, header};
 use kube::config::AuthInfo;
+use parking_lot::Mutex;
 use tower::{Layer, Service};
 
 use super::trimmed;
@@ -43,7 +44,7 @@ impl File {
     /// Read for each request, because tokens are renewed. While the file is not there, the last one is used: kubectl
     /// does so for files that are removed after the start (kubernetes/kubernetes#68164).
     fn header(&self) -> HeaderValue {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         if let Ok(header) = read(&self.path) {
             *last = header;
         }

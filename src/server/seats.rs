@@ -1,9 +1,10 @@
 //! Who may be connected, and who has to go when all seats are taken.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// What a connection keeps the server waiting for.
@@ -61,13 +62,9 @@ impl Seats {
         Self { limit: limit.max(1), table: Arc::default() }
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A seat, if need be somebody else's. None if every seat is taken by a complete request.
     pub(super) fn take(&self) -> Option<Seat> {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         if table.places.len() >= self.limit && !table.evict_one() {
             return None;
         }
@@ -79,18 +76,18 @@ impl Seats {
     }
 
     pub(super) fn evict_one(&self) {
-        self.table().evict_one();
+        self.table.lock().evict_one();
     }
 
     pub(super) fn evict_silent(&self) {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         while let Some(id) = table.oldest(Stage::Head) {
             table.evict(id);
         }
     }
 
     pub(super) fn evict_all(&self) {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         while let Some((_, place)) = table.places.pop_first() {
             place.evicted.cancel();
         }
@@ -107,7 +104,7 @@ pub(super) struct Seat {
 
 impl Seat {
     pub(super) fn set(&self, stage: Stage) {
-        if let Some(place) = self.seats.table().places.get_mut(&self.id) {
+        if let Some(place) = self.seats.table.lock().places.get_mut(&self.id) {
             place.stage = stage;
         }
     }
@@ -128,6 +125,6 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.seats.table().places.remove(&self.id);
+        self.seats.table.lock().places.remove(&self.id);
     }
 }

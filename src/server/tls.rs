@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -82,7 +83,7 @@ impl Tls {
     #[must_use]
     pub fn acceptor(&self) -> TlsAcceptor {
         let Files { certificate, key, current } = &*self.0;
-        let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = current.lock();
         if current.looked.elapsed() >= LOOK_EVERY {
             current.looked = Instant::now();
             if let Err(error) = renew(certificate, key, &mut current) {

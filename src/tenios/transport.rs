@@ -1,8 +1,8 @@
 //! The HTTP client below, made anew when the trust roots change.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use reqwest::{Certificate, Client};
 use rustls::pki_types::CertificateDer;
 
@@ -38,7 +38,7 @@ impl Transport {
     /// A client that trusts what the file holds by now. A change that can't be used leaves the former roots in
     /// use.
     pub(super) fn client(&self) -> Client {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock();
         if current.looked.elapsed() >= LOOK_EVERY {
             current.looked = Instant::now();
             current.renew(self.timeout);

@@ -9,9 +9,10 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +35,7 @@ pub(super) struct Slot(Slots);
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let next = self.0.queue().give(Instant::now());
+        let next = self.0.0.queue.lock().give(Instant::now());
         self.0.wake(next);
     }
 }
@@ -47,7 +48,7 @@ pub(super) struct Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        let next = self.slots.queue().end(&self.key, Instant::now());
+        let next = self.slots.0.queue.lock().end(&self.key, Instant::now());
         self.slots.wake(next);
     }
 }
@@ -56,10 +57,6 @@ impl Slots {
     pub(super) fn new(slots: usize, wake: Arc<Wake>) -> Self {
         let queue = Mutex::new(Queue::new(slots));
         Self(Arc::new(Shared { queue, offered: Notify::new(), wake }))
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wake(&self, next: impl IntoIterator<Item = Key>) {
@@ -71,46 +68,46 @@ impl Slots {
 
     /// A visit of this resource begins.
     pub(super) fn visit(&self, key: &Key) -> Visit {
-        self.queue().begin(key);
+        self.0.queue.lock().begin(key);
         Visit { slots: self.clone(), key: key.clone() }
     }
 
     /// A slot, if it is this resource's turn. Otherwise it is woken when it is.
     pub(super) fn take(&self, key: &Key) -> Option<Slot> {
-        self.queue().take(key, Instant::now()).then(|| Slot(self.clone()))
+        self.0.queue.lock().take(key, Instant::now()).then(|| Slot(self.clone()))
     }
 
     /// Whether this resource asked before and it is not its turn yet. It need not be read for what to send.
     pub(super) fn still_waits(&self, key: &Key) -> bool {
-        self.queue().still_waits(key)
+        self.0.queue.lock().still_waits(key)
     }
 
     /// Since when this resource has waited; none where it does not.
     pub(super) fn waits_since(&self, key: &Key) -> Option<Instant> {
-        self.queue().waits_since(key)
+        self.0.queue.lock().waits_since(key)
     }
 
     /// This resource is gone.
     pub(super) fn forget(&self, key: &Key) {
-        let next = self.queue().forget(key, Instant::now());
+        let next = self.0.queue.lock().forget(key, Instant::now());
         self.wake(next);
     }
 
     /// Those who wait.
     pub(super) fn waiters(&self) -> Vec<Key> {
-        self.queue().waiters()
+        self.0.queue.lock().waiters()
     }
 
     /// Nobody waits any more: another replica leads.
     pub(super) fn clear(&self) {
-        self.queue().clear();
+        self.0.queue.lock().clear();
     }
 
     /// Passes on what nobody comes for, until `stop`.
     pub(super) async fn run(self, stop: CancellationToken) {
         loop {
             let pause = async {
-                if !self.queue().has_offers() {
+                if !self.0.queue.lock().has_offers() {
                     self.0.offered.notified().await;
                 }
                 tokio::time::sleep(KEPT_FOR).await;
@@ -118,7 +115,7 @@ impl Slots {
             if stop.run_until_cancelled(pause).await.is_none() {
                 return;
             }
-            let next = self.queue().overdue(Instant::now());
+            let next = self.0.queue.lock().overdue(Instant::now());
             self.wake(next);
         }
     }

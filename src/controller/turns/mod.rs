@@ -11,7 +11,9 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::wake::Wake;
 use crate::ledger::{Key, Kind};
@@ -58,7 +60,7 @@ impl Turns {
             Kind::Order => &self.0.orders,
             Kind::Verification => &self.0.verifications,
         };
-        queue.lock().unwrap_or_else(PoisonError::into_inner)
+        queue.lock()
     }
 
     fn wake(&self, next: &[Key]) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Book, lock};
+use super::Book;
 use crate::ledger::{Entry, Key, Kind, Known, RemoveError, State, terms};
 
 /// Submitted verifications whose resources are gone, so many newest of each namespace are kept, for whoever
@@ -18,7 +18,7 @@ impl Book {
     #[must_use]
     pub fn forgettable(&self, now: Timestamp, is_gone: impl Fn(&Key) -> bool) -> Vec<Arc<Entry>> {
         let since = now.checked_sub(self.longest_window()).unwrap_or(Timestamp::MIN);
-        let index = lock(&self.index);
+        let index = self.index.lock();
         let ordered_with: BTreeSet<&str> = index.iter().filter_map(ordered_with).collect();
         let may_go = |known: &&Known| {
             let is_used = known.state.id().is_some_and(|id| ordered_with.contains(id));
@@ -44,7 +44,7 @@ impl Book {
     /// [`RemoveError`] where that can't be done.
     pub async fn forget(&self, entry: &Entry) -> Result<bool, RemoveError> {
         let is_gone = self.ledger.remove(entry).await?;
-        let mut index = lock(&self.index);
+        let mut index = self.index.lock();
         // Without waiting for the watch: one that breaks now would list the entry as lost, and it would be
         // written back.
         let is_known = index.get(&entry.key).is_some_and(|known| known.entry.version == entry.version);

@@ -1,13 +1,14 @@
 //! A store that was set back, as by a restore of etcd, gets back what this process still knows.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Book, PROBED_EVERY, lock};
+use super::{Book, PROBED_EVERY};
 use crate::ledger::{AppendError, Applied, Entry, Key, Known, Lineage, ReadError};
 
 /// How often what could not be looked at or written back is tried again at least.
@@ -26,19 +27,19 @@ pub(super) struct Suspects {
 
 impl Suspects {
     pub(super) fn add(&self, key: Key) {
-        lock(&self.keys).insert(key);
+        self.keys.lock().insert(key);
         self.added.notify_one();
     }
 
     /// Waits until there are any.
     async fn any(&self) {
-        while lock(&self.keys).is_empty() {
+        while self.keys.lock().is_empty() {
             self.added.notified().await;
         }
     }
 
     fn take(&self) -> BTreeSet<Key> {
-        std::mem::take(&mut *lock(&self.keys))
+        std::mem::take(&mut *self.keys.lock())
     }
 }
 
@@ -79,7 +80,7 @@ impl Book {
     /// of it, and so the entry that changed last.
     pub(super) async fn was_set_back(&self) -> Result<bool, ReadError> {
         self.ledger.probe().await?;
-        let Some(latest) = lock(&self.index).latest() else { return Ok(false) };
+        let Some(latest) = self.index.lock().latest() else { return Ok(false) };
         let stored = self.ledger.read(&latest.entry.key).await?;
         Ok(matches!(latest.entry.lineage(&stored), Lineage::Earlier | Lineage::Diverged))
     }
@@ -94,7 +95,7 @@ impl Book {
             match self.ledger.append(&base, &events).await {
                 Ok(both) => {
                     let key = both.key.clone();
-                    let related = lock(&self.index).replace(both.clone());
+                    let related = self.index.lock().replace(both.clone());
                     self.tell_all(related.into_iter().chain([key]));
                     return Ok(known(both));
                 }
@@ -107,7 +108,7 @@ impl Book {
 
     /// Takes over what is stored; where that has lost something, returns what is known instead.
     fn take_over(&self, stored: &Entry) -> Option<Arc<Entry>> {
-        let mut index = lock(&self.index);
+        let mut index = self.index.lock();
         let known = index.get(&stored.key);
         if let Some(known) = &known
             && has_lost(stored, known)
