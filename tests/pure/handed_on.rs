@@ -120,3 +120,11 @@ fn is_a_test(command: &str, words: &[&str]) {
     });
     assert!(found, "`{command}` selects nothing");
 }
+
+#[test]
+fn the_worked_example_of_a_test_is_one() {
+    let example = CONTRIBUTING.split("```rust\n").nth(1).unwrap().split("\n```").next().unwrap();
+    let bare = |line: &str| line.split("  //").next().unwrap_or_default().trim_end().to_owned();
+    let example: Vec<_> = example.lines().map(bare).collect();
+    assert!(read("tests/cluster/push.rs").contains(&example.join("\n")), "{}", example.join("\n"));
+}
