@@ -188,22 +188,32 @@ impl Entry {
         if self.lineage(stored) == Lineage::Earlier {
             return (base, Vec::new());
         }
-        let (ours, mut theirs) = (self.state(), stored.state());
+        let (ours, theirs) = (self.state(), stored.state());
         if theirs.attempt().is_some_and(|attempt| self.settles(attempt)) {
             // It is open again only there; on top of ours it would hide the request that was made since.
-            theirs.phase = Phase::Idle;
+            let theirs = State { phase: Phase::Idle, ..theirs.clone() };
+            let (both, events) = self.joined(&ours, stored, &theirs);
+            if both.covers(&ours) && both.covers(&theirs) {
+                return (base, events);
+            }
         }
+        (base, self.joined(&ours, stored, &theirs).1)
+    }
+
+    /// What this line becomes with the facts of another, and the events that make it so.
+    fn joined(&self, ours: &State, stored: &Self, theirs: &State) -> (State, Vec<Event>) {
         let mut events: Vec<Event> =
             stored.events.iter().filter(|event| !self.events.contains(event)).cloned().collect();
         let mut both = events.iter().fold(ours.clone(), State::then);
         // What they had folded already; then what theirs left open and ours did not know, or the reverse:
         // what may have been placed must not look like what may be tried again.
-        for (facts, of) in [(theirs.facts(), &theirs), (ours.facts(), &ours)] {
+        for of in [theirs, ours] {
             if !both.covers(of) || (of.is_undecided() && both.may_try_again()) {
+                let facts = of.facts();
                 both = facts.iter().fold(both, State::then);
                 events.extend(facts);
             }
         }
-        (base, events)
+        (both, events)
     }
 }
