@@ -13,8 +13,10 @@ const NAME: usize = 253;
 #[derive(Clone, Copy, Debug)]
 pub struct ValidOrder<'a> {
     spec: &'a PhoneNumberOrderSpec,
-    verification: VerificationSource<'a>,
-    link: Option<LinkSource<'a>>,
+    /// The verification to order with.
+    pub verification: VerificationSource<'a>,
+    /// What to link to.
+    pub link: Option<LinkSource<'a>>,
 }
 
 /// What an order says of its verification.
@@ -58,18 +60,6 @@ impl<'a> ValidOrder<'a> {
     #[must_use]
     pub fn spec(&self) -> &'a PhoneNumberOrderSpec {
         self.spec
-    }
-
-    /// The verification to order with.
-    #[must_use]
-    pub fn verification(&self) -> VerificationSource<'a> {
-        self.verification
-    }
-
-    /// What to link to.
-    #[must_use]
-    pub fn link(&self) -> Option<LinkSource<'a>> {
-        self.link
     }
 }
 

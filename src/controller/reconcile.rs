@@ -198,7 +198,7 @@ async fn send<K: Reconciled>(
     // What it refers to may be another by now as well.
     let known = context.book.known(key);
     let is_sent = |resource: &K| match consider(context, key, resource, &known.state, &answered.answers) {
-        Decision::Send(again) => again == intent,
+        Decision::Send(again) => again.recorded() == intent.recorded(),
         _ => false,
     };
     let is_still_sent = |now: &Arc<Guarded<K>>| now.0.as_ref().is_ok_and(is_sent);

@@ -21,9 +21,9 @@ pub trait Managed: Sized + HasSpec + HasStatus<Status: Clone + Default + Partial
     /// What `.status.state` says.
     type Step: Copy + Debug + PartialEq;
     /// What a decision may ask for.
-    type Need: Clone + Debug + PartialEq + Into<Need>;
+    type Need: Debug + Into<Need>;
     /// What is sent.
-    type Intent: Intent + Clone + Debug + PartialEq;
+    type Intent: Intent + Debug;
     /// A spec that can be sent, with what it refers to.
     type Valid<'a>;
 

@@ -61,7 +61,7 @@ impl AccessKey {
 }
 
 /// What a decision may ask for. Each kind has a type of its own for what *it* may ask for, which becomes this one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Need {
     /// The access key in this Secret, or the operator's own.
     AccessKey(Option<SecretKeyRef>),

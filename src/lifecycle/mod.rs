@@ -28,7 +28,7 @@ pub use retry::Pace;
 pub use status::{Evidence, project, since};
 
 /// What to do next.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Decision<M: Managed> {
     /// Append these, then decide again.
     Record(Vec<Event>),

@@ -18,7 +18,7 @@ use crate::api::{
 use crate::ledger::{Accepted, AttemptId, Payer, State, Terms, terms};
 
 /// What an order may ask for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub enum OrderNeed {
     /// [`Need::AccessKey`]
     AccessKey(Option<SecretKeyRef>),
@@ -36,7 +36,7 @@ impl From<OrderNeed> for Need {
 }
 
 /// One order to be placed.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct OrderIntent {
     spec: PhoneNumberOrderSpec,
     verification_id: String,
@@ -77,12 +77,6 @@ impl Intent for OrderIntent {
 
     fn access_key(&self) -> &AccessKey {
         &self.access_key
-    }
-}
-
-impl PartialEq for OrderIntent {
-    fn eq(&self, other: &Self) -> bool {
-        self.recorded() == other.recorded()
     }
 }
 
@@ -164,7 +158,7 @@ impl Managed for PhoneNumberOrder {
 
     fn valid<'a>(view: &View<'a>) -> Result<(ValidOrder<'a>, Link), String> {
         let valid = ValidOrder::new(view.spec).map_err(|flaw| format!("{flaw}; nothing is sent"))?;
-        let link = links::resolve(&view.key.name, valid.link(), view.around)?;
+        let link = links::resolve(&view.key.name, valid.link, view.around)?;
         Ok((valid, link))
     }
 
@@ -297,7 +291,7 @@ fn changed_terms(view: &View) -> Option<String> {
 /// What is to be sent, or what has to come first.
 fn intent(view: &View, valid: &ValidOrder, link: &Link) -> Result<OrderIntent, Box<Next>> {
     let spec = valid.spec();
-    let verification_id = approved(view, valid.verification())?;
+    let verification_id = approved(view, valid.verification)?;
     let waits = |message: String| {
         Err(Box::new(Decision::Rest(PhoneNumberOrder::waits(Reason::AwaitingLinkTarget, message))))
     };

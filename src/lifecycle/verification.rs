@@ -13,7 +13,7 @@ use crate::api::{
 use crate::ledger::{AttemptId, Event, State, Terms, terms};
 
 /// What a verification may ask for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub enum VerificationNeed {
     /// [`Need::AccessKey`]
     AccessKey(Option<SecretKeyRef>),
@@ -31,7 +31,7 @@ impl From<VerificationNeed> for Need {
 }
 
 /// One verification to be submitted.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct VerificationIntent {
     spec: PhoneVerificationSpec,
     document: Document,
@@ -78,12 +78,6 @@ impl Intent for VerificationIntent {
 
     fn access_key(&self) -> &AccessKey {
         &self.access_key
-    }
-}
-
-impl PartialEq for VerificationIntent {
-    fn eq(&self, other: &Self) -> bool {
-        self.recorded() == other.recorded()
     }
 }
 
