@@ -1,6 +1,7 @@
 //! What a decision asks of other resources, from the caches. Whoever asked looks again when the answer changes.
 
 use super::Context;
+use crate::api::{PhoneNumberOrder, PhoneVerification};
 use crate::ledger::{Bid, Key, Kind, Payer, Rival, Title};
 use crate::lifecycle::{LinkTarget, SeenVerification, Surroundings, also_claimed};
 
@@ -22,7 +23,7 @@ impl Around<'_> {
 impl Surroundings for Around<'_> {
     fn verification(&self, name: &str) -> SeenVerification {
         let target = self.follow(Kind::Verification, name);
-        let Some(found) = self.context.caches.verification(&target.namespace, name) else {
+        let Some(found) = self.context.caches.get::<PhoneVerification>(&target.namespace, name) else {
             return SeenVerification::Missing;
         };
         let spec = found.0.as_ref().ok().map(|verification| &verification.spec);
@@ -33,13 +34,13 @@ impl Surroundings for Around<'_> {
         let target = self.follow(Kind::Order, name);
         match &self.context.book.known(&target).state.number {
             Some(assigned) => LinkTarget::Number(assigned.number.clone()),
-            None if self.context.caches.order(&target.namespace, name).is_some() => LinkTarget::Waiting,
+            None if self.context.caches.holds(&target) => LinkTarget::Waiting,
             None => LinkTarget::Missing,
         }
     }
 
     fn links_to(&self, name: &str) -> Option<String> {
-        let order = self.context.caches.order(&self.key.namespace, name)?;
+        let order = self.context.caches.get::<PhoneNumberOrder>(&self.key.namespace, name)?;
         Some(order.0.as_ref().ok()?.spec.link_to.as_ref()?.order_ref.as_ref()?.name.clone())
     }
 
@@ -51,7 +52,7 @@ impl Surroundings for Around<'_> {
         // Again, because it may have gone before the wake was registered.
         let rival = context.book.rival(key, bid, payer)?;
         let anothers = &rival.key;
-        if bid.title != Title::Placed && context.caches.order(&anothers.namespace, &anothers.name).is_some() {
+        if bid.title != Title::Placed && context.caches.holds(anothers) {
             let by = (anothers.namespace == key.namespace).then_some(key.name.as_str());
             context.contested.tell(anothers, || also_claimed(&bid.claim, by), &context.wake);
         }

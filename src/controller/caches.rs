@@ -1,5 +1,6 @@
 //! The watched resources, a store for each watched namespace.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use kube::core::DeserializeGuard;
@@ -7,8 +8,8 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use parking_lot::RwLock;
 
+use super::kind::Reconciled;
 use super::listing::Listing;
-use crate::api::{PhoneNumberOrder, PhoneVerification};
 use crate::ledger::{Key, Kind};
 
 /// A resource as stored, readable or not.
@@ -21,17 +22,50 @@ pub(super) type Guarded<K> = DeserializeGuard<K>;
 /// reconcile that hung for ever).
 pub(super) struct Watched {
     pub(super) namespace: Option<String>,
-    pub(super) verifications: Store<Guarded<PhoneVerification>>,
-    pub(super) orders: Store<Guarded<PhoneNumberOrder>>,
-    /// Of both kinds.
-    pub(super) resources: [Arc<Listing>; 2],
+    pub(super) kinds: Vec<Box<dyn Resources>>,
     /// Of the Leases that say whose a namespace is.
     pub(super) leases: Arc<Listing>,
 }
 
 impl Watched {
-    fn is_missing(&self) -> bool {
-        self.resources.iter().any(|listing| listing.is_missing())
+    fn listings(&self) -> impl Iterator<Item = &Arc<Listing>> {
+        self.kinds.iter().map(|kind| kind.listing())
+    }
+}
+
+/// The resources of one kind.
+pub(super) struct Kept<K: Reconciled> {
+    pub(super) store: Store<Guarded<K>>,
+    pub(super) listing: Arc<Listing>,
+}
+
+/// The same, whatever the kind.
+pub(super) trait Resources: Any + Send + Sync {
+    fn kind(&self) -> Kind;
+    fn listing(&self) -> &Arc<Listing>;
+    fn holds(&self, key: &Key) -> bool;
+    /// Those of a namespace.
+    fn keys(&self, namespace: &str) -> Vec<Key>;
+}
+
+impl<K: Reconciled> Resources for Kept<K> {
+    fn kind(&self) -> Kind {
+        K::KIND
+    }
+
+    fn listing(&self) -> &Arc<Listing> {
+        &self.listing
+    }
+
+    fn holds(&self, key: &Key) -> bool {
+        self.store.get(&ObjectRef::new(&key.name).within(&key.namespace)).is_some()
+    }
+
+    fn keys(&self, namespace: &str) -> Vec<Key> {
+        let state = self.store.state();
+        let here = state.iter().filter(|object| object.meta().namespace.as_deref() == Some(namespace));
+        let key = |name| Key { kind: K::KIND, namespace: namespace.to_owned(), name };
+        here.map(|object| key(object.name_any())).collect()
     }
 }
 
@@ -50,48 +84,38 @@ impl Caches {
         get(all.iter().find(|w| w.namespace.as_deref().is_none_or(|n| n == namespace))?)
     }
 
-    pub(super) fn verification(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Option<Arc<Guarded<PhoneVerification>>> {
-        self.of(namespace, |w| w.verifications.get(&ObjectRef::new(name).within(namespace)))
-    }
-
-    pub(super) fn order(&self, namespace: &str, name: &str) -> Option<Arc<Guarded<PhoneNumberOrder>>> {
-        self.of(namespace, |w| w.orders.get(&ObjectRef::new(name).within(namespace)))
+    pub(super) fn get<K: Reconciled>(&self, namespace: &str, name: &str) -> Option<Arc<Guarded<K>>> {
+        self.of(namespace, |w| {
+            let mut kinds = w.kinds.iter().map(|kind| &**kind as &dyn Any);
+            let kept = kinds.find_map(|kind| kind.downcast_ref::<Kept<K>>())?;
+            kept.store.get(&ObjectRef::new(name).within(namespace))
+        })
     }
 
     /// Whether this resource exists, as far as the watches know.
     pub(super) fn holds(&self, key: &Key) -> bool {
-        match key.kind {
-            Kind::Verification => self.verification(&key.namespace, &key.name).is_some(),
-            Kind::Order => self.order(&key.namespace, &key.name).is_some(),
-        }
+        let holds = |w: &Watched| Some(w.kinds.iter().any(|kind| kind.kind() == key.kind && kind.holds(key)));
+        self.of(&key.namespace, holds).unwrap_or_default()
     }
 
     /// Whether it is known that this resource does not exist: what is not watched or not listed may.
     pub(super) fn knows_it_is_gone(&self, key: &Key) -> bool {
-        let listed = self.of(&key.namespace, |w| Some(w.resources.iter().all(|listing| listing.is_listed())));
+        let listed = self.of(&key.namespace, |w| Some(w.listings().all(|listing| listing.is_listed())));
         listed == Some(true) && !self.holds(key)
     }
 
     /// The resources of a namespace.
     pub(super) fn keys(&self, namespace: &str) -> Vec<Key> {
-        let keys = self.of(namespace, |w| {
-            let mut keys = names(&w.verifications, Kind::Verification, namespace);
-            keys.extend(names(&w.orders, Kind::Order, namespace));
-            Some(keys)
-        });
-        keys.unwrap_or_default()
+        let keys = |w: &Watched| Some(w.kinds.iter().flat_map(|kind| kind.keys(namespace)).collect());
+        self.of(namespace, keys).unwrap_or_default()
     }
 
-    /// Waits until both kinds of this namespace were listed once: a reference that is merely not listed yet
+    /// Waits until every kind of this namespace was listed once: a reference that is merely not listed yet
     /// must not look like one to nothing. References do not leave the namespace, so that no other one is
     /// waited for.
     pub(super) async fn listed(&self, namespace: &str) {
-        let resources = self.of(namespace, |w| Some(w.resources.clone()));
-        for listing in resources.into_iter().flatten() {
+        let listings: Option<Vec<_>> = self.of(namespace, |w| Some(w.listings().cloned().collect()));
+        for listing in listings.into_iter().flatten() {
             listing.listed().await;
         }
     }
@@ -105,21 +129,12 @@ impl Caches {
     /// take no pushes for the others.
     pub(super) fn were_tried(&self) -> bool {
         let all = self.0.read();
-        !all.is_empty() && all.iter().flat_map(|w| &w.resources).all(|listing| listing.was_tried())
+        !all.is_empty() && all.iter().flat_map(Watched::listings).all(|listing| listing.was_tried())
     }
 
     /// How many of the watched namespaces can't be listed or watched now.
     pub(super) fn missing(&self) -> usize {
         let all = self.0.read();
-        all.iter().filter(|watched| watched.is_missing()).count()
+        all.iter().filter(|w| w.listings().any(|listing| listing.is_missing())).count()
     }
-}
-
-fn names<K>(store: &Store<Guarded<K>>, kind: Kind, namespace: &str) -> Vec<Key>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    let state = store.state();
-    let here = state.iter().filter(|object| object.meta().namespace.as_deref() == Some(namespace));
-    here.map(|object| Key { kind, namespace: namespace.to_owned(), name: object.name_any() }).collect()
 }

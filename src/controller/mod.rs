@@ -5,6 +5,7 @@ mod caches;
 mod contested;
 mod errand;
 mod flights;
+mod kind;
 pub mod leader;
 mod listing;
 mod look;

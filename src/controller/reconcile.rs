@@ -1,54 +1,24 @@
 //! One reconcile of a resource, whatever its kind: it is decided on until it rests.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::NamespaceResourceScope;
 use kube::{Resource, ResourceExt};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::around::Around;
 use super::caches::Guarded;
 use super::errand::{self, Errand, NotStarted};
+use super::kind::Reconciled;
 use super::look::{self, Ended, Rounds};
 use super::unreadable::{self, Unreadable};
 use super::{Context, Failed, now, status};
 use crate::api::{NOT_PLACED_ANNOTATION, Reason};
-use crate::ledger::{AppendError, AttemptId, Key, Kind, Payer, Reservation, Spent, State};
+use crate::ledger::{AppendError, AttemptId, Key, Payer, Reservation, Spent, State};
 use crate::lifecycle::attempt::LastLook;
 use crate::lifecycle::{
-    AccessKey, Answers, Budget, Decision, Intent, Managed, Need, Standing, View, decide, project, since,
+    AccessKey, Answers, Budget, Decision, Intent, Need, Standing, View, decide, project, since,
 };
 use crate::tenios::Request;
-
-/// A kind that the operator looks after.
-pub(super) trait Reconciled:
-    Managed<
-        Spec: Sync,
-        Status: DeserializeOwned + Serialize + Send + Sync,
-        Step: Send + Sync,
-        Need: Send,
-        Intent: Send + Sync,
-    > + Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Clone
-    + Debug
-    + DeserializeOwned
-    + Send
-    + Sync
-    + 'static
-{
-    const KIND: Kind;
-}
-
-impl Reconciled for crate::api::PhoneVerification {
-    const KIND: Kind = Kind::Verification;
-}
-
-impl Reconciled for crate::api::PhoneNumberOrder {
-    const KIND: Kind = Kind::Order;
-}
 
 /// What one reconcile was answered so far.
 #[derive(Default)]

@@ -1,12 +1,12 @@
-//! The watches and the two controllers on kube's runtime.
+//! The watches and a controller for each kind on kube's runtime.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures::future::join_all;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::future::{BoxFuture, join, join_all};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use kube::runtime::controller::{Action, Config as ControllerConfig};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store, reflector};
@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use super::caches::{Guarded, Watched};
+use super::caches::{Guarded, Kept, Resources, Watched};
+use super::kind::Reconciled;
 use super::listing::{Listing, Watching};
-use super::reconcile::{self, Reconciled};
+use super::reconcile;
 use super::turns::Turns;
 use super::wake::Scope;
 use super::{Context, Failed, namespaces, sweep};
@@ -51,27 +52,28 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     let mut watched = Vec::new();
     let mut running = Vec::new();
     for namespace in namespaces {
-        let verifications = Watch::<PhoneVerification>::new(&context, namespace.as_deref());
-        let orders = Watch::<PhoneNumberOrder>::new(&context, namespace.as_deref());
         let leases = Arc::new(Listing::new(Watching::Leases, namespace.clone()));
-        watched.push(Watched {
-            namespace: namespace.clone(),
-            verifications: verifications.store(),
-            orders: orders.store(),
-            resources: [verifications.listing.clone(), orders.listing.clone()],
-            leases: leases.clone(),
-        });
-        running.push((namespace, leases, verifications, orders));
+        let (kinds, controllers): (Vec<_>, Vec<_>) =
+            kinds(&context, namespace.as_deref(), &stop).into_iter().unzip();
+        watched.push(Watched { namespace: namespace.clone(), kinds, leases: leases.clone() });
+        let owners = namespaces::follow(context.clone(), namespace, leases, stop.clone());
+        running.push(join(owners, join_all(controllers)));
     }
     context.caches.set(watched);
-    let all = running.into_iter().map(|(namespace, leases, verifications, orders)| {
-        let owners = namespaces::follow(context.clone(), namespace, leases, stop.clone());
-        let verifications = verifications.run(context.clone(), stop.clone());
-        let orders = orders.run(context.clone(), stop.clone());
-        futures::future::join3(owners, verifications, orders)
-    });
     let slots = context.slots.clone().run(stop.clone());
-    futures::future::join3(join_all(all), slots, sweep::run(context.clone(), stop)).await;
+    futures::future::join3(join_all(running), slots, sweep::run(context.clone(), stop)).await;
+}
+
+/// Every kind that the operator looks after, each with its controller. A new one is registered here.
+fn kinds(
+    context: &Arc<Context>,
+    namespace: Option<&str>,
+    stop: &CancellationToken,
+) -> [(Box<dyn Resources>, BoxFuture<'static, ()>); 2] {
+    [
+        Watch::<PhoneVerification>::new(context, namespace).begin(context, stop),
+        Watch::<PhoneNumberOrder>::new(context, namespace).begin(context, stop),
+    ]
 }
 
 /// One kind in one namespace, or in all.
@@ -103,8 +105,14 @@ impl<K: Reconciled> Watch<K> {
         }
     }
 
-    fn store(&self) -> Store<Guarded<K>> {
-        self.store.clone()
+    /// What is known of the resources, and what looks after them.
+    fn begin(
+        self,
+        context: &Arc<Context>,
+        stop: &CancellationToken,
+    ) -> (Box<dyn Resources>, BoxFuture<'static, ()>) {
+        let kept = Kept { store: self.store.clone(), listing: self.listing.clone() };
+        (Box::new(kept), self.run(context.clone(), stop.clone()).boxed())
     }
 
     async fn run(self, context: Arc<Context>, stop: CancellationToken) {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::api::pdf::Document;
 use crate::api::{Condition, ConditionStatus, ConditionType, Reason};
-use crate::ledger::{Event, Key, Phase, State, Terms};
+use crate::ledger::{Event, Key, Kind, Phase, State, Terms};
 
 /// A resource that asks TENIOS for one thing, at most once.
 pub trait Managed: Sized + HasSpec + HasStatus<Status: Clone + Default + PartialEq> {
@@ -27,6 +27,8 @@ pub trait Managed: Sized + HasSpec + HasStatus<Status: Clone + Default + Partial
     /// A spec that can be sent, with what it refers to.
     type Valid<'a>;
 
+    /// Its name in the ledger.
+    const KIND: Kind;
     /// Its steps and words.
     const WORDS: Words<Self::Step>;
 

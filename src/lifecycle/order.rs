@@ -15,7 +15,7 @@ use crate::api::{
     Condition, ConditionStatus, ConditionType, PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec,
     PhoneNumberOrderStatus, Reason, SecretKeyRef,
 };
-use crate::ledger::{Accepted, AttemptId, Payer, State, Terms, terms};
+use crate::ledger::{Accepted, AttemptId, Kind, Payer, State, Terms, terms};
 
 /// What an order may ask for.
 #[derive(Debug)]
@@ -89,6 +89,7 @@ impl Managed for PhoneNumberOrder {
     type Intent = OrderIntent;
     type Valid<'a> = (ValidOrder<'a>, Link);
 
+    const KIND: Kind = Kind::Order;
     const WORDS: Words<OrderState> = Words {
         request: "order request",
         taken: "placed",

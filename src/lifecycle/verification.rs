@@ -10,7 +10,7 @@ use crate::api::{
     Condition, ConditionStatus, ConditionType, PhoneVerification, PhoneVerificationSpec,
     PhoneVerificationStatus, Reason, SecretKeyRef,
 };
-use crate::ledger::{AttemptId, Event, State, Terms, terms};
+use crate::ledger::{AttemptId, Event, Kind, State, Terms, terms};
 
 /// What a verification may ask for.
 #[derive(Debug)]
@@ -94,6 +94,7 @@ impl Managed for PhoneVerification {
     type Intent = VerificationIntent;
     type Valid<'a> = ValidVerification<'a>;
 
+    const KIND: Kind = Kind::Verification;
     const WORDS: Words<VerificationState> = Words {
         request: "verification request",
         taken: "accepted",
