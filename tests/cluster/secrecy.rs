@@ -171,11 +171,12 @@ async fn address_of_the_wrong_type(w: &World) {
 async fn stopped_before_the_answer_is_recorded(w: &World) {
     let before = w.requests(ORDER);
     let id = w.approved_document();
-    let late = Action::Delay { ms: Millis(1000) };
+    let late = Action::Delay { ms: Millis(3000) };
     w.simulator.fault(Fault::once(ORDER, late).when("verification_id", id.clone()));
     w.order("last", json!({"verificationId": id})).await;
     wait::until("the last order's request", PATIENCE, async || (w.requests(ORDER) > before).then_some(()))
         .await;
+    w.order_at("last", OrderState::Ordering).await;
     let kubectl = w.scenario.control_plane.kubectl().in_namespace(&w.scenario.operator_namespace);
     kubectl.run(&["delete", "rolebindings", "--all"]).await.expect_success();
     w.operator.terminate();
