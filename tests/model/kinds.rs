@@ -1,7 +1,7 @@
 //! Sizes for one kind of trouble each: the small ones, or all of them.
 
 use super::judge::Sight;
-use super::size::{Second, Size, Spec, TAKES, TAKES_OR_NOT, TAKES_OR_REFUSES};
+use super::size::{Second, Size, Spec, TAKES, TAKES_OR_NOT};
 use super::sizes::{BEHIND, CHANGING, NOTHING, ORDERS};
 use super::world::Left;
 
@@ -21,17 +21,19 @@ pub fn changed_behind(all: bool) -> Vec<Size> {
         sizes.extend([
             Size {
                 replicas: 2,
+                attempts: 1,
                 specs: CHANGING,
                 lag: BEHIND,
-                answers: TAKES_OR_REFUSES,
-                left: Left { edits: 1, recreations: 1, deletions: 1, ..NOTHING },
+                answers: TAKES,
+                left: Left { edits: 1, deletions: 1, ..NOTHING },
                 comes_to: &[Sight::LookedAgain],
                 ..Size::new("one order, two replicas, edited, suspended and deleted behind their backs")
             },
             Size {
                 specs: CHANGING,
                 lag: BEHIND,
-                left: Left { edits: 2, deletions: 1, recreations: 1, crashes: 1, lost_writes: 1, ..NOTHING },
+                answers: TAKES,
+                left: Left { edits: 1, deletions: 1, crashes: 1, lost_writes: 1, ..NOTHING },
                 comes_to: &[Sight::LookedAgain, Sight::LateWrite],
                 ..Size::new("one order, changed behind the operator's back, crashes, lost writes")
             },
@@ -62,15 +64,16 @@ pub fn set_back(all: bool) -> Vec<Size> {
             Size {
                 attempts: 3,
                 answers: TAKES_OR_NOT,
-                left: Left { set_backs: 1, failed_writes: 2, lost_writes: 1, words: 1, ..NOTHING },
+                left: Left { set_backs: 1, failed_writes: 1, words: 1, ..NOTHING },
                 comes_to: &[Sight::SetBack, Sight::WriteFailed, Sight::WrittenBack, Sight::WordHonoured],
                 ..Size::new("one order, three requests, the store set back while writes fail")
             },
             Size {
+                attempts: 1,
                 replicas: 2,
                 second: Second::Standby,
                 answers: TAKES_OR_NOT,
-                left: Left { set_backs: 1, failed_writes: 1, foreign_writes: 3, ..NOTHING },
+                left: Left { set_backs: 1, failed_writes: 1, foreign_writes: 2, ..NOTHING },
                 comes_to: &[Sight::SetBack, Sight::WriteFailed, Sight::WrittenBack, Sight::Diverged],
                 ..Size::new("one order, the store set back, others' writes, writes that fail")
             },
@@ -98,12 +101,11 @@ pub fn colliding(all: bool) -> Vec<Size> {
             specs: PLAIN,
             names_collide: true,
             attempts: 1,
-            replicas: 2,
             refused_before: 1,
             answers: TAKES,
             left: Left { losses: 1, lost_writes: 1, ..NOTHING },
             comes_to: &[Sight::EntryLost, Sight::LateWrite, Sight::Assigned],
-            ..Size::new("two orders whose names meant one entry, two replicas, lost writes")
+            ..Size::new("two orders whose names meant one entry, lost writes")
         }]);
     }
     sizes

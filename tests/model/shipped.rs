@@ -396,6 +396,8 @@ impl Shipped {
             None => Stored::default(),
             now if *now == stored_now => stored,
             now if *now == self.entry(deed.key, deed.known).version => deed.known,
+            // Learned from a conflict, before a write of which nobody said that it was done.
+            now if *now == self.entry(deed.key, before).version => before,
             _ if done.anothers => deed.known,
             now => panic!("{now:?} was never stored"),
         };

@@ -319,5 +319,11 @@ pub fn gaps() -> Vec<Size> {
             left: Left { losses: 1, lost_writes: 1, ..NOTHING },
             ..deleted
         },
+        // An intent that was given up before the restore arrives in the store after it, and comes on top of that of
+        // the request that is on its way: an entry tells of one open request.
+        Size {
+            left: Left { set_backs: 1, lost_writes: 1, failed_writes: 2, ..NOTHING },
+            ..Size::new("the store set back, a late write in it")
+        },
     ]
 }

@@ -352,7 +352,8 @@ impl Model {
         if recorded {
             self.with_requests(world, by, key, |requests| requests.landed(&attempt));
             let open = self.shipped.kept(world.ledger[usize::from(key)].entry).open;
-            if open == Some(n) || (outcome == Outcome::Accepted && !world.get(key, n).recorded) {
+            let is_open = open == Some(n) && !self.lost_an_entry(world);
+            if is_open || (outcome == Outcome::Accepted && !world.get(key, n).recorded) {
                 world.breaks(Broken::InVain);
             }
         }
