@@ -6,16 +6,12 @@ mod operate;
 
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use tenios_operator::options::{self, Options, Subcommand};
-
-/// A wrong configuration.
-const WRONG_CONFIGURATION: u8 = 2;
 
 fn main() -> ExitCode {
     let options = match Options::read() {
         Ok(options) => options,
-        Err(error) => return explain(&error),
+        Err(error) => return options::tell(&error),
     };
     // The only TLS provider compiled in; kube and reqwest both take the process's default.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -27,7 +23,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Configuration(line)) => {
             eprintln!("error: {line}");
-            ExitCode::from(WRONG_CONFIGURATION)
+            ExitCode::from(options::WRONG_CONFIGURATION)
         }
         Err(Failure::Runtime(line)) => {
             eprintln!("error: {line}");
@@ -42,16 +38,6 @@ pub enum Failure {
     Configuration(String),
     /// What went wrong later.
     Runtime(String),
-}
-
-/// One line that names the flag, on standard error; help and version as clap has them.
-fn explain(error: &clap::Error) -> ExitCode {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        print!("{error}");
-        return ExitCode::SUCCESS;
-    }
-    eprintln!("{}", options::explain(error));
-    ExitCode::from(WRONG_CONFIGURATION)
 }
 
 fn print_crds() -> ExitCode {

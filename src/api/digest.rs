@@ -4,9 +4,6 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-/// Before the digits of [`sha256`].
-pub const SHA256: &str = "sha256:";
-
 /// Lower-case hexadecimal digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
@@ -16,8 +13,14 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// `sha256:` and 64 digits.
+/// The 64 digits of a SHA-256.
+#[must_use]
+pub fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// `sha256:` and [`sha256_hex`].
 #[must_use]
 pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
-    format!("{SHA256}{}", hex(&Sha256::digest(bytes)))
+    format!("sha256:{}", sha256_hex(bytes))
 }

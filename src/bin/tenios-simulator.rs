@@ -4,7 +4,6 @@
 
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use tenios_operator::options::{self, SimulatorOptions};
 use tenios_operator::server;
 use tenios_operator::simulator::Simulator;
@@ -13,15 +12,11 @@ use tenios_operator::simulator::Simulator;
 async fn main() -> ExitCode {
     let options = match SimulatorOptions::read() {
         Ok(options) => options,
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            print!("{error}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => return end(2, &options::explain(&error)),
+        Err(error) => return options::tell(&error),
     };
     let (listen, options) = match options.start() {
         Ok(start) => start,
-        Err(error) => return end(2, &format!("error: --tls-cert-file: {error}")),
+        Err(error) => return end(options::WRONG_CONFIGURATION, &format!("error: --tls-cert-file: {error}")),
     };
     match Simulator::start(listen, options).await {
         Ok(simulator) => {

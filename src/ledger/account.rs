@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Terms, terms};
-use crate::api::digest::{SHA256, sha256};
+use crate::api::digest::sha256_hex;
 
 /// So many hexadecimal digits tell accounts apart: two of a million share them with a chance of 1 in 10⁷.
 const DIGITS: usize = 16;
@@ -27,8 +27,7 @@ impl Account {
     pub fn of_key(access_key: &str) -> Self {
         // What the text was made from comes first, so that it is no digest that another program makes, too.
         let text = format!("tenios-operator account\nkey\n{access_key}");
-        let digest = sha256(text);
-        Self(digest.chars().skip(SHA256.len()).take(DIGITS).collect())
+        Self(sha256_hex(text).chars().take(DIGITS).collect())
     }
 
     /// As [`super::terms::ACCOUNT`] has it.

@@ -8,6 +8,7 @@ mod value;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::{EnumValueParser, PathBufValueParser, PossibleValuesParser, RangedU64ValueParser};
@@ -166,6 +167,20 @@ fn without_blank_variables(command: Command) -> Command {
         Some(name) if blank(name) => flag.env(None::<&'static str>),
         _ => flag,
     })
+}
+
+/// A wrong configuration.
+pub const WRONG_CONFIGURATION: u8 = 2;
+
+/// Tells what was not understood, by [`explain`] on standard error; help and version as clap has them.
+#[must_use]
+pub fn tell(error: &clap::Error) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        print!("{error}");
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("{}", explain(error));
+    ExitCode::from(WRONG_CONFIGURATION)
 }
 
 /// One line that names the flag. It does not repeat a value that was not understood: a password may stand in it.

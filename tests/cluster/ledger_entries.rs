@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tenios_operator::api::LedgerEntry;
-use tenios_operator::api::digest::sha256;
+use tenios_operator::api::digest::sha256_hex;
 use tenios_operator::api::order::OrderState;
 use tenios_operator::ledger::kubernetes::object_name;
 use tenios_operator::ledger::{Key, Kind};
@@ -22,8 +22,8 @@ fn entries(w: &World) -> Api<LedgerEntry> {
 fn former_name(namespace: &str, name: &str) -> String {
     let plain = format!("pno.{namespace}.{name}");
     let head: String = plain.chars().take(219).collect();
-    let digest = sha256(&plain);
-    format!("{}-{}", head.trim_end_matches(['.', '-']), &digest["sha256:".len()..][..32])
+    let digest = sha256_hex(&plain);
+    format!("{}-{}", head.trim_end_matches(['.', '-']), &digest[..32])
 }
 
 /// Two names that had one entry: a long one, and what it was cut to.

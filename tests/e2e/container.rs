@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use tenios_operator::api::digest::sha256_hex;
 
 use crate::harness::{ControlPlane, Process};
-use crate::shell::{done, said, script, sha256, unpack};
+use crate::shell::{done, said, script, unpack};
 
 /// An OCI layout, unpacked.
 pub struct Layout(PathBuf);
@@ -35,7 +36,7 @@ impl Layout {
     /// What a descriptor describes, which has to be what it says.
     pub fn blob(&self, descriptor: &Value) -> Vec<u8> {
         let content = std::fs::read(self.path(descriptor)).unwrap();
-        assert_eq!(descriptor["digest"], format!("sha256:{}", sha256(&content)));
+        assert_eq!(descriptor["digest"], format!("sha256:{}", sha256_hex(&content)));
         assert_eq!(descriptor["size"], content.len());
         content
     }
@@ -73,7 +74,7 @@ impl Image {
         layout.blob(&manifest["layers"][0]);
         let layer = layout.path(&manifest["layers"][0]);
         let content = done(Command::new("gzip").args(["--decompress", "--stdout"]).arg(&layer));
-        assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", sha256(&content)));
+        assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", sha256_hex(&content)));
         let root = archive.with_extension("root");
         unpack(&layer, &root);
         Self { root, config: config["config"].clone(), layer }

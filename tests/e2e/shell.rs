@@ -4,9 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use sha2::{Digest, Sha256};
-use tenios_operator::api::digest::hex;
-
 use crate::harness::{checkout, operator};
 
 /// The operator under test.
@@ -68,9 +65,4 @@ pub fn unpack(archive: &Path, directory: &Path) {
     std::fs::create_dir_all(directory).unwrap();
     let tar = ["--extract", "--preserve-permissions", "--file"];
     done(Command::new("tar").args(tar).arg(archive).arg("--directory").arg(directory));
-}
-
-/// Lower-case hex.
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
 }

@@ -84,29 +84,26 @@ pub fn set_back(all: bool) -> Vec<Size> {
 
 /// Names that meant one ledger entry once, and what there is was written then.
 pub fn colliding(all: bool) -> Vec<Size> {
-    let mut sizes = vec![Size {
+    let of = |name| Size {
         kinds: ORDERS,
         specs: PLAIN,
         names_collide: true,
         attempts: 1,
         refused_before: 1,
         answers: TAKES,
+        ..Size::new(name)
+    };
+    let mut sizes = vec![Size {
         left: Left { losses: 1, ..NOTHING },
         comes_to: &[Sight::EntryLost, Sight::Assigned],
-        ..Size::new("two orders whose names meant one entry")
+        ..of("two orders whose names meant one entry")
     }];
     if all {
-        sizes.extend([Size {
-            kinds: ORDERS,
-            specs: PLAIN,
-            names_collide: true,
-            attempts: 1,
-            refused_before: 1,
-            answers: TAKES,
+        sizes.push(Size {
             left: Left { losses: 1, lost_writes: 1, ..NOTHING },
             comes_to: &[Sight::EntryLost, Sight::LateWrite, Sight::Assigned],
-            ..Size::new("two orders whose names meant one entry, lost writes")
-        }]);
+            ..of("two orders whose names meant one entry, lost writes")
+        });
     }
     sizes
 }

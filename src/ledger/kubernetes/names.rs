@@ -1,7 +1,7 @@
 //! How the object of an entry is called.
 
 use super::super::Key;
-use crate::api::digest::{SHA256, sha256};
+use crate::api::digest::sha256_hex;
 
 /// `metadata.name` of the entry's object, the same for no two keys: `pno.<namespace>.<name>`, which is
 /// unambiguous because a namespace has no dot, or `pno-sha256.<digest>` where that is too long or looks like
@@ -12,7 +12,7 @@ pub fn object_name(key: &Key) -> String {
     if plain.len() <= LONGEST && !looks_cut(&plain) {
         return plain;
     }
-    format!("{}-sha256.{}", key.kind.short(), digest_of(&plain))
+    format!("{}-sha256.{}", key.kind.short(), sha256_hex(&plain))
 }
 
 /// What earlier versions called it, where that was something else. Not unambiguous: a resource may be called
@@ -23,7 +23,7 @@ pub(super) fn former_name(key: &Key) -> Option<String> {
         return looks_cut(&plain).then_some(plain);
     }
     let head: String = plain.chars().take(LONGEST - 34).collect();
-    let digest: String = digest_of(&plain).chars().take(32).collect();
+    let digest: String = sha256_hex(&plain).chars().take(32).collect();
     Some(format!("{}-{digest}", head.trim_end_matches(['.', '-'])))
 }
 
@@ -32,10 +32,6 @@ const LONGEST: usize = 253;
 
 fn plain(key: &Key) -> String {
     format!("{}.{}.{}", key.kind.short(), key.namespace, key.name)
-}
-
-fn digest_of(plain: &str) -> String {
-    sha256(plain).chars().skip(SHA256.len()).collect()
 }
 
 /// Whether earlier versions may have made it by shortening another.
