@@ -14,7 +14,7 @@ use crate::simulator;
 
 /// A simulator of the TENIOS Number Order API, to try things out.
 #[derive(Debug, Parser)]
-#[command(name = "tenios-simulator", version, about)]
+#[command(name = "tenios-simulator", version)]
 pub struct SimulatorOptions {
     /// Where it listens.
     #[arg(long, env = "TENIOS_LISTEN", default_value = "127.0.0.1:8787", value_parser = socket)]
