@@ -127,7 +127,7 @@ async fn p19_strangers_learn_nothing_and_no_apiserver_request_is_made_for_them()
     assert_eq!(answers.len(), 1, "all answers are the same, byte for byte: {answers:#?}");
     assert!(answers.first().unwrap().starts_with("HTTP/1.1 404"), "{answers:?}");
     let made = w.scenario.control_plane.requests_since(mark).await.by(&w.scenario.operator_identity().user());
-    let about_us = made.only(|r| r.resource != "leases" && r.verb != "watch");
+    let about_us = made.only(|r| !r.is_by_the_clock());
     assert!(about_us.is_empty(), "{about_us}");
 }
 

@@ -156,8 +156,7 @@ impl Scenario {
     /// was awaited, and an event follows it.
     pub async fn quiet(&self) -> Mark {
         let (user, audit) = (self.operator_identity().user(), self.control_plane.audit());
-        // A watch counts when it ends.
-        let disturbs = |r: &Request| r.resource != "leases" && r.verb != "watch";
+        let disturbs = |r: &Request| !r.is_by_the_clock();
         let (mut mark, mut last, mut since) = (audit.mark(), Requests::default(), Instant::now());
         let deadline = since + UNTIL_QUIET;
         while since.elapsed() < QUIET {
