@@ -19,7 +19,7 @@ demo: control-plane ## From kubectl apply to a phone number, on this machine; KE
 
 .PHONY: check
 check: ## The fast lane while editing: formatting, clippy, and the tests that need no cluster, without the model
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --locked --all-targets -- -D warnings
 	$(CARGO) test --quiet --locked --test pure -- --skip exhaustive::
 
@@ -33,7 +33,7 @@ picture: control-plane prometheus ## Draw docs/images/dashboard.svg from a run
 
 .PHONY: faults
 faults: control-plane ## Break something at every request of every scenario; ONLY='scenario/request/action' replays one
-	$(CARGO) build --release --locked
+	$(CARGO) build --release --locked --package tenios-operator
 	@mkdir -p target/faults
 	[ -n "$(ONLY)" ] || MODEL=all PUSH_MUTATIONS=200000 PROPTEST_CASES=50000 $(CARGO) test --locked --lib --test pure --test simulator --test cluster -- \
 		--nocapture exhaustive:: queue::model:: fold:: attack:: secrecy:: tenants:: poison:: > target/faults/others.txt 2>&1 \
@@ -51,7 +51,7 @@ mutants: control-plane ## Change the code that decides, one place at a time, and
 
 .PHONY: lint
 lint: $(DENY) ## Check formatting, clippy's warnings, and the dependencies' licences and sources
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets --test e2e --test demo -- -D warnings
 	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
 
@@ -84,7 +84,7 @@ reference: ## Generate docs/reference from the CRDs, the command lines and the m
 
 .PHONY: build
 build: ## Build the operator for release
-	$(CARGO) build --release --locked
+	$(CARGO) build --release --locked --package tenios-operator
 
 .PHONY: image
 image: ## Build the image with docker, podman or buildah; where none answers, pack it as an archive

@@ -1,7 +1,7 @@
 //! `ledger`.
 
 use serde_json::Value;
-use tenios_operator::api::order::OrderState;
+use tenios_api::order::OrderState;
 
 use super::Plugin;
 use crate::world::{ORDER, World};

@@ -1,9 +1,9 @@
 //! `validate` and the apiserver agree, as far as the apiserver goes: it knows no list of area codes, and of a
 //! key that stands there twice kubectl silently takes the last.
 
-use tenios_operator::cli::validate;
+use kubectl_tenios::validate;
 
-use crate::harness::Scenario;
+use harness::Scenario;
 
 const VERIFICATION: &str = r#"apiVersion: tenios.dev/v1alpha1
 kind: PhoneVerification

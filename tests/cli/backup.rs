@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use kube::Api;
 use serde_json::{Value, json};
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{PhoneNumberOrder, PhoneVerification};
-use tenios_operator::simulator::{Action, PushTime};
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_api::{PhoneNumberOrder, PhoneVerification};
+use tenios_simulator::{Action, PushTime};
 
 use super::Plugin;
-use crate::harness::{ControlPlane, OperatorOptions, Scenario, wait};
 use crate::world::{ORDER, PATIENCE, SILENCE, VERIFICATION, World};
+use harness::{ControlPlane, OperatorOptions, Scenario, wait};
 
 fn manifests(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap()

@@ -9,9 +9,7 @@ mod shown;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::harness::{Identity, Scenario};
-
-pub const BINARY: &str = env!("CARGO_BIN_EXE_kubectl-tenios");
+use harness::{Identity, Program, Scenario};
 
 /// The plugin with a kubeconfig and a namespace.
 #[derive(Clone)]
@@ -72,7 +70,7 @@ impl Plugin {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
+        let mut command = Program::Plugin.command();
         for variable in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
             command.env_remove(variable);
         }

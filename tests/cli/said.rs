@@ -1,10 +1,10 @@
 //! `approve`, `reject`, `adopt` and `retry`.
 
 use serde_json::json;
-use tenios_operator::api::Reason;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::simulator::{Action, PushTime};
+use tenios_api::Reason;
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_simulator::{Action, PushTime};
 
 use super::Plugin;
 use crate::world::{ORDER, VERIFICATION, World};

@@ -5,12 +5,12 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tenios_operator::api::Reason;
-use tenios_operator::api::order::OrderState;
+use tenios_api::Reason;
+use tenios_api::order::OrderState;
 
 use super::Plugin;
-use crate::harness::wait;
 use crate::world::{PATIENCE, World};
+use harness::wait;
 
 #[tokio::test]
 async fn status_shows_both_kinds_and_what_needs_a_person() {

@@ -1,8 +1,8 @@
 use serde_json::json;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{ConditionType, Reason};
-use tenios_operator::simulator::{Action, PushTime};
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_api::{ConditionType, Reason};
+use tenios_simulator::{Action, PushTime};
 
 use crate::world::{ORDER, VERIFICATION, World, condition, message, told};
 

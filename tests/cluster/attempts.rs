@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::Scenario;
 use crate::tenants::FIRST_NUMBER;
 use crate::world::merge;
+use harness::Scenario;
 
 const GROUP: &str = "/apis/tenios.dev/v1alpha1/namespaces";
 const MERGE: &str = "application/merge-patch+json";

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenios_operator::api::Reason;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::simulator::{Action, Fault, PushTime};
+use tenios_api::Reason;
+use tenios_api::order::OrderState;
+use tenios_simulator::{Action, Fault, PushTime};
 
-use crate::harness::wait;
 use crate::world::{ORDER, PATIENCE, World, message};
+use harness::wait;
 
 #[tokio::test]
 async fn p14_of_five_orders_a_budget_of_three_lets_three_through() {

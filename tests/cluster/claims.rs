@@ -5,13 +5,13 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::{PhoneNumberOrder, PhoneNumberOrderStatus};
-use tenios_operator::simulator::{Action, PushOverrides, PushTime};
+use tenios_api::order::OrderState;
+use tenios_api::{PhoneNumberOrder, PhoneNumberOrderStatus};
+use tenios_simulator::{Action, PushOverrides, PushTime};
 
-use crate::harness::{OperatorOptions, Scenario, wait};
 use crate::tenants::FIRST_NUMBER;
 use crate::world::{ORDER, PATIENCE, World, message};
+use harness::{OperatorOptions, Scenario, wait};
 
 const FIRST_ORDER: &str = "300000";
 const NOBODYS_NUMBER: &str = "+4922119999999";

@@ -2,12 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::simulator::PushTime;
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_simulator::PushTime;
 
-use crate::harness::{Requests, wait};
 use crate::world::{PATIENCE, World};
+use harness::{Requests, wait};
 
 const WRITES: [&str; 3] = ["create", "update", "patch"];
 
@@ -30,7 +30,7 @@ async fn an_order_takes_five_writes_and_a_verification_three() {
     let w = World::new("cost").await;
     let user = w.scenario.operator_identity().user();
     let plane = w.scenario.control_plane.clone();
-    let lease_and_events = |r: &crate::harness::Request| r.resource == "leases" || r.resource == "events";
+    let lease_and_events = |r: &harness::Request| r.resource == "leases" || r.resource == "events";
 
     let mark = w.scenario.quiet().await;
     w.verification("v", json!({"approval": "Approved"})).await;
@@ -72,7 +72,7 @@ async fn a_resource_that_is_done_costs_nothing_more() {
     }
     w.scenario.quiet().await;
     // The published schemas are read at each start, whatever there is.
-    let others = |r: &crate::harness::Request| {
+    let others = |r: &harness::Request| {
         r.resource != "leases"
             && !matches!(r.verb.as_str(), "list" | "watch")
             && !r.uri.starts_with("/openapi/")

@@ -2,12 +2,12 @@
 
 use rstest::rstest;
 use serde_json::json;
-use tenios_operator::api::Reason;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::simulator::{Action, Fault, PushTime};
+use tenios_api::Reason;
+use tenios_api::order::OrderState;
+use tenios_simulator::{Action, Fault, PushTime};
 
-use crate::harness::{ControlPlane, OperatorOptions, Scenario, wait};
 use crate::world::{KEY, ORDER, PATIENCE, World, message};
+use harness::{ControlPlane, OperatorOptions, Scenario, wait};
 
 /// Until it is shown that the request is in flight, and what comes then is done, on a slow machine, too.
 const LONG: u64 = 5000;

@@ -5,14 +5,14 @@ use k8s_openapi::api::rbac::v1::Role;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use rstest::rstest;
 use serde_json::{Value, json};
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{ConditionType, LedgerEntry, PhoneNumberOrder, PhoneVerification, Reason};
-use tenios_operator::simulator::{Action, PushTime};
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_api::{ConditionType, LedgerEntry, PhoneNumberOrder, PhoneVerification, Reason};
+use tenios_simulator::{Action, PushTime};
 
 use crate::cli::Plugin;
-use crate::harness::{Output, Scenario, wait};
 use crate::world::{ORDER, PATIENCE, SILENCE, VERIFICATION, World, condition, merge, message};
+use harness::{Output, Scenario, wait};
 
 const FLUX: &[&str] =
     &["apply", "--server-side", "--force-conflicts", "--field-manager=kustomize-controller", "-f", "-"];
@@ -347,7 +347,7 @@ async fn p15_p22_moved_to_another_namespace_it_is_a_conflict_and_never_an_order(
     scenario.create_namespace(&elsewhere).await;
     scenario.let_operator_watch(&elsewhere).await;
     let watched = [&scenario.namespace, &elsewhere].map(|namespace| format!("--watch-namespace={namespace}"));
-    let options = crate::harness::OperatorOptions::new(simulator.url()).args(watched);
+    let options = harness::OperatorOptions::new(simulator.url()).args(watched);
     let operator = scenario.operator(options).await;
     let w = World { scenario, simulator, operator };
     w.plain_order("o").await;

@@ -1,7 +1,7 @@
 use serde_json::json;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{ConditionStatus, ConditionType, Reason};
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_api::{ConditionStatus, ConditionType, Reason};
 
 use crate::world::{ORDER, VERIFICATION, World, condition};
 

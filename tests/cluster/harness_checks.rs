@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::json;
 
-use crate::harness::{ControlPlane, Kubectl, Scenario, wait};
+use harness::{ControlPlane, Kubectl, Scenario, wait};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Tells the test below that it is the victim. Its value is where to write what was started.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use tenios_operator::api::Reason;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::server::Tls;
-use tenios_operator::simulator::{Options, Simulator};
+use tenios_api::Reason;
+use tenios_api::order::OrderState;
+use tenios_http_server::Tls;
+use tenios_simulator::{Options, Simulator};
 
-use crate::harness::{ControlPlane, OperatorOptions, Scenario, ports};
 use crate::world::{KEY, ORDER, World};
+use harness::{ControlPlane, OperatorOptions, Scenario, ports};
 
 async fn world(name: &str, trust: bool) -> World {
     let plane = ControlPlane::shared().await;

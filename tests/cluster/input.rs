@@ -2,13 +2,13 @@
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use tenios_operator::api::Reason;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::pdf::Document;
-use tenios_operator::api::verification::VerificationState;
+use tenios_api::Reason;
+use tenios_api::order::OrderState;
+use tenios_api::pdf::Document;
+use tenios_api::verification::VerificationState;
 
-use crate::harness::{OperatorOptions, Scenario, http, wait};
 use crate::world::{ORDER, PATIENCE, PDF, VERIFICATION, World, message, told};
+use harness::{OperatorOptions, Scenario, http, wait};
 
 #[rstest]
 #[case::no_secret("none", Reason::DocumentNotFound, None)]
@@ -158,7 +158,7 @@ async fn p24_a_reference_to_a_refused_verification_waits_and_one_to_a_rejected_v
 #[case::unknown_type(json!({"verificationId": "v", "numberType": "MOBILE"}), "numberType")]
 #[tokio::test]
 async fn an_order_that_makes_no_sense_is_rejected_with_the_field(#[case] spec: Value, #[case] named: &str) {
-    let scenario = crate::harness::Scenario::new("cel").await;
+    let scenario = harness::Scenario::new("cel").await;
     let manifest = json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": "o"}, "spec": spec});
     let said = scenario.kubectl().apply(&manifest.to_string()).await.expect_failure();
     assert!(said.contains(named), "{said}");
@@ -175,7 +175,7 @@ async fn a_german_verification_that_makes_no_sense_is_rejected_with_the_field(
     #[case] changes: Value,
     #[case] named: &str,
 ) {
-    let scenario = crate::harness::Scenario::new("cel").await;
+    let scenario = harness::Scenario::new("cel").await;
     let mut spec = json!({
         "address": {"country": "Germany", "city": "Köln", "zip": "50667", "street": "Domkloster", "houseNumber": "4"},
         "areaCode": "221",
@@ -193,7 +193,7 @@ async fn a_german_verification_that_makes_no_sense_is_rejected_with_the_field(
 
 #[tokio::test]
 async fn a_resource_that_nobody_visited_is_not_current() {
-    let scenario = crate::harness::Scenario::new("defaults").await;
+    let scenario = harness::Scenario::new("defaults").await;
     let manifest = json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": "o"}, "spec": {"verificationId": "v"}});
     scenario.kubectl().apply(&manifest.to_string()).await.expect_success();
     let said = scenario

@@ -1,10 +1,10 @@
 //! The shipped base, as it is applied.
 
 use serde_json::json;
-use tenios_operator::api::order::OrderState;
+use tenios_api::order::OrderState;
 
-use crate::harness::{ControlPlane, OperatorOptions, Scenario, wait};
 use crate::world::{ORDER, PATIENCE, World};
+use harness::{ControlPlane, OperatorOptions, Scenario, wait};
 
 /// It watches every namespace, so it needs a control plane of its own.
 #[tokio::test]
@@ -68,8 +68,7 @@ async fn a_wrong_configuration_ends_with_one_line_that_names_the_flag() {
         (vec!["run", "--no-such-flag"], "--no-such-flag"),
         (vec!["run", "--tenios-ca-file=/no/such/file"], "--tenios-ca-file"),
     ] {
-        let output =
-            std::process::Command::new(crate::harness::operator::BINARY).args(&arguments).output().unwrap();
+        let output = harness::Program::Operator.command().args(&arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
         assert!(said.contains(named) && said.trim().lines().count() == 1, "{arguments:?}: {said}");
@@ -78,7 +77,7 @@ async fn a_wrong_configuration_ends_with_one_line_that_names_the_flag() {
 
 #[test]
 fn without_trust_roots_it_ends_and_says_so() {
-    let mut operator = std::process::Command::new(crate::harness::operator::BINARY);
+    let mut operator = harness::Program::Operator.command();
     operator.arg("run").env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/no/such/directory");
     let output = operator.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -5,13 +5,13 @@ use http::StatusCode;
 use kube::api::{Api, DeleteParams};
 use rstest::rstest;
 use serde_json::{Value, json};
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{PhoneNumberOrder, PhoneVerification, Reason};
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_api::{PhoneNumberOrder, PhoneVerification, Reason};
 
-use crate::harness::link::{Point, Storm, Verdict};
-use crate::harness::{Link, OperatorOptions, Scenario, wait};
 use crate::world::{KEY, ORDER, PATIENCE, PDF, VERIFICATION, World, simulator, told};
+use harness::link::{Point, Storm, Verdict};
+use harness::{Link, OperatorOptions, Scenario, wait};
 
 /// What a person or a tool does to an order meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
-use tenios_operator::api::LedgerEntry;
-use tenios_operator::api::digest::sha256_hex;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::ledger::kubernetes::object_name;
-use tenios_operator::ledger::{Key, Kind};
+use tenios_api::LedgerEntry;
+use tenios_api::digest::sha256_hex;
+use tenios_api::order::OrderState;
+use tenios_ledger::kubernetes::object_name;
+use tenios_ledger::{Key, Kind};
 
 use crate::cli::Plugin;
 use crate::world::{ORDER, World};
@@ -114,7 +114,7 @@ async fn p24_p26_an_entry_of_another_key_is_named_and_holds_up_one_order_alone()
 #[tokio::test]
 async fn what_others_put_on_an_entry_stays() {
     let w = World::new("labelled").await;
-    w.simulator.set(|s| s.push.when = tenios_operator::simulator::PushTime::Never);
+    w.simulator.set(|s| s.push.when = tenios_simulator::PushTime::Never);
     w.plain_order("o").await;
     w.order_at("o", OrderState::AwaitingNumber).await;
     let name = w.ledger().await[0].name_any();

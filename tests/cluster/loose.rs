@@ -7,7 +7,7 @@ use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
-use tenios_operator::api::crd;
+use tenios_api::crd;
 
 use crate::world::merge;
 

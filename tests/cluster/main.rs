@@ -3,9 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 mod adopt;
 mod attempts;
 mod budget;

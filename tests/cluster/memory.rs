@@ -6,13 +6,13 @@ use futures::{StreamExt, stream};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, PostParams};
 use serde_json::{Map, Value, json};
-use tenios_operator::api::PhoneNumberOrder;
-use tenios_operator::api::order::OrderState;
+use tenios_api::PhoneNumberOrder;
+use tenios_api::order::OrderState;
 use tenios_operator::controller::CLAIM;
-use tenios_operator::simulator::{Action, Fault, Millis};
+use tenios_simulator::{Action, Fault, Millis};
 
-use crate::harness::wait;
 use crate::world::{VERIFICATION, World};
+use harness::wait;
 
 /// Half of what the chart gives a pod.
 const ENOUGH_KIB: u64 = 64 * 1024;

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use serde_json::json;
-use tenios_operator::api::Reason;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::simulator::{Action, PushTime};
+use tenios_api::Reason;
+use tenios_api::order::OrderState;
+use tenios_simulator::{Action, PushTime};
 
-use crate::harness::wait;
 use crate::world::{ORDER, PATIENCE, World};
+use harness::wait;
 
 /// The ages that `/metrics` tells, by `kind/state`.
 async fn oldest(w: &World) -> Vec<(String, i64)> {

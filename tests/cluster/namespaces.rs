@@ -4,12 +4,12 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
-use tenios_operator::api::PhoneNumberOrder;
-use tenios_operator::api::order::OrderState;
+use tenios_api::PhoneNumberOrder;
+use tenios_api::order::OrderState;
 use tenios_operator::controller::CLAIM;
 
-use crate::harness::{OperatorOptions, Scenario, wait};
 use crate::world::{PATIENCE, World, simulator};
+use harness::{OperatorOptions, Scenario, wait};
 
 async fn metric(w: &World, line: &str) {
     wait::until(line, PATIENCE, async || {

@@ -2,12 +2,12 @@
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::{PhoneNumberOrder, Reason};
-use tenios_operator::simulator::{Action, Fault, PushTime};
+use tenios_api::order::OrderState;
+use tenios_api::{PhoneNumberOrder, Reason};
+use tenios_simulator::{Action, Fault, PushTime};
 
-use crate::harness::{ports, wait};
 use crate::world::{ORDER, PATIENCE, VERIFICATION, World, message};
+use harness::{ports, wait};
 
 fn action(action: Value) -> Action {
     serde_json::from_value(action).unwrap()

@@ -6,12 +6,12 @@ use futures::StreamExt;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::{LedgerEntry, Reason};
+use tenios_api::order::OrderState;
+use tenios_api::{LedgerEntry, Reason};
 
-use crate::harness::{ControlPlane, OperatorOptions, Scenario, wait};
 use crate::loose::{self, NUMBER, Poison, TEXT, loosen, resource};
 use crate::world::{ORDER, PATIENCE, World, merge, message};
+use harness::{ControlPlane, OperatorOptions, Scenario, wait};
 
 /// How many objects are written at a time.
 const AT_ONCE: usize = 24;

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenios_operator::api::Reason;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::server::Tls;
-use tenios_operator::simulator::{Options, Simulator};
+use tenios_api::Reason;
+use tenios_api::order::OrderState;
+use tenios_http_server::Tls;
+use tenios_simulator::{Options, Simulator};
 
 use crate::cli::Plugin;
-use crate::harness::{ControlPlane, OperatorOptions, Proxy, Scenario};
 use crate::world::{KEY, ORDER, World};
+use harness::{ControlPlane, OperatorOptions, Proxy, Scenario};
 
 /// A name in the apiserver's certificate.
 const CLUSTER: &str = "kubernetes.default.svc:443";

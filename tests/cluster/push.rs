@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use tenios_operator::api::order::OrderState;
-use tenios_operator::simulator::{Action, PushTime};
+use tenios_api::order::OrderState;
+use tenios_simulator::{Action, PushTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{http, wait};
 use crate::world::{ORDER, PATIENCE, World};
+use harness::{http, wait};
 
 /// An order that waits for its number, and the path of its push.
 async fn waiting(name: &str) -> (World, String) {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::simulator::PushTime;
+use tenios_api::order::OrderState;
+use tenios_simulator::PushTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::wait;
 use crate::world::{ORDER, PATIENCE, World};
+use harness::wait;
 
 /// Requests in each of the two halves: before and while an order is placed and gets its number.
 const HALF: usize = 5000;

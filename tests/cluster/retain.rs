@@ -3,13 +3,13 @@
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{LedgerEntry, PhoneNumberOrder, PhoneVerification, Reason};
-use tenios_operator::simulator::{Action, Fault};
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_api::{LedgerEntry, PhoneNumberOrder, PhoneVerification, Reason};
+use tenios_simulator::{Action, Fault};
 
-use crate::harness::wait;
 use crate::world::{ORDER, PATIENCE, VERIFICATION, World, merge, message};
+use harness::wait;
 
 #[tokio::test]
 async fn p12_a_wiped_status_comes_back_without_a_request() {

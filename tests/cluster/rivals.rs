@@ -3,11 +3,11 @@
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, DeleteParams};
 use serde_json::json;
-use tenios_operator::api::order::OrderState;
+use tenios_api::order::OrderState;
 use tenios_operator::controller::CLAIM;
 
-use crate::harness::{Operator, OperatorOptions, Scenario, wait};
 use crate::world::{ORDER, PATIENCE, SILENCE, VERIFICATION, World};
+use harness::{Operator, OperatorOptions, Scenario, wait};
 
 /// The operator of another scenario, at work in the namespace of this world.
 async fn rival(w: &World) -> (Scenario, Operator) {
@@ -58,7 +58,7 @@ async fn p01_p14_two_installations_in_one_namespace_send_each_request_once() {
         let made = w.scenario.control_plane.requests_since(mark).await;
         made.only(|r| r.namespace == w.scenario.namespace && r.resource.ends_with("/status"))
     };
-    wait::holds_for("no status is written", SILENCE, writes, crate::harness::Requests::is_empty).await;
+    wait::holds_for("no status is written", SILENCE, writes, harness::Requests::is_empty).await;
     assert_eq!(sent(), (1, orders.len()));
 }
 

@@ -6,10 +6,10 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::Client;
 use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
-use tenios_operator::api::order::OrderState;
+use tenios_api::order::OrderState;
 
-use crate::harness::{ControlPlane, OperatorOptions, Scenario, wait};
 use crate::world::{PATIENCE, World};
+use harness::{ControlPlane, OperatorOptions, Scenario, wait};
 
 /// Changes a CRD, and waits until the apiserver publishes it.
 async fn change(client: &Client, plural: &str, change: fn(&mut Value), published: fn(&Value) -> bool) {

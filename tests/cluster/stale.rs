@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use rstest::rstest;
 use serde_json::json;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::simulator::{Action, Fault, PushTime};
+use tenios_api::order::OrderState;
+use tenios_simulator::{Action, Fault, PushTime};
 
-use crate::harness::link::Storm;
-use crate::harness::{ControlPlane, Link, OperatorOptions, Scenario, wait};
 use crate::world::{ORDER, PATIENCE, World};
+use harness::link::Storm;
+use harness::{ControlPlane, Link, OperatorOptions, Scenario, wait};
 
 /// Longer than any time-out on the way from the operator to etcd.
 const LONG: Duration = Duration::from_secs(60);

@@ -4,13 +4,13 @@
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams};
 use serde_json::json;
-use tenios_operator::api::PhoneVerification;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::ledger::VERIFICATIONS_KEPT;
+use tenios_api::PhoneVerification;
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_ledger::VERIFICATIONS_KEPT;
 
-use crate::harness::wait;
 use crate::world::{PATIENCE, VERIFICATION, World};
+use harness::wait;
 
 async fn only(w: &World, expected: &[&str]) {
     wait::until_seen(

@@ -7,13 +7,13 @@ use k8s_openapi::api::events::v1::Event;
 use kube::Client;
 use kube::api::{Api, ListParams, PostParams};
 use serde_json::{Value, json};
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::{PhoneNumberOrder, PhoneVerification, Reason};
-use tenios_operator::simulator::{Action, PushSettings, PushTime};
+use tenios_api::order::OrderState;
+use tenios_api::{PhoneNumberOrder, PhoneVerification, Reason};
+use tenios_simulator::{Action, PushSettings, PushTime};
 
 use crate::attempts::{Attempt, Refusal, attempts};
-use crate::harness::{ControlPlane, OperatorOptions, Scenario, wait};
 use crate::world::{ORDER, PATIENCE, PDF, World, ready};
+use harness::{ControlPlane, OperatorOptions, Scenario, wait};
 
 /// What the simulator gives first.
 const FIRST_ORDER: &str = "300000";

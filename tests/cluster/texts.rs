@@ -1,14 +1,14 @@
 //! What people put into an address: at the border of a real apiserver, in the code and offline all say the same.
 
 use kube::api::{Api, DeleteParams, PostParams};
+use kubectl_tenios::validate;
 use serde_json::{Value, json};
-use tenios_operator::api::PhoneVerification;
-use tenios_operator::api::valid::ValidVerification;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::cli::validate;
+use tenios_api::PhoneVerification;
+use tenios_api::valid::ValidVerification;
+use tenios_api::verification::VerificationState;
 
-use crate::harness::{Scenario, wait};
 use crate::world::{PATIENCE, VERIFICATION, World};
+use harness::{Scenario, wait};
 
 const BLANK: &str = "must not be blank";
 const CONTROL: &str = "must not contain line breaks, tabs or other control characters";

@@ -12,12 +12,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tenios_operator::api::order::OrderState;
-use tenios_operator::simulator::{Action, Millis};
+use tenios_api::order::OrderState;
+use tenios_simulator::{Action, Millis};
 use tokio::net::TcpListener;
 
-use crate::harness::wait;
 use crate::world::{ORDER, PATIENCE, PDF, World};
+use harness::wait;
 
 /// The reconcile that sent it has ended by then.
 const LATE: Millis = Millis(1000);

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use kube::api::{Api, ListParams, PostParams};
 use serde_json::{Value, json};
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::{PhoneNumberOrder, PhoneVerification};
-use tenios_operator::simulator::{Action, Fault, JournalEntry, PushTime};
+use tenios_api::order::OrderState;
+use tenios_api::{PhoneNumberOrder, PhoneVerification};
+use tenios_simulator::{Action, Fault, JournalEntry, PushTime};
 
-use crate::harness::{ControlPlane, Link, OperatorOptions, Scenario, wait};
 use crate::world::{ORDER, PATIENCE, VERIFICATION, World, simulator, told};
+use harness::{ControlPlane, Link, OperatorOptions, Scenario, wait};
 
 /// The default of `--provider-concurrency`.
 const IN_FLIGHT: usize = 16;

@@ -8,16 +8,12 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{
-    Condition, ConditionType, LedgerEntry, PhoneNumberOrder, PhoneVerification, Reason,
-};
-use tenios_operator::simulator::{
-    Action, DocumentState, Fault, Options, PushAnswer, PushOverrides, Simulator,
-};
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_api::{Condition, ConditionType, LedgerEntry, PhoneNumberOrder, PhoneVerification, Reason};
+use tenios_simulator::{Action, DocumentState, Fault, Options, PushAnswer, PushOverrides, Simulator};
 
-use crate::harness::{Operator, OperatorOptions, Scenario, wait};
+use harness::{Operator, OperatorOptions, Scenario, wait};
 
 pub const KEY: &str = "test-key";
 pub const ORDER: &str = "/number/order";

@@ -3,17 +3,15 @@
 //! Exit code 0 only if two numbers arrived and the provider's stand-in received exactly one
 //! verification and two orders.
 
-#[path = "../harness/mod.rs"]
-mod harness;
 mod progress;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use harness::operator::BINARY;
 use harness::{
-    ControlPlane, Identity, Kubectl, Operator, OperatorOptions, Process, Result, checkout, http, ports, wait,
+    ControlPlane, Identity, Kubectl, Operator, OperatorOptions, Process, Program, Result, checkout, http,
+    ports, wait,
 };
 use progress::{Progress, Snapshot};
 
@@ -178,7 +176,7 @@ impl Demo {
 }
 
 fn simulator(control_plane: &ControlPlane, port: u16, journal: &Path) -> Process {
-    control_plane.process("simulator", env!("CARGO_BIN_EXE_tenios-simulator")).args([
+    control_plane.process("simulator", Program::Simulator.path()).args([
         format!("--listen=127.0.0.1:{port}"),
         "--access-key=demo-key".to_owned(),
         // Only when it is told to: see `Demo::approve`.

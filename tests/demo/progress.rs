@@ -7,7 +7,7 @@ use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use serde_json::Value;
 
-use crate::harness::Result;
+use harness::Result;
 
 /// What was last printed of each resource.
 pub(crate) struct Progress {

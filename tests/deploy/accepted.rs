@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Kubectl};
 use crate::render::{NAMESPACE, documents, every_chart, kustomize};
 use crate::tools;
+use harness::{ControlPlane, Kubectl};
 
 #[tokio::test]
 async fn a_real_apiserver_takes_every_object_without_a_warning() {

@@ -4,10 +4,10 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{ControlPlane, Output, checkout};
 use crate::render::{documents, every_chart, kustomize, overlays};
 use crate::schemas::{self, LOCATION};
 use crate::tools::{directory, run};
+use harness::{ControlPlane, Output, checkout};
 
 #[tokio::test]
 async fn everything_shipped_conforms_to_strict_schemas() {

@@ -6,13 +6,13 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use tenios_operator::api::Reason;
+use tenios_api::Reason;
 
-use crate::harness::checkout;
 use crate::kstatus::kstatus;
 use crate::recorded::{Recorded, all, schema};
 use crate::render::{chart, documents, kustomize};
 use crate::tools::directory;
+use harness::checkout;
 
 /// Every file with whole objects, and what the tenant's directory makes.
 pub fn manifests() -> Vec<(String, String)> {

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use tenios_operator::api::Reason;
+use tenios_api::Reason;
 
-use crate::harness::checkout;
 use crate::recorded::{GENERATION, all};
 use crate::tools::{directory, run};
+use harness::checkout;
 
 /// Argo CD runs a check with the base and table libraries alone.
 const ROOM: &str = r#"

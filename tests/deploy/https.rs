@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tenios_operator::server::Tls;
-use tenios_operator::simulator::{Options, Simulator};
+use tenios_http_server::Tls;
+use tenios_simulator::{Options, Simulator};
 
 use crate::kubelet::Pod;
 use crate::stage::Stage;

@@ -8,8 +8,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{EnvVar, PodSpec, Secret};
 use kube::api::Api;
 
-use crate::harness::operator::BINARY;
-use crate::harness::{ControlPlane, Identity, Process, http, ports, wait};
+use harness::{ControlPlane, Identity, Process, Program, http, ports, wait};
 
 /// The process of a pod; it ends when dropped.
 pub struct Pod {
@@ -45,7 +44,8 @@ impl Pod {
 
         let health_port = ports::free();
         let listen = |port: u16| format!("127.0.0.1:{port}");
-        let mut process = plane.process(&name, BINARY).args(container.args.clone().unwrap());
+        let mut process =
+            plane.process(&name, Program::Operator.path()).args(container.args.clone().unwrap());
         for variable in container.env.iter().flatten() {
             process = process.env(&variable.name, value(variable, namespace, &root));
         }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::checkout;
 use crate::render::{chart, documents, kustomize, objects};
+use harness::checkout;
 
 const RUNBOOKS: &str = "https://example.com/tenios-operator/docs/alerts.md";
 

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::harness::Output;
 use crate::render::{NAMESPACE, chart_directory, objects};
 use crate::tools::helm;
+use harness::Output;
 
 #[allow(dead_code, reason = "what the chart need not take is for the operator alone")]
 #[path = "../options/table.rs"]

@@ -6,13 +6,13 @@ use std::process::Command;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ListParams};
-use tenios_operator::api::LedgerEntry;
+use tenios_api::LedgerEntry;
 
-use crate::harness::checkout;
 use crate::kubelet::Pod;
 use crate::render::NAMESPACE;
 use crate::stage::Stage;
 use crate::tools::run;
+use harness::checkout;
 
 #[tokio::test]
 async fn p12_installed_upgraded_uninstalled_and_installed_again_it_orders_once() {

@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::harness::{checkout, control_plane};
 use crate::tools::{helm, run};
+use harness::{checkout, control_plane};
 
 /// The operator's namespace in `deploy/base`.
 pub const NAMESPACE: &str = "tenios-system";

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::harness::checkout;
 use crate::render::{chart, documents, kustomize, objects, overlays};
+use harness::checkout;
 
 #[test]
 fn the_chart_by_its_defaults_makes_the_objects_of_the_base() {

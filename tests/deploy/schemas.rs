@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, checkout};
 use crate::render::documents;
 use crate::tools;
+use harness::{ControlPlane, checkout};
 
 /// The name of a schema's file, as kubeconform fills it in.
 pub const LOCATION: &str = "{{.ResourceKind}}-{{.Group}}-{{.ResourceAPIVersion}}.json";

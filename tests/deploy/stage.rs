@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use kube::api::{Api, PostParams};
 use serde_json::json;
-use tenios_operator::api::PhoneNumberOrder;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::simulator::{DocumentState, Options, Simulator};
+use tenios_api::PhoneNumberOrder;
+use tenios_api::order::OrderState;
+use tenios_simulator::{DocumentState, Options, Simulator};
 
-use crate::harness::{ControlPlane, Kubectl, Output, ports, wait};
 use crate::render::chart_directory;
 use crate::tools::helm_at;
+use harness::{ControlPlane, Kubectl, Output, ports, wait};
 
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -119,9 +119,8 @@ impl Stage {
     pub async fn number(&self, namespace: &str, name: &str) -> String {
         let orders = self.orders(namespace).await;
         let read = async || orders.get(name).await.unwrap().status.unwrap_or_default();
-        let assigned = |status: &tenios_operator::api::order::PhoneNumberOrderStatus| {
-            status.state == Some(OrderState::Assigned)
-        };
+        let assigned =
+            |status: &tenios_api::order::PhoneNumberOrderStatus| status.state == Some(OrderState::Assigned);
         let status = wait::until_seen("a number", PATIENCE, read, assigned).await;
         status.phone_number.unwrap()
     }

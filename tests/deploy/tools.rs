@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::harness::{Output, checkout};
+use harness::{Output, checkout};
 
 /// Where the tools are, and the CRDs of others that the chart makes objects of.
 pub fn directory() -> &'static Path {

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::process::Command;
 
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::harness::checkout;
-use crate::harness::operator::BINARY;
 use crate::render::{chart, chart_directory, objects};
 use crate::tools::{helm, run};
+use harness::Program;
+use harness::checkout;
 
 /// Set by the templates; a value for one of them would contradict the ports, mounts and rights that they set, too.
 const SET_BY_THE_CHART: [&str; 12] = [
@@ -125,7 +124,7 @@ fn a_name_that_looks_like_a_number_stays_a_name() {
 
 #[test]
 fn every_flag_can_be_set_and_stands_with_the_operators_default() {
-    let help = run(Command::new(BINARY).args(["run", "--help"])).expect_success();
+    let help = run(Program::Operator.command().args(["run", "--help"])).expect_success();
     let flags: BTreeMap<String, Option<String>> = help
         .split("[env: ")
         .skip(1)

@@ -1,6 +1,6 @@
 //! As much of Markdown as the tests need: lines, fences, comments.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A part of a page, with the number of its first line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,9 +57,9 @@ pub fn anchor(heading: &str) -> String {
 
 /// Every Markdown file of the repository, and its path in it.
 pub fn pages() -> Vec<(String, PathBuf)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = harness::checkout("");
     let mut pages = Vec::new();
-    let mut directories = vec![root.to_owned()];
+    let mut directories = vec![root.clone()];
     while let Some(directory) = directories.pop() {
         for entry in std::fs::read_dir(&directory).unwrap() {
             let path = entry.unwrap().path();
@@ -70,7 +70,7 @@ pub fn pages() -> Vec<(String, PathBuf)> {
                     directories.push(path);
                 }
             } else if path.extension().is_some_and(|extension| extension == "md") {
-                let inside = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+                let inside = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
                 pages.push((inside, path));
             }
         }

@@ -6,7 +6,7 @@ pub mod pages;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::harness::ControlPlane;
+use harness::ControlPlane;
 use pages::site::Site;
 use pages::{markdown, script};
 

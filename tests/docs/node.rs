@@ -10,9 +10,9 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, ports};
 use crate::kubelet::Pod;
 use crate::render::NAMESPACE;
+use harness::{ControlPlane, ports};
 
 const PACE: Duration = Duration::from_millis(100);
 

@@ -11,7 +11,7 @@ mod shell;
 #[path = "site.rs"]
 pub mod site;
 
-use crate::harness::checkout;
+use harness::checkout;
 
 /// The steps of a page, or of one of its sections: `PAGE#ANCHOR`.
 fn read(page: &str) -> Vec<(usize, script::Step)> {

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
-use tenios_operator::api::Reason;
-use tenios_operator::simulator::{DocumentState, Options, Simulator};
+use tenios_api::Reason;
+use tenios_simulator::{DocumentState, Options, Simulator};
 
 use super::node::Node;
 use super::script::Step;
 use super::shell::Shell;
-use crate::harness::{ControlPlane, checkout, operator, wait};
 use crate::tools;
+use harness::{ControlPlane, Program, checkout, wait};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const KEY: &str = "the-access-key";
@@ -221,8 +221,10 @@ fn kubeconfig(directory: &Path, clusters: &[Arc<ControlPlane>]) {
 }
 
 fn environment(directory: &Path, plane: &ControlPlane) -> Vec<(&'static str, String)> {
-    let ours = Path::new(operator::BINARY).parent().unwrap();
-    let path = [plane.binaries(), tools::directory(), ours].map(|d| d.display().to_string()).join(":");
+    let plugin = Program::Plugin.path();
+    let path = [plane.binaries(), tools::directory(), plugin.parent().unwrap()]
+        .map(|d| d.display().to_string())
+        .join(":");
     let inside = |name: &str| directory.join(name).display().to_string();
     vec![
         ("PATH", format!("{path}:{}", std::env::var("PATH").unwrap())),

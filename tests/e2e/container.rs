@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use tenios_operator::api::digest::sha256_hex;
+use tenios_api::digest::sha256_hex;
 
-use crate::harness::{ControlPlane, Process};
 use crate::shell::{done, said, script, unpack};
+use harness::{ControlPlane, Process};
 
 /// An OCI layout, unpacked.
 pub struct Layout(PathBuf);

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
-use tenios_operator::api::PhoneNumberOrder;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::server::Tls;
-use tenios_operator::simulator::{DocumentState, Options, Simulator};
+use tenios_api::PhoneNumberOrder;
+use tenios_api::order::OrderState;
+use tenios_http_server::Tls;
+use tenios_simulator::{DocumentState, Options, Simulator};
 
 use crate::container::{Image, Layout, is_root};
-use crate::harness::{ControlPlane, Process, Scenario, checkout, http, ports, wait};
 use crate::name_server;
 use crate::release::linked_crates;
 use crate::shell::{is_release, operator, said, script, unpack};
+use harness::{ControlPlane, Process, Scenario, checkout, http, ports, wait};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const MEGABYTE: u64 = 1_000_000;
@@ -290,11 +290,14 @@ fn what_the_dockerfile_gets_is_enough_to_make_the_image() {
     };
     let [documents, root] = ["documents", "root"].map(|name| directory.join("out").join(name));
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    run("deploy/release/documents", &[Path::new(&target), &operator(), &documents]);
+    run(
+        "deploy/release/documents",
+        &[Path::new("tenios-operator"), Path::new(&target), &operator(), &documents],
+    );
     run("deploy/image/rootfs", &[&operator(), &documents, &root]);
     // What compiles there compiles here: nothing outside of src goes into the source.
     said(Command::new("cargo").args(["metadata", "--locked", "--no-deps"]).current_dir(&directory));
-    assert!(directory.join("src/main.rs").is_file());
+    assert!(directory.join("src/operator/src/main.rs").is_file());
     let outside =
         Command::new("grep").args(["-rE", r"include_(str|bytes)!\(.*\.\./"]).arg(checkout("src")).output();
     assert_eq!(String::from_utf8(outside.unwrap().stdout).unwrap(), "");

@@ -3,9 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 mod container;
 #[allow(dead_code, reason = "the tests of `deploy` use the rest")]
 #[path = "../docs/pages.rs"]

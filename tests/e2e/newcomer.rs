@@ -3,8 +3,8 @@
 
 use crate::docs::script::Step;
 use crate::docs::site::Site;
-use crate::harness::ControlPlane;
 use crate::monitoring::prometheus::Prometheus;
+use harness::ControlPlane;
 
 const FIRING: &str = "ALERTS{alertname=\"TeniosOutcomeUnknown\",alertstate=\"firing\"}";
 

@@ -5,11 +5,11 @@ use std::process::Command;
 
 use kube::api::{Api, PostParams};
 use serde_json::json;
-use tenios_operator::api::{PhoneNumberOrder, PhoneVerification};
+use tenios_api::{PhoneNumberOrder, PhoneVerification};
 
-use crate::harness::Scenario;
 use crate::release::{dist, platform};
 use crate::shell::{has_released_plugin, said, unpack};
+use harness::Scenario;
 
 /// kubectl with the plugin beside it, for the user of the scenario.
 struct Shell {

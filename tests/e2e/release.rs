@@ -6,10 +6,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use tenios_operator::api::digest::sha256_hex;
+use tenios_api::digest::sha256_hex;
 
-use crate::harness::checkout;
 use crate::shell::{done, has_released_plugin, operator, plugin, said, script};
+use harness::checkout;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 

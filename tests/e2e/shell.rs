@@ -4,18 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::harness::{checkout, operator};
+use harness::{Program, checkout};
 
 /// The operator under test.
 pub fn operator() -> PathBuf {
     static OPERATOR: OnceLock<PathBuf> = OnceLock::new();
-    OPERATOR.get_or_init(|| under_test("TENIOS_OPERATOR", operator::BINARY)).clone()
+    OPERATOR.get_or_init(|| under_test("TENIOS_OPERATOR", Program::Operator)).clone()
 }
 
 /// The plugin under test.
 pub fn plugin() -> PathBuf {
     static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
-    PLUGIN.get_or_init(|| under_test("TENIOS_PLUGIN", env!("CARGO_BIN_EXE_kubectl-tenios"))).clone()
+    PLUGIN.get_or_init(|| under_test("TENIOS_PLUGIN", Program::Plugin)).clone()
 }
 
 /// Whether that is the static one of a release.
@@ -25,12 +25,12 @@ pub fn has_released_plugin() -> bool {
 
 /// What the variable names; else what was built with the tests, without its debug information: 80 of 100 MB,
 /// which every test would pack.
-fn under_test(variable: &str, built: &str) -> PathBuf {
+fn under_test(variable: &str, built: Program) -> PathBuf {
     if let Some(named) = std::env::var_os(variable) {
         return named.into();
     }
-    let stripped = Path::new(env!("CARGO_TARGET_TMPDIR")).join(Path::new(built).file_name().unwrap());
-    done(Command::new("strip").args(["--strip-debug", built, "-o"]).arg(&stripped));
+    let stripped = Path::new(env!("CARGO_TARGET_TMPDIR")).join(built.name());
+    done(Command::new("strip").arg("--strip-debug").arg(built.path()).arg("-o").arg(&stripped));
     stripped
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::harness::{ControlPlane, OperatorOptions, checkout};
+use harness::{ControlPlane, OperatorOptions, checkout};
 
 /// One replica, or how the second one stands beside it. Faults meet the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

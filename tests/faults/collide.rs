@@ -1,6 +1,6 @@
 //! Names that meant one and the same ledger entry, when a name too long was cut and ended in its digest.
 
-use tenios_operator::api::digest::sha256_hex;
+use tenios_api::digest::sha256_hex;
 
 /// The longest name that a resource can have.
 const LONGEST: usize = 253;

@@ -10,13 +10,13 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{PhoneNumberOrder, PhoneVerification};
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_api::{PhoneNumberOrder, PhoneVerification};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::watchdog::lock;
+use harness::watchdog::lock;
 
 /// What is there now, by name.
 #[derive(Clone, Debug, Default)]

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tenios_operator::api::LedgerEntry;
-use tenios_operator::api::ledger_entry::LedgerEntrySpec;
+use tenios_api::LedgerEntry;
+use tenios_api::ledger_entry::LedgerEntrySpec;
 
 use crate::eyes::Unknown;
 use crate::meddle::{Intent, old_views};

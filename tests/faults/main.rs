@@ -3,9 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't set up its world fails")]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 mod attack;
 mod cast;
 mod collide;

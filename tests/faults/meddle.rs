@@ -10,15 +10,15 @@ use kube::api::{
     Preconditions,
 };
 use serde_json::{Value, json};
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{PhoneNumberOrder, PhoneVerification};
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_api::{PhoneNumberOrder, PhoneVerification};
 
 use crate::eyes::Seen;
-use crate::harness::link::{Held, Verdict};
-use crate::harness::wait;
-use crate::harness::watchdog::lock;
 use crate::stage::{Stage, order_state, verification_state};
+use harness::link::{Held, Verdict};
+use harness::wait;
+use harness::watchdog::lock;
 
 /// To everything that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
-use crate::harness::link::{Held, Point, Storm, Verdict};
 use crate::meddle::{Meddling, meddle};
 use crate::plots::End;
 use crate::restore::set_back;
 use crate::stage::{PAUSE, Stage, Weather};
+use harness::link::{Held, Point, Storm, Verdict};
 
 /// What happens to a request, or to the operator at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 use serde_json::json;
-use tenios_operator::api::NOT_PLACED_ANNOTATION;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
+use tenios_api::NOT_PLACED_ANNOTATION;
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
 
 use crate::stage::Stage;
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use serde_json::json;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::simulator::{Action, DocumentState, Fault, PushOverrides, PushTime};
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_simulator::{Action, DocumentState, Fault, PushOverrides, PushTime};
 
 use crate::collide::pair;
 use crate::eyes::Seen;

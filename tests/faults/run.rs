@@ -9,14 +9,14 @@ use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 
 use crate::cast::Cast;
-use crate::harness::link::Passed;
-use crate::harness::{Operator, checkout};
 use crate::judge::{Expected, Wrong, judge};
 use crate::meddle;
 use crate::nemesis::{Fault, strike};
 use crate::person;
 use crate::plots::{self, End, Plot};
 use crate::stage::Stage;
+use harness::link::Passed;
+use harness::{Operator, checkout};
 
 /// From the end of the faults to the named end at most (promise 24).
 const BOUND: Duration = Duration::from_secs(30);

@@ -13,17 +13,17 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{LedgerEntry, PhoneNumberOrder, PhoneVerification};
-use tenios_operator::simulator::{DocumentState, JournalEntry, Options, PushSettings, Simulator};
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_api::{LedgerEntry, PhoneNumberOrder, PhoneVerification};
+use tenios_simulator::{DocumentState, JournalEntry, Options, PushSettings, Simulator};
 use tokio::sync::watch;
 
 use crate::cast::Cast;
 use crate::eyes::{Eyes, Seen};
-use crate::harness::link::Passed;
-use crate::harness::{Link, Operator, OperatorOptions, Scenario, http, wait};
 use crate::meddle::{OTHER_NUMBER, Window};
+use harness::link::Passed;
+use harness::{Link, Operator, OperatorOptions, Scenario, http, wait};
 
 /// What the operator runs with: times that a test can wait for. The slow pace after a refusal is slower
 /// than any run, so that only an edit is followed by a request.

@@ -4,10 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::cast::Cast;
-use crate::harness::checkout;
 use crate::judge::Wrong;
 use crate::run::Ran;
 use crate::walk::Walked;
+use harness::checkout;
 
 /// See the module documentation.
 #[derive(Default)]

@@ -12,17 +12,17 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::DeleteParams;
 use serde_json::json;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::simulator::{Action, Canned, DocumentState, Fault, PushOverrides};
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_simulator::{Action, Canned, DocumentState, Fault, PushOverrides};
 
 use crate::cast::Cast;
 use crate::dice::Dice;
-use crate::harness::link::{Point, Verdict};
 use crate::judge::{Expected, Wrong, judge};
 use crate::person;
 use crate::run::{report, strike_the_set};
 use crate::stage::{Stage, Weather, order_state, verification_state};
+use harness::link::{Point, Verdict};
 
 /// Steps of one walk.
 const STEPS: usize = 60;
@@ -326,12 +326,7 @@ impl Walker<'_> {
         let _ = held.decide(gateway.filter(|_| skipped.is_multiple_of(2)).unwrap_or(Verdict::Drop)).await;
     }
 
-    async fn hold(
-        &mut self,
-        side: Side,
-        point: Point,
-        mut skipped: u32,
-    ) -> Option<crate::harness::link::Held> {
+    async fn hold(&mut self, side: Side, point: Point, mut skipped: u32) -> Option<harness::link::Held> {
         let link = match side {
             Side::Apiserver => &self.stage.apiserver,
             Side::Provider => &self.stage.provider,

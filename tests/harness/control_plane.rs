@@ -249,10 +249,6 @@ impl ControlPlane {
         &self.certificates.authority
     }
 
-    pub(super) fn watchdog(&self) -> &Arc<Watchdog> {
-        &self.watchdog
-    }
-
     /// A further process that goes away with the control plane, such as the simulator.
     pub fn process(&self, name: &str, program: impl Into<PathBuf>) -> Process {
         Process::new(&self.watchdog, name, program)

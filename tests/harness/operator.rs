@@ -4,15 +4,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{ControlPlane, Process, http, ports, wait};
-
-/// The binary that was built with the tests.
-pub const BINARY: &str = env!("CARGO_BIN_EXE_tenios-operator");
-
-/// The binary under test: another one where `TENIOS_OPERATOR` names it, such as the release build.
-fn binary() -> PathBuf {
-    std::env::var_os("TENIOS_OPERATOR").map_or_else(|| BINARY.into(), PathBuf::from)
-}
+use super::{ControlPlane, Process, http, ports, program, wait};
 
 /// Times that a test can wait for; see [`OperatorOptions::hurried`].
 const HURRIED: [(&str, &str); 7] = [
@@ -178,7 +170,10 @@ impl Operator {
             options.arguments.push("--allow-http".to_owned());
         }
 
-        let process = control_plane.process(&name, binary()).args(["run"]).args(options.arguments);
+        let process = control_plane
+            .process(&name, program::operator_under_test())
+            .args(["run"])
+            .args(options.arguments);
         let process = process.env("KUBECONFIG", kubeconfig);
         let process =
             options.environment.into_iter().fold(process, |process, (name, value)| process.env(name, value));

@@ -14,8 +14,8 @@ use http_body_util::{BodyExt, Full};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
-use tenios_operator::ledger::kubernetes::KubernetesLedger;
-use tenios_operator::ledger::{AppendError, Change, Entry, Event, Key, Ledger, ReadError, RemoveError};
+use tenios_ledger::kubernetes::KubernetesLedger;
+use tenios_ledger::{AppendError, Change, Entry, Event, Key, Ledger, ReadError, RemoveError};
 
 use super::world::Fate;
 

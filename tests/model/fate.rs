@@ -1,6 +1,6 @@
 //! What befalls the processes, the caches and the ledger, and what people do.
 
-use tenios_operator::lifecycle::attempt::Requests;
+use tenios_lifecycle::attempt::Requests;
 
 use super::Model;
 use super::action::Action;

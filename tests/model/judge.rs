@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tenios_operator::ledger::{Event, Kind, Phase, State};
+use tenios_ledger::{Event, Kind, Phase, State};
 
 use super::Model;
 use super::names;

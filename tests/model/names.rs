@@ -1,8 +1,8 @@
 //! What things are called. Attempts are numbered in the order in which their intents were recorded.
 
 use jiff::Timestamp;
-use tenios_operator::api::PhoneNumber;
-use tenios_operator::ledger::{AttemptId, Event, Refusal, Terms};
+use tenios_api::PhoneNumber;
+use tenios_ledger::{AttemptId, Event, Refusal, Terms};
 
 use super::world::{BOGUS, Outcome};
 

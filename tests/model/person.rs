@@ -1,8 +1,8 @@
 //! What people see, and what they would do.
 
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::ledger::AttemptId;
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_ledger::AttemptId;
 
 use super::Model;
 use super::shipped::Shown;

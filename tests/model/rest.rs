@@ -5,7 +5,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-use tenios_operator::api::order::OrderState;
+use tenios_api::order::OrderState;
 
 use super::Model;
 use super::action::Action;

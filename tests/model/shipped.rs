@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tenios_operator::api::{
+use tenios_api::{
     PhoneNumberOrderSpec, PhoneNumberOrderStatus, PhoneVerificationSpec, PhoneVerificationStatus,
 };
-use tenios_operator::ledger::kubernetes::{KubernetesLedger, to_entry};
-use tenios_operator::ledger::{
+use tenios_ledger::kubernetes::{KubernetesLedger, to_entry};
+use tenios_ledger::{
     AppendError, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Ledger, Offered, Phase, State,
     Terms, WriterId, terms,
 };
-use tenios_operator::lifecycle::attempt::Requests;
+use tenios_lifecycle::attempt::Requests;
 use tokio::runtime::{Builder, Runtime};
 
 use super::apiserver::{Apiserver, Followed};

@@ -1,7 +1,7 @@
 //! What is explored: who there is, what they may do, how often.
 
 use serde_json::json;
-use tenios_operator::ledger::Kind;
+use tenios_ledger::Kind;
 
 use super::judge::Sight;
 use super::names;

@@ -1,6 +1,6 @@
 //! The sizes that are explored.
 
-use tenios_operator::ledger::Kind;
+use tenios_ledger::Kind;
 
 use super::judge::Sight;
 use super::size::{

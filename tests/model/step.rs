@@ -1,11 +1,11 @@
-//! What each step does. Where a line stands for one of `src/controller` or `src/push` that can't be
+//! What each step does. Where a line stands for one of `src/operator/src/controller` or `src/operator/src/push` that can't be
 //! called from here, it says for which.
 
 use std::time::Duration;
 
-use tenios_operator::ledger::{Lineage, recording};
-use tenios_operator::lifecycle::Sender;
-use tenios_operator::lifecycle::attempt::{Intended, LastLook, Requests};
+use tenios_ledger::{Lineage, recording};
+use tenios_lifecycle::Sender;
+use tenios_lifecycle::attempt::{Intended, LastLook, Requests};
 
 use super::Model;
 use super::action::Action;

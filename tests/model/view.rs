@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::pdf::Document;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{
+use tenios_api::order::OrderState;
+use tenios_api::pdf::Document;
+use tenios_api::verification::VerificationState;
+use tenios_api::{
     PhoneNumberOrder, PhoneNumberOrderStatus, PhoneVerification, PhoneVerificationSpec,
     PhoneVerificationStatus,
 };
-use tenios_operator::ledger::{Bid, Book, Change, Key, Payer, Rival, State};
-use tenios_operator::lifecycle::{
+use tenios_ledger::{Bid, Book, Change, Key, Payer, Rival, State};
+use tenios_lifecycle::{
     AccessKey, Answers, Budget, Decision, Found, Intent, LinkTarget, Managed, Pace, SeenVerification, Sender,
     Standing, Surroundings, View, decide, project,
 };

@@ -1,7 +1,7 @@
 //! What a state of the model consists of: everything that is stored, on its way, or remembered by a
 //! process. Ledger entries, statuses and terms stand here as numbers that [`super::shipped`] gave them.
 
-use tenios_operator::ledger::Recording;
+use tenios_ledger::Recording;
 
 /// Resources at most.
 pub const KEYS: usize = 2;

@@ -5,12 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rstest::rstest;
 use serde_json::{Value, json};
-use tenios_operator::api::{PhoneNumberOrder, PhoneNumberOrderSpec, Reason};
-use tenios_operator::ledger::{Account, AttemptId, Claim, Event, Key, Kind, Rival, State, Terms, Title};
-use tenios_operator::lifecycle::order::OrderNeed;
-use tenios_operator::lifecycle::{
-    AccessKey, Answers, Decision, Found, Pace, Sender, Surroundings, View, decide,
-};
+use tenios_api::{PhoneNumberOrder, PhoneNumberOrderSpec, Reason};
+use tenios_ledger::{Account, AttemptId, Claim, Event, Key, Kind, Rival, State, Terms, Title};
+use tenios_lifecycle::order::OrderNeed;
+use tenios_lifecycle::{AccessKey, Answers, Decision, Found, Pace, Sender, Surroundings, View, decide};
 
 use crate::given::{ALONE, KEY, Others, READY, Rivals, account};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
-use tenios_operator::ledger::{
+use tenios_ledger::{
     Account, AppendError, AttemptId, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Payer, Phase,
     Refusal, Reservation, Terms, VERIFICATIONS_KEPT, WriterId, terms,
 };

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use tenios_operator::api::PhoneNumber;
-use tenios_operator::ledger::{
+use tenios_api::PhoneNumber;
+use tenios_ledger::{
     Account, Applied, AttemptId, Bid, Claim, Entry, Event, Index, Key, Kind, Payer, State, Terms, Title,
     Version, WriterId, terms,
 };

@@ -1,4 +1,4 @@
-use tenios_operator::api::crd;
+use tenios_api::crd;
 
 #[test]
 fn the_committed_crds_are_what_the_types_generate() {

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use tenios_operator::api::LedgerEntry;
-use tenios_operator::api::digest::sha256_hex;
-use tenios_operator::ledger::kubernetes::{object_name, to_entry};
-use tenios_operator::ledger::{Key, Kind};
+use tenios_api::LedgerEntry;
+use tenios_api::digest::sha256_hex;
+use tenios_ledger::kubernetes::{object_name, to_entry};
+use tenios_ledger::{Key, Kind};
 
 fn key(kind: Kind, name: &str) -> Key {
     Key { kind, namespace: "shop".into(), name: name.into() }

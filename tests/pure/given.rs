@@ -2,11 +2,9 @@
 
 use std::sync::LazyLock;
 
-use tenios_operator::api::PhoneNumber;
-use tenios_operator::ledger::{Account, Bid, Payer, Rival};
-use tenios_operator::lifecycle::{
-    AccessKey, Answers, Budget, Found, LinkTarget, SeenVerification, Surroundings,
-};
+use tenios_api::PhoneNumber;
+use tenios_ledger::{Account, Bid, Payer, Rival};
+use tenios_lifecycle::{AccessKey, Answers, Budget, Found, LinkTarget, SeenVerification, Surroundings};
 
 /// Who comes before this one with a claim.
 pub type Rivals<'a> = &'a dyn Fn(&Bid, &Payer) -> Option<Rival>;

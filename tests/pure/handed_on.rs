@@ -1,13 +1,11 @@
 //! What CONTRIBUTING.md and the workflows say to whoever carries on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-const CONTRIBUTING: &str = include_str!("../../CONTRIBUTING.md");
+use harness::checkout;
 
-fn checkout(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
+const CONTRIBUTING: &str = include_str!("../../CONTRIBUTING.md");
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(checkout(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -19,28 +17,29 @@ fn names(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_arrows_between_the_rooms_run_as_contributing_says() {
+fn the_arrows_between_the_crates_run_as_contributing_says() {
     let rows = CONTRIBUTING.lines().filter_map(|line| line.strip_prefix("| `src/"));
-    let rooms: Vec<_> = rows.map(|row| row.split_once('`').unwrap().0).collect();
-    let lib = read("src/lib.rs");
-    let modules: BTreeSet<_> =
-        lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
-    assert_eq!(rooms.iter().copied().collect::<BTreeSet<_>>(), modules);
-    for room in rooms {
-        let row = CONTRIBUTING.lines().find(|line| line.starts_with(&format!("| `src/{room}` |"))).unwrap();
-        let said = names(row.trim_end_matches('|').rsplit_once('|').unwrap().1);
-        let mut used = BTreeSet::new();
-        for file in sources(&checkout("src").join(room)) {
-            let source = std::fs::read_to_string(&file).unwrap();
-            assert!(!source.contains("crate::{"), "{}: one line for each room", file.display());
-            let names = source.split("crate::").skip(1);
-            let names =
-                names.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap());
-            used.extend(names.filter(|name| modules.contains(name)).map(str::to_owned));
-        }
-        used.remove(room);
-        assert_eq!(used, said, "what src/{room} uses, and what CONTRIBUTING.md says of it");
-    }
+    let said: BTreeMap<_, _> = rows
+        .map(|row| {
+            let (room, rest) = row.split_once('`').unwrap();
+            (room.to_owned(), names(rest.trim_end_matches('|').rsplit_once('|').unwrap().1))
+        })
+        .collect();
+    let rooms = std::fs::read_dir(checkout("src")).unwrap();
+    let rooms = rooms.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let written: BTreeMap<_, _> = rooms.map(|room| (room.clone(), used(&room))).collect();
+    assert_eq!(said, written, "what CONTRIBUTING.md says, and what the manifests say");
+}
+
+/// The folders of the crates that this one depends on.
+fn used(room: &str) -> BTreeSet<String> {
+    let manifest = read(&format!("src/{room}/Cargo.toml"));
+    let dependencies = manifest.split("[dependencies]\n").nth(1).unwrap_or_default();
+    let dependencies = dependencies.lines().take_while(|line| !line.starts_with('['));
+    dependencies
+        .filter_map(|line| line.strip_prefix("tenios-")?.strip_suffix(".workspace = true"))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn sources(directory: &Path) -> Vec<PathBuf> {
@@ -108,9 +107,9 @@ fn every_command_of_contributing_and_the_workflows_exists() {
 /// `cargo test --locked --test BINARY [FILTER]`, where the filter selects something.
 fn is_a_test(command: &str, words: &[&str]) {
     let ["test", "--locked", "--test", binary, rest @ ..] = words else { panic!("`{command}`") };
-    let cargo = read("Cargo.toml");
+    let manifest = read("tests/Cargo.toml");
     assert!(
-        cargo.contains(&format!("[[test]]\nname = \"{binary}\"\n")),
+        manifest.contains(&format!("[[test]]\nname = \"{binary}\"\n")),
         "`{command}`: there is no such binary"
     );
     let Some(filter) = rest.first().filter(|word| !word.starts_with('-')) else { return };

@@ -1,7 +1,7 @@
 //! What is looked up across all entries: claims, proofs, and what the budget counts.
 
 use jiff::{SignedDuration, Timestamp};
-use tenios_operator::ledger::{
+use tenios_ledger::{
     Applied, AttemptId, Entry, Event, Index, Key, Kind, Purse, Terms, Version, WriterId, terms,
 };
 

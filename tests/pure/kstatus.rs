@@ -2,7 +2,7 @@
 //! are written down here and applied to what the operator shows.
 
 use serde_json::{Value, json};
-use tenios_operator::api::Reason;
+use tenios_api::Reason;
 
 use crate::recorded::{GENERATION, all, schema};
 

@@ -8,20 +8,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::{
-    PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec, PhoneNumberOrderStatus, Reason,
-};
-use tenios_operator::ledger::{
-    AttemptId, Bid, Event, Key, Kind, Payer, Phase, Refusal, Rival, State, Terms, Title,
-};
-use tenios_operator::lifecycle::{
-    self, Answers, Decision, Found, Intent, Pace, Sender, Standing, decide, project,
-};
+use tenios_api::order::OrderState;
+use tenios_api::{PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec, PhoneNumberOrderStatus, Reason};
+use tenios_ledger::{AttemptId, Bid, Event, Key, Kind, Payer, Phase, Refusal, Rival, State, Terms, Title};
+use tenios_lifecycle::{Answers, Decision, Found, Intent, Pace, Sender, Standing, decide, project};
 
 use crate::given::{ALONE, Others, READY, account};
 
-type View<'a> = lifecycle::View<'a, PhoneNumberOrder>;
+type View<'a> = tenios_lifecycle::View<'a, PhoneNumberOrder>;
 
 const NOW: i64 = 1_800_000_000;
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use tenios_operator::ledger::{
+use tenios_ledger::{
     AppendError, Change, Entry, Event, Key, Ledger, ReadError, RemoveError, Version, WriterId,
 };
 use tokio::sync::mpsc;

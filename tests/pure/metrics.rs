@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rstest::rstest;
-use tenios_operator::api::{Condition, ConditionStatus, ConditionType, Reason};
-use tenios_operator::ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
-use tenios_operator::lifecycle::since;
+use tenios_api::{Condition, ConditionStatus, ConditionType, Reason};
+use tenios_ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
+use tenios_lifecycle::since;
 use tenios_operator::telemetry::{Metrics, ProviderLabels, Stand};
 
 fn at(second: i64) -> Timestamp {
@@ -102,7 +102,7 @@ fn the_table_in_the_docs_has_every_metric_and_no_other() {
             format!("{metric}{suffix} | {type_}")
         })
         .collect();
-    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md");
+    let docs = harness::checkout("docs/operations.md");
     let docs = std::fs::read_to_string(docs).unwrap();
     let rows = docs.lines().filter_map(|line| line.strip_prefix("| `tenios_"));
     let documented: BTreeSet<String> = rows

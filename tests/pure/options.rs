@@ -1,11 +1,11 @@
 //! What the operator is configured by: every flag and every variable through one table.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use clap::{CommandFactory, Parser};
-use tenios_operator::net::{BaseUrl, Listen};
-use tenios_operator::options::{self, Options, RunOptions, SimulatorOptions};
+use tenios_net::{BaseUrl, Listen};
+use tenios_operator::options::{Options, RunOptions, Subcommand};
+use tenios_simulator::SimulatorOptions;
 
 #[path = "../options/table.rs"]
 mod table;
@@ -16,9 +16,7 @@ const NEVER_EMPTY: [&str; 4] = ["--tenios-url", "--ledger", "--namespace", "--wa
 
 fn read(arguments: &[&str]) -> Result<RunOptions, String> {
     let options = Options::try_parse_from([&["tenios-operator", "run"], arguments].concat());
-    let options::Subcommand::Run(run) = options.map_err(|e| options::explain(&e))?.command else {
-        panic!("run")
-    };
+    let Subcommand::Run(run) = options.map_err(|e| tenios_flags::explain(&e))?.command else { panic!("run") };
     run.check().map_err(|line| format!("error: {line}"))?;
     Ok(*run)
 }
@@ -124,7 +122,7 @@ fn listening_everywhere_is_written_without_an_address() {
 
 /// Exit code and what was said, with nothing in the environment but this.
 fn run(variable: &str, value: &str, arguments: &[&str]) -> (Option<i32>, String) {
-    let mut operator = Command::new(env!("CARGO_BIN_EXE_tenios-operator"));
+    let mut operator = harness::Program::Operator.command();
     let directory = std::env::temp_dir();
     let operator =
         operator.env_clear().current_dir(directory).env(variable, value).arg("run").args(arguments);
@@ -219,7 +217,7 @@ fn a_directory_or_a_proxy_that_is_none_is_named() {
 fn the_simulator_is_configured_alike() {
     let read = |arguments: &[&str]| {
         let options = SimulatorOptions::try_parse_from([&["tenios-simulator"], arguments].concat());
-        options.map(|options| format!("{options:?}")).map_err(|error| options::explain(&error))
+        options.map(|options| format!("{options:?}")).map_err(|error| tenios_flags::explain(&error))
     };
     for flag in [
         "--listen=127.0.0.1:0",

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_api::{
     PhoneNumber, PhoneNumberOrder, PhoneNumberOrderStatus, PhoneVerification, PhoneVerificationSpec,
     PhoneVerificationStatus, Reason, crd,
 };
-use tenios_operator::ledger::{AttemptId, Event, Refusal, State};
-use tenios_operator::lifecycle::{Standing, project};
+use tenios_ledger::{AttemptId, Event, Refusal, State};
+use tenios_lifecycle::{Standing, project};
 
 /// The generation that the status was written for.
 pub const GENERATION: i64 = 2;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tenios_operator::lifecycle::Pace;
+use tenios_lifecycle::Pace;
 
 #[test]
 fn the_back_off_doubles_up_to_its_maximum() {

@@ -1,8 +1,8 @@
 //! Promise 21, as far as types can keep it.
 
-use tenios_operator::api::pdf::Document;
-use tenios_operator::api::verification::Address;
-use tenios_operator::tenios::PushTarget;
+use tenios_api::pdf::Document;
+use tenios_api::verification::Address;
+use tenios_provider::PushTarget;
 
 #[test]
 fn p21_no_debug_output_shows_an_address_a_document_or_a_push_secret() {
@@ -25,7 +25,7 @@ fn a_document_is_a_pdf_of_at_most_a_million_bytes_known_by_its_digest() {
     let document = Document::new(bytes.clone()).unwrap();
     // sha256sum of these ten bytes.
     let digest = "sha256:bfa46a6395a5ff9b24b500aa7b859b9cf7c2d1eaca67a66ef03f3355276a5f6e";
-    assert_eq!(tenios_operator::api::digest::sha256(document.bytes()), digest);
+    assert_eq!(tenios_api::digest::sha256(document.bytes()), digest);
     assert_eq!(format!("{document:?}"), "Document(10 bytes)");
     bytes.resize(Document::LIMIT, b' ');
     assert!(Document::new(bytes.clone()).is_ok());

@@ -2,15 +2,15 @@
 
 use jiff::Timestamp;
 use rstest::rstest;
-use tenios_operator::api::ConditionStatus::{False, True, Unknown};
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{
+use tenios_api::ConditionStatus::{False, True, Unknown};
+use tenios_api::order::OrderState;
+use tenios_api::verification::VerificationState;
+use tenios_api::{
     Condition, ConditionStatus, ConditionType, PhoneNumberOrder, PhoneNumberOrderStatus, PhoneVerification,
     PhoneVerificationSpec, PhoneVerificationStatus, Reason,
 };
-use tenios_operator::ledger::{AttemptId, Event, State, Terms};
-use tenios_operator::lifecycle::{Standing, project};
+use tenios_ledger::{AttemptId, Event, State, Terms};
+use tenios_lifecycle::{Standing, project};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()

@@ -5,11 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tenios_operator::api::pdf::Document;
-use tenios_operator::api::{LedgerEntry, PhoneNumberOrder, PhoneVerification};
-use tenios_operator::ledger::kubernetes::to_entry;
-use tenios_operator::ledger::{Entry, Event, State};
-use tenios_operator::lifecycle::{
+use tenios_api::pdf::Document;
+use tenios_api::{LedgerEntry, PhoneNumberOrder, PhoneVerification};
+use tenios_ledger::kubernetes::to_entry;
+use tenios_ledger::{Entry, Event, State};
+use tenios_lifecycle::{
     Answers, Budget, Decision, Found, Managed, Pace, Sender, Standing, View, decide, project,
 };
 
@@ -48,7 +48,7 @@ impl Stored {
     }
 
     fn is_order(&self) -> bool {
-        self.entry.key.kind == tenios_operator::ledger::Kind::Order
+        self.entry.key.kind == tenios_ledger::Kind::Order
     }
 
     /// What this version shows of it, whose ledger knows this by then, and what it recorded.

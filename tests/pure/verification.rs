@@ -5,19 +5,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rstest::rstest;
 use serde_json::{Value, json};
-use tenios_operator::api::digest::sha256;
-use tenios_operator::api::pdf::Document;
-use tenios_operator::api::verification::VerificationState;
-use tenios_operator::api::{PhoneVerification, PhoneVerificationSpec, PhoneVerificationStatus, Reason};
-use tenios_operator::ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
-use tenios_operator::lifecycle::verification::{VerificationNeed, stands};
-use tenios_operator::lifecycle::{
-    self, Answers, Decision, Found, Intent, Pace, Sender, Standing, decide, project,
-};
+use tenios_api::digest::sha256;
+use tenios_api::pdf::Document;
+use tenios_api::verification::VerificationState;
+use tenios_api::{PhoneVerification, PhoneVerificationSpec, PhoneVerificationStatus, Reason};
+use tenios_ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
+use tenios_lifecycle::verification::{VerificationNeed, stands};
+use tenios_lifecycle::{Answers, Decision, Found, Intent, Pace, Sender, Standing, decide, project};
 
 use crate::given::{ALONE, KEY as ACCESS_KEY, Others, UNASKED};
 
-type View<'a> = lifecycle::View<'a, PhoneVerification>;
+type View<'a> = tenios_lifecycle::View<'a, PhoneVerification>;
 
 const PACE: Pace = Pace {
     retry_min: Duration::from_secs(5),
@@ -348,7 +346,7 @@ fn p04_a_refused_address_recorded_as_it_was_written_is_not_edited() {
     let mut state = recorded_as_written(&decomposed);
     let refusal = Refusal { code: "CODE".into(), message: String::new(), fields: vec![], can_pass: false };
     state.accepted = None;
-    state.phase = tenios_operator::ledger::Phase::Refused { attempt: attempt(), at: at(-2), refusal };
+    state.phase = tenios_ledger::Phase::Refused { attempt: attempt(), at: at(-2), refusal };
     let spec = spec(&json!({"address": decomposed}));
     let said = said(decided(&spec, &state, &secrets("d"), |_| {}));
     assert!(said.contains("change the spec or the document"), "{said}");

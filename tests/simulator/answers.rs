@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 use secrecy::SecretString;
-use tenios_operator::tenios::{Outcome, SendBy, Tenios};
+use tenios_provider::{Outcome, SendBy, Tenios};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::client::{SOON, order, send};
@@ -225,7 +225,7 @@ async fn a_provider_that_speaks_tls_1_2_only_is_reached() {
         stream.shutdown().await.unwrap();
         stream.get_ref().1.protocol_version()
     });
-    let roots = tenios_operator::net::Roots::from_file(&scratch.path("tls.crt")).unwrap();
+    let roots = tenios_net::Roots::from_file(&scratch.path("tls.crt")).unwrap();
     let client = Tenios::new(url.parse().unwrap(), Some(roots), SOON).unwrap();
     let outcome = client.send(&order(), &SecretString::from(KEY), SendBy::within(SOON)).await;
     assert_eq!(outcome, Outcome::Accepted { id: "900004".into() });

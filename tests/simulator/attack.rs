@@ -55,7 +55,7 @@ impl Sender {
 type Corpus = (Vec<String>, Vec<Vec<u8>>);
 
 fn corpus() -> Corpus {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulator/corpus");
+    let directory = harness::checkout("tests/simulator/corpus");
     let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|f| f.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "http"));
     files.sort();

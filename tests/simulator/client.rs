@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use rstest::rstest;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tenios_operator::api::digest::sha256;
-use tenios_operator::api::pdf::Document;
-use tenios_operator::simulator::{Action, Fault, Simulator};
-use tenios_operator::tenios::{Outcome, PushTarget, Request, SendBy, Tenios};
+use tenios_api::digest::sha256;
+use tenios_api::pdf::Document;
+use tenios_provider::{Outcome, PushTarget, Request, SendBy, Tenios};
+use tenios_simulator::{Action, Fault, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{DOCUMENT, KEY, NUMBER, local, simulator};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenios_operator::api::digest::sha256;
-use tenios_operator::simulator::{BadKey, DocumentState, Options};
+use tenios_api::digest::sha256;
+use tenios_simulator::{BadKey, DocumentState, Options};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use uuid::Uuid;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenios_operator::simulator::Simulator;
+use tenios_simulator::Simulator;
 
 use crate::support::*;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenios_operator::server::Server;
-use tenios_operator::simulator::{Action, Fault, Millis, Options, PushSettings, PushTime, Simulator};
+use tenios_http_server::Server;
+use tenios_simulator::{Action, Fault, Millis, Options, PushSettings, PushTime, Simulator};
 
 use crate::support::*;
 

@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use tenios_operator::ledger::{AttemptId, Book, Budget, Budgets, Entry, Event, Key, Kind, Terms, WriterId};
+use tenios_http_server::Server;
+use tenios_ledger::{AttemptId, Book, Budget, Budgets, Entry, Event, Key, Kind, Terms, WriterId};
 use tenios_operator::push::{Address, PushKeys, Receiver};
-use tenios_operator::server::Server;
 use tenios_operator::telemetry::Metrics;
 use tokio_util::sync::{CancellationToken, DropGuard};
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use rstest::rstest;
-use tenios_operator::server::{BodyError, Limits, RequestBody, Server, Talk, Tls, TlsError, read_body};
+use tenios_http_server::{BodyError, Limits, RequestBody, Server, Talk, Tls, TlsError, read_body};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;

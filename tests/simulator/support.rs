@@ -12,8 +12,8 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use reqwest::Certificate;
 use serde_json::{Value, json};
-use tenios_operator::server::{Server, Tls, read_body};
-use tenios_operator::simulator::{Options, Simulator};
+use tenios_http_server::{Server, Tls, read_body};
+use tenios_simulator::{Options, Simulator};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub const KEY: &str = "XXXXX-XXXX-XXXXXX";

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use tenios_operator::cli::area_codes::{german, is_german};
+use kubectl_tenios::area_codes::{german, is_german};
 
 #[test]
 fn every_packed_code_is_found_and_there_are_as_many_as_the_source_has() {

@@ -1,6 +1,6 @@
+use kubectl_tenios::validate;
 use serde_json::Value;
-use tenios_operator::api::pdf::Document;
-use tenios_operator::cli::validate;
+use tenios_api::pdf::Document;
 
 use super::{Directory, Said, plugin};
 

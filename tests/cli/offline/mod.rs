@@ -6,7 +6,7 @@ mod generate;
 mod validate;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// What a command printed and how it ended.
 pub struct Said {
@@ -22,7 +22,7 @@ pub fn plugin(directory: &Path, arguments: &[&str], input: &str) -> Said {
 
 /// In this environment.
 pub fn plugin_with(directory: &Path, environment: &[(&str, &str)], arguments: &[&str], input: &str) -> Said {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-tenios"));
+    let mut command = harness::Program::Plugin.command();
     for variable in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
         command.env_remove(variable);
     }

@@ -1,5 +1,5 @@
-use tenios_operator::api::crd;
-use tenios_operator::cli::{rules, validate};
+use kubectl_tenios::{rules, validate};
+use tenios_api::crd;
 
 use super::{Directory, plugin};
 
@@ -64,8 +64,8 @@ fn collect(value: &serde_json::Value, rules: &mut Vec<String>) {
 #[test]
 fn the_samples_are_valid_and_other_kinds_are_left_alone() {
     let directory = Directory::new();
-    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/samples");
-    let said = plugin(directory.path(), &["validate", "-f", samples], "");
+    let samples = harness::checkout("deploy/samples").display().to_string();
+    let said = plugin(directory.path(), &["validate", "-f", &samples], "");
     assert_eq!((said.code, said.stdout.as_str()), (Some(0), ""), "{}", said.stderr);
     assert!(
         said.stderr.contains("3 resources checked, 0 things wrong; not checked: Namespace, Secret"),

@@ -1,6 +1,6 @@
 //! The manifests on the pages are valid: a reader begins by copying one.
 
-use tenios_operator::cli::validate;
+use kubectl_tenios::validate;
 
 use super::markdown::{Content, pages, parts};
 

@@ -74,7 +74,7 @@ pub fn follow(from: &Path, page: &str, target: &str) -> Result<(), &'static str>
 
 #[test]
 fn a_broken_link_is_seen() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let here = harness::checkout("README.md");
     let page = "# Here it is\n\n```\n# not here\n```\n## Twice\n## Twice\n";
     for target in
         ["#here-it-is", "#twice", "#twice-1", "docs/promises.md", "docs/promises.md#the-promises", "docs"]
@@ -90,7 +90,7 @@ fn a_broken_link_is_seen() {
 /// A page names a test as `` `tests/file.rs` `name` ``.
 #[test]
 fn every_test_that_a_page_names_is_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = harness::checkout("");
     let (mut missing, mut named) = (Vec::new(), 0);
     for (page, path) in pages() {
         let text = std::fs::read_to_string(path).unwrap();

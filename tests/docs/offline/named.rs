@@ -14,7 +14,7 @@ const MADE_UP: [&str; 2] = ["tests/docs/offline/links.rs", "tests/docs/offline/n
 
 #[test]
 fn every_page_that_a_comment_or_a_message_names_is_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = harness::checkout("");
     let known: Vec<String> = pages().into_iter().map(|(name, _)| name).collect();
     let (mut broken, mut cited) = (Vec::new(), 0);
     for file in CITING.iter().flat_map(|path| files(&root.join(path))) {
@@ -25,8 +25,8 @@ fn every_page_that_a_comment_or_a_message_names_is_there() {
         for (number, line) in text.lines().enumerate() {
             for citation in citations(line) {
                 cited += 1;
-                if let Err(why) = look_up(root, &known, &citation) {
-                    let file = file.strip_prefix(root).unwrap_or(&file).display();
+                if let Err(why) = look_up(&root, &known, &citation) {
+                    let file = file.strip_prefix(&root).unwrap_or(&file).display();
                     broken.push(format!("{file}:{}: {citation}: {why}", number + 1));
                 }
             }
@@ -100,12 +100,12 @@ fn a_citation_of_nothing_is_seen() {
     );
     assert_eq!(citations("runbook_url: https://example.com/x/docs/alerts.md#a-b"), ["docs/alerts.md#a-b"]);
     assert_eq!(citations("\"docs/reasons.md#{}\" `.md` and read.mdx"), ["docs/reasons.md"]);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = harness::checkout("");
     let known = ["docs/alerts.md".to_owned(), "docs/promises.md".to_owned()];
     for there in ["alerts.md", "docs/promises.md#the-promises", "promises.md#the-promises"] {
-        assert_eq!(look_up(root, &known, there), Ok(()), "{there}");
+        assert_eq!(look_up(&root, &known, there), Ok(()), "{there}");
     }
     for missing in ["lerts.md", "interface.md", "docs/promises.md#not-there"] {
-        assert!(look_up(root, &known, missing).is_err(), "{missing}");
+        assert!(look_up(&root, &known, missing).is_err(), "{missing}");
     }
 }

@@ -1,7 +1,6 @@
 //! A test that is named after promises is listed under these, and under no others.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use super::named::files;
 
@@ -18,12 +17,12 @@ fn promises(name: &str) -> BTreeSet<u8> {
 }
 
 fn written() -> Tests {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = harness::checkout("");
     let sources = ["src", "tests"].iter().flat_map(|folder| files(&root.join(folder)));
     let mut tests = Tests::new();
     for file in sources.filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
         let text = std::fs::read_to_string(&file).unwrap();
-        let file = file.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+        let file = file.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
         let names = text.split("fn ").skip(1).filter_map(|rest| rest.split_once('(')).map(|(name, _)| name);
         for name in names.filter(|name| !promises(name).is_empty()) {
             tests.insert((file.clone(), name.to_owned()), promises(name));

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use tenios_operator::api::order::OrderState;
-use tenios_operator::api::{DOCS, PhoneNumberOrder, PhoneNumberOrderStatus, Reason, crd};
-use tenios_operator::ledger::State;
-use tenios_operator::lifecycle::{Standing, project};
+use tenios_api::order::OrderState;
+use tenios_api::{DOCS, PhoneNumberOrder, PhoneNumberOrderStatus, Reason, crd};
+use tenios_ledger::State;
+use tenios_lifecycle::{Standing, project};
 
 use super::links::headings;
 

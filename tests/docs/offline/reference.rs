@@ -1,15 +1,15 @@
 //! `docs/reference`, generated from what it describes: `make reference` writes it, the tests compare it.
 
 use std::fmt::Write;
-use std::process::Command;
 
 use clap::{Arg, CommandFactory};
 use jiff::Timestamp;
 use serde_json::Value;
-use tenios_operator::api::{Reason, crd};
-use tenios_operator::ledger::{Key, Kind};
-use tenios_operator::options::{Options, SimulatorOptions};
+use tenios_api::{Reason, crd};
+use tenios_ledger::{Key, Kind};
+use tenios_operator::options::Options;
 use tenios_operator::telemetry::{Metrics, ProviderLabels, Stand};
+use tenios_simulator::SimulatorOptions;
 
 #[test]
 fn the_reference_of_the_resources_is_what_the_crds_say() {
@@ -63,7 +63,7 @@ fn the_reference_of_the_plugin_is_what_it_says_itself() {
 
 /// The help of this command, and of those below it.
 fn plugin_help(text: &mut String, command: &[&str]) {
-    let mut plugin = Command::new(env!("CARGO_BIN_EXE_kubectl-tenios"));
+    let mut plugin = harness::Program::Plugin.command();
     // Help shows what a variable is set to.
     let help = plugin.env_clear().args(command).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
@@ -84,7 +84,7 @@ fn begin(title: &str, source: &str) -> String {
 }
 
 fn compare(name: &str, text: &str) {
-    let path = format!("{}/docs/reference/{name}", env!("CARGO_MANIFEST_DIR"));
+    let path = harness::checkout("docs/reference").join(name);
     if std::env::var_os("REFERENCE").is_some() {
         std::fs::write(&path, text).unwrap();
     } else {

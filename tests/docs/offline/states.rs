@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tenios_operator::api::crd;
+use tenios_api::crd;
 
 use super::markdown::{Content, pages, parts};
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::prometheus::{Prometheus, Series};
-use crate::harness::checkout;
+use harness::checkout;
 
 /// One panel.
 pub struct Panel {

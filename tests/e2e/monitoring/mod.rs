@@ -11,12 +11,12 @@ mod world;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenios_operator::api::Reason;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::simulator::{Action, Fault, PushTime};
+use tenios_api::Reason;
+use tenios_api::order::OrderState;
+use tenios_simulator::{Action, Fault, PushTime};
 
-use crate::harness::{checkout, http, wait};
 use dashboard::{Lines, Panel, panels};
+use harness::{checkout, http, wait};
 use prometheus::Prometheus;
 use world::{ORDER, World};
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::yaml;
-use crate::harness::{ControlPlane, Process, checkout, http, ports, wait};
+use harness::{ControlPlane, Process, checkout, http, ports, wait};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

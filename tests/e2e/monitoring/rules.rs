@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::prometheus::tools;
 use super::yaml;
-use crate::harness::checkout;
+use harness::checkout;
 
 const TESTS: &str = "tests/e2e/monitoring/rules.test.yaml";
 

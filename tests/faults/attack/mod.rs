@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use kube::api::{Api, ListParams};
 use serde_json::Value;
-use tenios_operator::api::LedgerEntry;
-use tenios_operator::ledger::VERIFICATIONS_KEPT;
-use tenios_operator::simulator::{Action, Fault, Options, Simulator};
+use tenios_api::LedgerEntry;
+use tenios_ledger::VERIFICATIONS_KEPT;
+use tenios_simulator::{Action, Fault, Options, Simulator};
 
-use crate::harness::watchdog::lock;
-use crate::harness::{ControlPlane, Operator, OperatorOptions, Scenario, checkout, wait};
+use harness::watchdog::lock;
+use harness::{ControlPlane, Operator, OperatorOptions, Scenario, checkout, wait};
 use tenant::Tenant;
 use victim::{Times, Victim};
 use ways::{Stuff, Way};

@@ -7,13 +7,13 @@ use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tenios_operator::api::PhoneNumberOrder;
-use tenios_operator::api::order::OrderState;
-use tenios_operator::simulator::{DocumentState, Simulator};
+use tenios_api::PhoneNumberOrder;
+use tenios_api::order::OrderState;
+use tenios_simulator::{DocumentState, Simulator};
 
 use crate::eyes::Eyes;
-use crate::harness::{Scenario, wait};
 use crate::stage::order_state;
+use harness::{Scenario, wait};
 
 /// What her time is compared with.
 pub const QUIET_ORDERS: usize = 12;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::tenant::{ORDERS, Tenant, VERIFICATIONS};
 use crate::collide;
-use crate::harness::http;
+use harness::http;
 
 /// See the module documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,8 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::storm::{self, Storm};
 use super::{End, Held, Inner, Passed, Point, Verdict};
-use crate::harness::Failure;
-use crate::harness::watchdog::lock;
+use crate::Failure;
+use crate::watchdog::lock;
 
 type Answer = Response<UnsyncBoxBody<Bytes, Failure>>;
 type Done = Option<oneshot::Sender<()>>;

@@ -1,9 +1,9 @@
 //! A resource that is being deleted: nothing is sent for it, and what was sent is still told.
 
 use proptest::prelude::*;
-use tenios_operator::api::{ConditionType, PhoneNumberOrder, PhoneNumberOrderStatus, Reason};
-use tenios_operator::ledger::{Event, State};
-use tenios_operator::lifecycle::{Decision, Sender, decide, project};
+use tenios_api::{ConditionType, PhoneNumberOrder, PhoneNumberOrderStatus, Reason};
+use tenios_ledger::{Event, State};
+use tenios_lifecycle::{Decision, Sender, decide, project};
 
 use crate::given::UNASKED;
 

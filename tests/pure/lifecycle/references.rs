@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use tenios_operator::api::verification::Approval;
-use tenios_operator::api::{PhoneNumber, PhoneVerificationSpec, Reason, ResourceRef};
-use tenios_operator::ledger::{Event, Key, State};
-use tenios_operator::lifecycle::{Decision, Intent, SeenVerification, decide};
+use tenios_api::verification::Approval;
+use tenios_api::{PhoneNumber, PhoneVerificationSpec, Reason, ResourceRef};
+use tenios_ledger::{Event, Key, State};
+use tenios_lifecycle::{Decision, Intent, SeenVerification, decide};
 
 use crate::given::Others;
 

@@ -1,7 +1,0 @@
-//! `kubectl tenios`; kubectl finds it by its name.
-
-#![forbid(unsafe_code)]
-
-fn main() -> std::process::ExitCode {
-    tenios_operator::cli::main()
-}

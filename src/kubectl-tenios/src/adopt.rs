@@ -1,0 +1,59 @@
+//! `adopt`: an id or number that exists already.
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::cluster::Cluster;
+use super::target::Target;
+use super::{Failure, git, out, phone_number};
+use tenios_ledger::Kind;
+
+#[derive(Debug, Args)]
+pub(super) struct AdoptOptions {
+    /// pver/NAME or pno/NAME.
+    target: Target,
+    /// The verification's id, as TENIOS gave it.
+    #[arg(long, value_parser = id)]
+    verification_id: Option<String>,
+    /// The order's id, as TENIOS gave it.
+    #[arg(long, value_parser = id)]
+    order_id: Option<String>,
+    /// The number that was assigned; alone it records a number that arrived otherwise.
+    #[arg(long, value_parser = phone_number)]
+    phone_number: Option<String>,
+}
+
+fn id(text: &str) -> Result<String, String> {
+    let ok = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    if ok {
+        Ok(text.into())
+    } else {
+        Err("expected 1 to 128 letters, digits or signs without a space".into())
+    }
+}
+
+pub(super) async fn run(options: &AdoptOptions, cluster: &Cluster) -> Result<(), Failure> {
+    let adopt = adopted(options)?;
+    let target = &options.target;
+    let before = target.read(cluster).await?;
+    let after = target.patch(cluster, json!({"spec": {"adopt": adopt}})).await?;
+    let git = git::advice(target, git::Field::Adopt, &before, &after)?;
+    out::print(&format!("{target}: adopted; nothing is sent for it\n\n{git}"))
+}
+
+fn adopted(options: &AdoptOptions) -> Result<Value, Failure> {
+    let mut adopt = Map::new();
+    let of_verification = [("verificationId", &options.verification_id)];
+    let of_order = [("orderId", &options.order_id), ("phoneNumber", &options.phone_number)];
+    let (fits, strange, flags): (&[_], &[_], _) = match options.target.kind {
+        Kind::Verification => (&of_verification, &of_order, "--verification-id"),
+        Kind::Order => (&of_order, &of_verification, "--order-id, --phone-number or both"),
+    };
+    for (name, value) in fits {
+        adopt.extend(value.iter().map(|value| ((*name).to_owned(), json!(value))));
+    }
+    if adopt.is_empty() || strange.iter().any(|(_, value)| value.is_some()) {
+        return Err(Failure::usage(format!("{} is adopted by {flags}", options.target)));
+    }
+    Ok(Value::Object(adopt))
+}

@@ -1,0 +1,230 @@
+//! `ledger`: what the operator recorded, for its administrators.
+
+use std::fmt::Write;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, ListParams, Preconditions};
+use serde_json::{Value, json};
+
+use super::cluster::Cluster;
+use super::out::{self, Format};
+use super::table::{self, Cell};
+use super::target::Target;
+use super::{Failure, ask};
+use tenios_api::LedgerEntry;
+use tenios_ledger::kubernetes::{KubernetesLedger, to_entry};
+use tenios_ledger::{Entry, Event, Key, Phase, State};
+
+#[derive(Debug, Args)]
+pub(super) struct LedgerOptions {
+    /// The operator's own namespace.
+    #[arg(long, global = true, env = "TENIOS_NAMESPACE", default_value = "tenios-system")]
+    operator_namespace: String,
+    #[command(subcommand)]
+    command: LedgerCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum LedgerCommand {
+    /// Show all entries; with -n only those of that namespace's resources.
+    List {
+        /// For programs.
+        #[arg(long, short)]
+        output: Option<Format>,
+    },
+    /// Show what was recorded for a resource.
+    Show {
+        /// pno/NAME or pver/NAME.
+        target: Target,
+        /// For programs.
+        #[arg(long, short)]
+        output: Option<Format>,
+    },
+    /// Delete the entry of a resource that is gone, so that its name may order again.
+    Forget {
+        /// pno/NAME or pver/NAME.
+        target: Target,
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+pub(super) async fn run(options: &LedgerOptions, cluster: &Cluster) -> Result<(), Failure> {
+    let api: Api<LedgerEntry> = Api::namespaced(cluster.client.clone(), &options.operator_namespace);
+    let ledger = KubernetesLedger::new(&cluster.client, &options.operator_namespace);
+    match &options.command {
+        LedgerCommand::List { output } => list(&api, *output, cluster).await,
+        LedgerCommand::Show { target, output } => show(&ledger, target, *output, cluster).await,
+        LedgerCommand::Forget { target, yes } => forget(&api, &ledger, target, *yes, cluster).await,
+    }
+}
+
+async fn list(api: &Api<LedgerEntry>, output: Option<Format>, cluster: &Cluster) -> Result<(), Failure> {
+    let mut entries = api.list(&ListParams::default()).await?.items;
+    entries.retain(|entry| cluster.named_namespace.as_ref().is_none_or(|n| *n == entry.spec.namespace));
+    entries.sort_by(|a, b| {
+        let place = |e: &LedgerEntry| {
+            (e.spec.namespace.clone(), std::cmp::Reverse(e.spec.kind.clone()), e.spec.name.clone())
+        };
+        place(a).cmp(&place(b))
+    });
+    if let Some(format) = output {
+        return out::print_as(format, &json!({"apiVersion": "v1", "kind": "List", "items": entries}));
+    }
+    let rows: Vec<Vec<Cell>> = entries.iter().map(row).collect();
+    out::print(&table::render(
+        &["NAMESPACE", "RESOURCE", "STANDS", "ID", "NUMBER", "ATTEMPTS"],
+        &rows,
+        out::is_coloured(),
+    ))
+}
+
+fn row(object: &LedgerEntry) -> Vec<Cell> {
+    let namespace = Cell::from(object.spec.namespace.as_str());
+    let Ok(entry) = to_entry(object) else {
+        let name = format!("{}/{}", object.spec.kind, object.spec.name);
+        return vec![namespace, Cell::from(name.as_str()), Cell::from("unreadable by this version")];
+    };
+    let state = entry.state();
+    vec![
+        namespace,
+        Cell::from(format!("{}/{}", entry.key.kind.short(), entry.key.name).as_str()),
+        Cell::from(stands(&state)),
+        table::or_dash(state.id()),
+        table::or_dash(state.number.as_ref().map(|n| n.number.as_str())),
+        Cell::from(state.attempts.to_string().as_str()),
+    ]
+}
+
+fn stands(state: &State) -> &'static str {
+    match &state.phase {
+        Phase::Idle => "nothing asked",
+        Phase::Open { .. } => "intended or in flight",
+        Phase::Accepted { .. } => "accepted",
+        Phase::Refused { .. } => "refused",
+        Phase::NotProcessed { .. } => "not processed",
+        Phase::Unknown { .. } => "outcome unknown",
+        Phase::NotPlaced { .. } => "not placed",
+    }
+}
+
+/// The object and what it holds.
+async fn read(
+    ledger: &KubernetesLedger,
+    target: &Target,
+    cluster: &Cluster,
+) -> Result<(LedgerEntry, Entry), Failure> {
+    let key = Key { kind: target.kind, namespace: cluster.namespace.clone(), name: target.name.clone() };
+    let found = ledger.find(&key).await.map_err(|error| Failure::Failed(error.to_string()))?;
+    found.ok_or_else(|| Failure::Failed(format!("the ledger has no entry for {key}")))
+}
+
+async fn show(
+    ledger: &KubernetesLedger,
+    target: &Target,
+    output: Option<Format>,
+    cluster: &Cluster,
+) -> Result<(), Failure> {
+    let (object, entry) = read(ledger, target, cluster).await?;
+    if let Some(format) = output {
+        return out::print_as(format, &object);
+    }
+    let state = entry.state();
+    let mut text = format!("{}: {}\n", entry.key, summary(&state));
+    for stray in &state.strays {
+        let number = stray.number.as_ref().map(|n| format!(" with number {n}")).unwrap_or_default();
+        let id = if stray.id.is_empty() { "of an unknown id" } else { &stray.id };
+        let _ = writeln!(text, "beside it: order {id}{number} by attempt {}", stray.attempt);
+    }
+    if state.strays_beyond > 0 {
+        let _ = writeln!(text, "beside it: {} more, which the operator's log names", state.strays_beyond);
+    }
+    let _ = writeln!(text, "{} requests in all; the newest events:\n", state.attempts);
+    let rows: Vec<Vec<Cell>> = entry.events.iter().map(event_row).collect();
+    text += &table::render(&["TIME", "EVENT", "ATTEMPT", "WHAT"], &rows, out::is_coloured());
+    out::print(&text)
+}
+
+fn summary(state: &State) -> String {
+    let id = state.id().map(|id| format!(", id {id}")).unwrap_or_default();
+    let number = state.number.as_ref().map(|n| format!(", number {}", n.number)).unwrap_or_default();
+    out::harmless(&format!("{}{id}{number}", stands(state)))
+}
+
+/// The stored form is what an event of any kind has in common.
+fn event_row(event: &Event) -> Vec<Cell> {
+    let mut stored = serde_json::to_value(event).unwrap_or_default();
+    let mut take = |field: &str| {
+        let value = stored.as_object_mut().and_then(|fields| fields.remove(field));
+        value.and_then(|value| value.as_str().map(str::to_owned))
+    };
+    let (at, type_, attempt) = (take("at"), take("type"), take("attempt"));
+    let at = at.and_then(|at| at.parse::<Timestamp>().ok()).map(|at| format!("{at:.0}"));
+    let rest: Vec<String> =
+        stored.as_object().into_iter().flatten().map(|(name, value)| said(name, value)).collect();
+    vec![
+        table::or_dash(at.as_deref()),
+        table::or_dash(type_.as_deref()),
+        table::or_dash(attempt.as_deref()),
+        Cell::from(rest.join(", ").as_str()),
+    ]
+}
+
+fn said(name: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("{name} {text}"),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| said(name, value)).collect::<Vec<_>>().join(", ")
+        }
+        other => format!("{name} {other}"),
+    }
+}
+
+async fn forget(
+    api: &Api<LedgerEntry>,
+    ledger: &KubernetesLedger,
+    target: &Target,
+    yes: bool,
+    cluster: &Cluster,
+) -> Result<(), Failure> {
+    let (object, entry) = read(ledger, target, cluster).await?;
+    let namespace = &cluster.namespace;
+    if target.api(cluster).get_opt(&target.name).await?.is_some() {
+        return Err(Failure::Failed(format!(
+            "{target} exists in namespace {namespace}: delete it first, or its status brings the entry back"
+        )));
+    }
+    let state = entry.state();
+    ask::sure(
+        &format!(
+            "{}: {}.\nOnce this is forgotten, {target} in namespace {namespace} orders like a new one, and these ids stand nowhere else.{}",
+            entry.key,
+            summary(&state),
+            if is_open(&state) {
+                "\nIts outcome or number is still to come: wait for it, or its push brings the entry back."
+            } else {
+                ""
+            }
+        ),
+        yes,
+    )?;
+    // The entry as it was shown: not one that was written meanwhile.
+    let preconditions = Preconditions {
+        uid: object.metadata.uid.clone(),
+        resource_version: object.metadata.resource_version.clone(),
+    };
+    let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+    api.delete(&object.name_any(), &params).await?;
+    out::print(&format!("{}: forgotten; it was {}\n", entry.key, summary(&state)))
+}
+
+fn is_open(state: &State) -> bool {
+    match &state.phase {
+        Phase::Open { .. } | Phase::Unknown { .. } => true,
+        Phase::Accepted { .. } => state.id().is_some() && state.number.is_none(),
+        _ => false,
+    }
+}

@@ -1,0 +1,113 @@
+//! Resources as they are named on the command line and read from the cluster.
+
+use std::str::FromStr;
+
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
+use kube::core::ApiResource;
+use serde_json::Value;
+
+use super::Failure;
+use super::cluster::Cluster;
+use super::validate::is_name;
+use tenios_api::{PhoneNumberOrder, PhoneVerification};
+use tenios_ledger::Kind;
+
+/// The field manager of what a person says through this command.
+pub(super) const FIELD_MANAGER: &str = "kubectl-tenios";
+
+/// `pno/NAME` or `pver/NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) kind: Kind,
+    pub(super) name: String,
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, name) = text.split_once('/').unwrap_or((text, ""));
+        let kind = match kind.trim_end_matches(".tenios.dev").to_lowercase().as_str() {
+            "pno" | "phonenumberorder" | "phonenumberorders" => Kind::Order,
+            "pver" | "phoneverification" | "phoneverifications" => Kind::Verification,
+            _ => return Err("expected pno/NAME or pver/NAME".into()),
+        };
+        if name.is_empty() {
+            return Err("expected pno/NAME or pver/NAME".into());
+        }
+        Ok(Self { kind, name: resource_name(name)? })
+    }
+}
+
+/// A name as a resource may have one: what else is in a path would ask for something else.
+pub(super) fn resource_name(text: &str) -> Result<String, String> {
+    if is_name(text, 253, true) {
+        Ok(text.into())
+    } else {
+        Err(format!("{text:?} is no name of a resource: lower-case letters, digits, - and ., at most 253"))
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.kind.short(), self.name)
+    }
+}
+
+/// Untyped, so that a resource of another version of the CRDs can be shown and exported, too.
+pub(super) fn api(cluster: &Cluster, kind: Kind, namespace: Option<&str>) -> Api<DynamicObject> {
+    let resource = match kind {
+        Kind::Order => ApiResource::erase::<PhoneNumberOrder>(&()),
+        Kind::Verification => ApiResource::erase::<PhoneVerification>(&()),
+    };
+    match namespace {
+        Some(namespace) => Api::namespaced_with(cluster.client.clone(), namespace, &resource),
+        None => Api::all_with(cluster.client.clone(), &resource),
+    }
+}
+
+impl Target {
+    pub(super) fn api(&self, cluster: &Cluster) -> Api<DynamicObject> {
+        api(cluster, self.kind, Some(&cluster.namespace))
+    }
+
+    pub(super) async fn read(&self, cluster: &Cluster) -> Result<DynamicObject, Failure> {
+        let found = self.api(cluster).get_opt(&self.name).await?;
+        found.ok_or_else(|| Failure::Failed(format!("{self} is not in namespace {}", cluster.namespace)))
+    }
+
+    pub(super) async fn patch(&self, cluster: &Cluster, patch: Value) -> Result<DynamicObject, Failure> {
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        Ok(self.api(cluster).patch(&self.name, &params, &Patch::Merge(patch)).await?)
+    }
+}
+
+/// Every resource of both kinds, verifications first, each kind by namespace and name.
+pub(super) async fn all(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+) -> Result<Vec<(Kind, DynamicObject)>, Failure> {
+    let mut found = Vec::new();
+    for kind in [Kind::Verification, Kind::Order] {
+        let mut list = api(cluster, kind, namespace).list(&ListParams::default()).await?.items;
+        list.sort_by_key(|o| (o.metadata.namespace.clone(), o.metadata.name.clone()));
+        for mut object in list {
+            object.types = Some(types(kind));
+            found.push((kind, object));
+        }
+    }
+    Ok(found)
+}
+
+/// `apiVersion` and `kind`, which the items of a list lack.
+pub(super) fn types(kind: Kind) -> kube::core::TypeMeta {
+    kube::core::TypeMeta {
+        api_version: format!("{}/v1alpha1", tenios_api::GROUP),
+        kind: kind.as_str().into(),
+    }
+}
+
+/// A text somewhere in the object.
+pub(super) fn text<'a>(object: &'a DynamicObject, pointer: &str) -> Option<&'a str> {
+    object.data.pointer(pointer).and_then(Value::as_str)
+}

@@ -1,0 +1,109 @@
+//! An entry as an object and back.
+
+use kube::ResourceExt;
+use kube::api::{ObjectMeta, Patch};
+use kube::core::DeserializeGuard;
+use serde_json::{Value, json};
+
+use super::super::{Entry, Event, Key, Kind, State, Version, WriterId};
+use super::names::object_name;
+use tenios_api::LedgerEntry;
+use tenios_api::ledger_entry::LedgerEntrySpec;
+use tenios_api::reading::read;
+
+pub(super) fn to_object(entry: &Entry) -> Result<LedgerEntry, String> {
+    let json = |e: serde_json::Error| e.to_string();
+    let events =
+        entry.events.iter().map(serde_json::to_value).collect::<Result<Vec<Value>, _>>().map_err(json)?;
+    let spec = LedgerEntrySpec {
+        kind: entry.key.kind.as_str().into(),
+        namespace: entry.key.namespace.clone(),
+        name: entry.key.name.clone(),
+        revision: entry.revision,
+        writers: entry.writers.iter().rev().map(WriterId::to_string).collect(),
+        snapshot: serde_json::to_value(&entry.snapshot).map_err(json)?,
+        events,
+    };
+    let mut object = LedgerEntry::new(&object_name(&entry.key), spec);
+    object.metadata = ObjectMeta { name: object.metadata.name, ..ObjectMeta::default() };
+    Ok(object)
+}
+
+/// The entry that this object holds.
+///
+/// # Errors
+/// When another version of the operator wrote it.
+pub fn to_entry(object: &LedgerEntry) -> Result<Entry, String> {
+    let spec = &object.spec;
+    let kind = match spec.kind.as_str() {
+        "PhoneVerification" => Kind::Verification,
+        "PhoneNumberOrder" => Kind::Order,
+        _ => return Err(unreadable(&object.name_any(), "spec.kind", ": an unknown kind")),
+    };
+    let broken = |part, why: String| unreadable(&object.name_any(), part, &why);
+    let snapshot: State = read(spec.snapshot.clone()).map_err(|why| broken("spec.snapshot.", why))?;
+    let events: Vec<Event> =
+        read(Value::Array(spec.events.clone())).map_err(|why| broken("spec.events", why))?;
+    let mut writers: Vec<WriterId> = spec.writers.iter().map_while(|text| WriterId::parse(text)).collect();
+    writers.reverse();
+    Ok(Entry {
+        key: Key { kind, namespace: spec.namespace.clone(), name: spec.name.clone() },
+        revision: spec.revision,
+        version: object.resource_version().map(|version| Place::version(object, &version)),
+        writers,
+        snapshot,
+        events,
+    })
+}
+
+pub(super) fn unreadable(name: &str, part: &str, why: &str) -> String {
+    format!("LedgerEntry {name} was written by another version of the operator: {part}{why}")
+}
+
+pub(super) fn readable(object: DeserializeGuard<LedgerEntry>) -> Result<Entry, String> {
+    let name = object.name_any();
+    // Its own words quote what it found.
+    object
+        .0
+        .map_err(|_| unreadable(&name, "", "it has a field of a wrong type"))
+        .and_then(|object| to_entry(&object))
+}
+
+/// What a [`Version`] of this store says. The resource version alone would not do: after a restore, another
+/// revision can have the same.
+pub(super) struct Place<'a> {
+    /// The object's name.
+    pub(super) name: &'a str,
+    pub(super) resource_version: &'a str,
+    revision: &'a str,
+    /// Empty where an earlier version of the operator wrote it.
+    writer: &'a str,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn of(version: &'a Version) -> Self {
+        let mut parts = version.as_str().splitn(4, '@');
+        let mut next = || parts.next().unwrap_or_default();
+        Self { name: next(), resource_version: next(), revision: next(), writer: next() }
+    }
+
+    fn version(object: &LedgerEntry, resource_version: &str) -> Version {
+        let spec = &object.spec;
+        let writer = spec.writers.first().map(String::as_str).unwrap_or_default();
+        Version::new(format!("{}@{resource_version}@{}@{writer}", object.name_any(), spec.revision))
+    }
+
+    /// Puts the next entry into its place, and leaves labels, annotations and finalizers, which are others'.
+    pub(super) fn replaced_by(&self, next: &LedgerEntry) -> Result<Patch<()>, serde_json::Error> {
+        let revision: u64 = self.revision.parse().unwrap_or_default();
+        let mut steps = vec![
+            json!({"op": "replace", "path": "/metadata/resourceVersion", "value": self.resource_version}),
+            json!({"op": "test", "path": "/spec/revision", "value": revision}),
+        ];
+        if !self.writer.is_empty() {
+            steps.push(json!({"op": "test", "path": "/spec/writers/0", "value": self.writer}));
+        }
+        steps.push(json!({"op": "replace", "path": "/spec", "value": next.spec}));
+        serde_json::from_value(Value::Array(steps)).map(Patch::Json)
+    }
+}

@@ -1,0 +1,156 @@
+//! The ledger: for each resource an append-only list of [`Event`]s, outside the resource. It is the
+//! truth; `.status` is its projection.
+//!
+//! Why it is not the resource itself: resources get deleted, re-created, restored and rewritten by
+//! tools that do not ask. Why appends compare before they set: whoever wins the append of
+//! [`Event::Intended`] may send, once; so a stale cache, a second replica or a crash can't order twice,
+//! with or without a lease.
+
+#![forbid(unsafe_code)]
+
+mod account;
+mod book;
+mod claims;
+mod entry;
+mod event;
+mod facts;
+mod fold;
+mod index;
+pub mod kubernetes;
+pub mod recording;
+mod spending;
+pub mod terms;
+
+use std::fmt;
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+
+pub use account::{Account, Payer};
+pub use book::{Book, Budget, Budgets, Offered, Reservation, Spent, VERIFICATIONS_KEPT};
+pub use claims::{Bid, Claim, Rival, Title};
+pub use entry::{Entry, Lineage, Version, WriterId};
+pub use event::{AttemptId, Event, Refusal, Terms};
+pub use fold::{Accepted, Assigned, Phase, State, Stray};
+pub use index::{Applied, Index, Known};
+pub use recording::Recording;
+pub use spending::Purse;
+
+/// The kinds of resource that have entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `PhoneVerification`
+    Verification,
+    /// `PhoneNumberOrder`
+    Order,
+}
+
+impl Kind {
+    /// The Kubernetes kind.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verification => "PhoneVerification",
+            Self::Order => "PhoneNumberOrder",
+        }
+    }
+
+    /// As in the paths of the API.
+    #[must_use]
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Verification => "phoneverifications",
+            Self::Order => "phonenumberorders",
+        }
+    }
+
+    /// The short name that kubectl knows.
+    #[must_use]
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Verification => "pver",
+            Self::Order => "pno",
+        }
+    }
+}
+
+/// What an entry belongs to: kind, namespace and name, not the uid. So a deleted and re-created
+/// resource finds its order again, as a `PersistentVolume` that was retained.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Kind of the resource.
+    pub kind: Kind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)
+    }
+}
+
+/// Why an append did not happen, as far as the store knows.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else appended first; this is what is stored now. Nothing of ours was written.
+    #[error("somebody else wrote the ledger entry first")]
+    Conflict(Box<Entry>),
+    /// The store refused or could not be reached, and nothing of ours was written.
+    #[error("the ledger can't be written: {0}")]
+    Rejected(String),
+    /// The store did not answer, and reading again failed too: it may or may not be written.
+    #[error("the ledger did not say whether it was written: {0}")]
+    Ambiguous(String),
+}
+
+/// Why an entry could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger can't be read: {0}")]
+pub struct ReadError(pub String);
+
+/// Why an entry could not be deleted.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger entry can't be deleted: {0}")]
+pub struct RemoveError(pub String);
+
+/// A change of the ledger, by whomever.
+#[derive(Debug)]
+pub enum Change {
+    /// A full list begins: what it does not name is gone.
+    Listing,
+    /// An entry of the list, or a new or changed one.
+    Entry(Box<Entry>),
+    /// The list is complete.
+    Listed,
+    /// An entry was deleted.
+    Gone(Key),
+    /// The watch broke; it goes on by itself.
+    Broken(String),
+}
+
+/// Where entries are kept. Appends to one key are totally ordered by compare-and-set on
+/// [`Entry::version`]; there is no order across keys.
+pub trait Ledger: Send + Sync + 'static {
+    /// The stored entry; [`Entry::empty`] where there is none.
+    fn read<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Entry, ReadError>>;
+
+    /// Appends after `base`, if `base` is still what is stored. An answer that was lost is settled by
+    /// reading again: the revision there by the writer of this very write means that it was written.
+    fn append<'a>(
+        &'a self,
+        base: &'a Entry,
+        events: &'a [Event],
+    ) -> BoxFuture<'a, Result<Entry, AppendError>>;
+
+    /// Deletes this entry, if it is still what is stored; true where it is gone then.
+    fn remove<'a>(&'a self, entry: &'a Entry) -> BoxFuture<'a, Result<bool, RemoveError>>;
+
+    /// Whether it can be read at all.
+    fn probe(&self) -> BoxFuture<'_, Result<(), ReadError>>;
+
+    /// All entries, then every change, for ever.
+    fn changes(&self) -> BoxStream<'static, Change>;
+}

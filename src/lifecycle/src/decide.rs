@@ -1,0 +1,292 @@
+//! What both kinds have in common: a resource that wants at most one accepted request.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::core::object::{HasSpec, HasStatus};
+
+use super::retry::Due;
+use super::status::Evidence;
+use super::{
+    AccessKey, Answers, Decision, Found, Need, Pace, Pending, Sender, Standing, Surroundings, pending,
+    refusal_message, shown,
+};
+use tenios_api::pdf::Document;
+use tenios_api::{Condition, ConditionStatus, ConditionType, Reason};
+use tenios_ledger::{Event, Key, Kind, Phase, State, Terms};
+
+/// A resource that asks TENIOS for one thing, at most once.
+pub trait Managed: Sized + HasSpec + HasStatus<Status: Clone + Default + PartialEq> {
+    /// What `.status.state` says.
+    type Step: Copy + Debug + PartialEq;
+    /// What a decision may ask for.
+    type Need: Debug + Into<Need>;
+    /// What is sent.
+    type Intent: Intent + Debug;
+    /// A spec that can be sent, with what it refers to.
+    type Valid<'a>;
+
+    /// Its name in the ledger.
+    const KIND: Kind;
+    /// Its steps and words.
+    const WORDS: Words<Self::Step>;
+
+    /// What the spec asks for, as it is recorded.
+    fn terms(spec: &Self::Spec) -> Terms;
+    /// Whether nothing is to be sent for now.
+    fn is_suspended(spec: &Self::Spec) -> bool;
+    /// Whether it names something that exists already.
+    fn adopts(spec: &Self::Spec) -> bool;
+    /// What a person says that exists already, where that is not recorded yet.
+    fn adopt(view: &View<Self>) -> Option<Decision<Self>>;
+    /// What becomes of what was accepted; none where nothing was.
+    fn accepted(view: &View<Self>) -> Option<Decision<Self>>;
+    /// The spec as it can be sent, or why it can't be.
+    ///
+    /// # Errors
+    /// The field that can't be as it is, for the message.
+    fn valid<'a>(view: &View<'a, Self>) -> Result<Self::Valid<'a>, String>;
+    /// Whether a person changed anything since the last request that this may have been refused for.
+    ///
+    /// # Errors
+    /// What has to be read to tell.
+    fn edited(view: &View<Self>) -> Result<bool, Self::Need>;
+    /// What stands between here and a request.
+    fn submit(view: &View<Self>, valid: &Self::Valid<'_>) -> Decision<Self>;
+
+    /// Rests until what is missing is there.
+    fn waits(reason: Reason, message: impl Into<String>) -> Standing<Self::Step> {
+        Standing::new(Self::WORDS.waiting, reason, message)
+    }
+
+    /// What a status still shows of its resource's requests.
+    fn evidence(status: &Self::Status) -> Evidence;
+    /// The status by what the ledger knows, without what [`Self::show`] sets.
+    fn known(state: &State) -> Self::Status;
+    /// Sets what a resource shows of where it rests.
+    fn show(status: &mut Self::Status, generation: i64, step: Self::Step, conditions: Vec<Condition>);
+    /// The conditions of a status.
+    fn conditions(status: &Self::Status) -> &[Condition];
+    /// The condition that says what became of what was accepted.
+    fn outcome(
+        spec: Option<&Self::Spec>,
+        state: &State,
+        step: Self::Step,
+    ) -> (ConditionType, ConditionStatus, Reason);
+}
+
+/// What one request asks TENIOS for. The same value is recorded, compared with the spec, and sent.
+pub trait Intent {
+    /// The path below the base URL.
+    const ENDPOINT: &'static str;
+    /// The field of the answer that has the id.
+    const ID_FIELD: &'static str;
+    /// Whether TENIOS pushes what comes of it.
+    const IS_PUSHED: bool;
+    /// Each field of the request, and the one of the spec that it was made from.
+    const FIELDS: &'static [(&'static str, &'static str)];
+
+    /// As the ledger has it.
+    fn recorded(&self) -> Terms;
+    /// The fields of the request, by the provider's names.
+    fn fields(&self) -> Vec<(&'static str, String)>;
+    /// The field with a document.
+    fn document(&self) -> Option<(&'static str, &Document)>;
+    /// What it is sent with.
+    fn access_key(&self) -> &AccessKey;
+}
+
+/// How a kind is called, and its steps that the other kinds have as well.
+pub struct Words<S> {
+    /// `order request`
+    pub request: &'static str,
+    /// What TENIOS did with the request, if it did.
+    pub taken: &'static str,
+    /// The field that says that it did.
+    pub adopt_field: &'static str,
+    /// What `kubectl` calls the kind.
+    pub short_name: &'static str,
+    /// What to change after a refusal.
+    pub edit: &'static str,
+    /// Whether that may be where no watch tells of it.
+    pub edit_is_unseen: bool,
+    /// The condition that says whether it was accepted, and the reason of it.
+    pub accepted: (ConditionType, Reason),
+    /// Something is missing first.
+    pub waiting: S,
+    /// A request is in flight.
+    pub sending: S,
+    /// The reason of that.
+    pub sending_reason: Reason,
+    /// Nobody can tell what became of a request.
+    pub outcome_unknown: S,
+    /// TENIOS refused the last request.
+    pub refused: S,
+    /// A person holds it back.
+    pub suspended: S,
+    /// It is usable.
+    pub ready: S,
+}
+
+/// Everything that a decision depends on.
+pub struct View<'a, M: Managed> {
+    /// Whose it is.
+    pub key: &'a Key,
+    /// What is wanted.
+    pub spec: &'a M::Spec,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// What was last shown; read only where the ledger has no entry.
+    pub status: Option<&'a M::Status>,
+    /// The value of the not-placed annotation.
+    pub not_placed: Option<&'a str>,
+    /// What the ledger knows.
+    pub state: &'a State,
+    /// Who may be sending.
+    pub sender: Sender,
+    /// How long this process has known where the newest request stands.
+    pub known_for: Duration,
+    /// What was asked for and answered so far.
+    pub answers: &'a Answers,
+    /// Other resources.
+    pub around: &'a dyn Surroundings,
+    /// The bounds of the back-off.
+    pub pace: &'a Pace,
+    /// Whether the provider is given a push URL.
+    pub push: bool,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl<'a, M: Managed> View<'a, M> {
+    /// Rests until a Secret is there. It may only be read, not watched, so it is looked at again after a while.
+    pub(super) fn waits_for_secret(&self, reason: Reason, message: String) -> Decision<M> {
+        Decision::Rest(M::waits(reason, message).again_in(self.pace.retry_min))
+    }
+
+    /// The access key, or what has to come first.
+    pub(super) fn access_key(
+        &self,
+        need: impl FnOnce() -> M::Need,
+    ) -> Result<&'a AccessKey, Box<Decision<M>>> {
+        Err(Box::new(match &self.answers.access_key {
+            Some(Found::Usable(access_key)) => return Ok(access_key),
+            None => Decision::Need(need()),
+            Some(Found::Missing(why) | Found::Invalid(why)) => {
+                self.waits_for_secret(Reason::AccessKeyNotFound, format!("waits for the access key: {why}"))
+            }
+        }))
+    }
+
+    /// Waits for its sender, while one may be at work.
+    pub(super) fn in_flight(&self) -> Option<Decision<M>> {
+        match pending(self.state, self.sender, None, self.now)? {
+            Pending::InFlight { message, again } => Some(sending(message, again)),
+            _ => None,
+        }
+    }
+}
+
+/// What to do next. Steps that send nothing come before those that may.
+#[must_use]
+pub fn decide<M: Managed>(view: &View<M>) -> Decision<M> {
+    let mut next = rebuild(view)
+        .or_else(|| M::adopt(view))
+        .or_else(|| settle(view))
+        .or_else(|| M::accepted(view))
+        .unwrap_or_else(|| submit(view));
+    if let Decision::Rest(standing) = &mut next {
+        standing.remark = super::stray_annotation(view.state, view.not_placed).or(standing.remark.take());
+    }
+    next
+}
+
+fn sending<M: Managed>(message: String, again: Option<Duration>) -> Decision<M> {
+    let mut standing = Standing::new(M::WORDS.sending, M::WORDS.sending_reason, message);
+    standing.again = again;
+    Decision::Rest(standing)
+}
+
+/// The ledger has nothing, the status has: whoever emptied the ledger, sending again is not the answer.
+fn rebuild<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
+    let shown = M::evidence(view.status?);
+    if !shown.exceeds(view.state) {
+        return None;
+    }
+    let Evidence { attempt, requests, id, number, resolved } = shown;
+    // Recorded also where another owns the id by now, which is a conflict then: it would vanish from the status
+    // otherwise, and the resource would look like a new one.
+    let mut terms = M::terms(view.spec);
+    terms.extend(resolved.map(|(name, value)| (name.to_owned(), value)));
+    Some(Decision::Record(vec![Event::Rebuilt { at: view.now, attempt, id, number, terms, requests }]))
+}
+
+/// What is open comes to an end, or is waited for.
+fn settle<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
+    let Words { request, taken, adopt_field, short_name, outcome_unknown, .. } = M::WORDS;
+    match pending(view.state, view.sender, view.not_placed, view.now)? {
+        // An id or number that is known already ends the wait, whatever became of the open attempt.
+        Pending::InFlight { .. } | Pending::Unknown { .. } if view.state.accepted.is_some() => None,
+        Pending::Settle(event) => Some(Decision::Record(vec![event])),
+        Pending::InFlight { message, again } => Some(sending(message, again)),
+        Pending::Unknown { attempt, why } => Some(Decision::Rest(Standing::new(
+            outcome_unknown,
+            Reason::OutcomeUnknown,
+            format!(
+                "it is unknown whether {request} {attempt} was {taken} ({why}); check the TENIOS portal. If it was: set {adopt_field}. If it was not: kubectl annotate {short_name} {} --overwrite {}={attempt}",
+                view.key.name,
+                tenios_api::NOT_PLACED_ANNOTATION
+            ),
+        ))),
+    }
+}
+
+/// Nothing is open or accepted: whether a request may be made, and what stands in between.
+fn submit<M: Managed>(view: &View<M>) -> Decision<M> {
+    if view.deleting {
+        return Decision::Rest(M::waits(Reason::Deleting, "is being deleted: nothing is sent"));
+    }
+    let valid = match M::valid(view) {
+        Ok(valid) => valid,
+        Err(why) => return Decision::Rest(M::waits(Reason::InvalidSpec, why)),
+    };
+    if M::is_suspended(view.spec) {
+        let message = "spec.suspend is true: nothing is sent";
+        return Decision::Rest(Standing::new(M::WORDS.suspended, Reason::Suspended, message));
+    }
+    back_off(view).unwrap_or_else(|| M::submit(view, &valid))
+}
+
+fn back_off<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
+    let edited = match &view.state.phase {
+        Phase::Refused { .. } => match M::edited(view) {
+            Ok(edited) => edited,
+            Err(need) => return Some(Decision::Need(need)),
+        },
+        _ => false,
+    };
+    let (next, mut again) = match view.pace.due(view.state, edited, view.known_for, view.now) {
+        Due::Now => return None,
+        Due::At(at, left) => (Some(at), Some(left)),
+        Due::Never => (None, None),
+    };
+    if M::WORDS.edit_is_unseen {
+        // Looked at again before it is due.
+        again = Some(again.unwrap_or(Duration::MAX).min(view.pace.retry_max));
+    }
+    let mut standing = match &view.state.phase {
+        Phase::Refused { refusal, .. } => {
+            let message = refusal_message(refusal, M::WORDS.edit, next);
+            Standing::new(M::WORDS.refused, Reason::Refused, message)
+        }
+        Phase::NotProcessed { why, .. } => {
+            let next = next.map(shown).unwrap_or_default();
+            let message = format!("the last request was not processed ({why}); tried again at {next}");
+            M::waits(Reason::ProviderUnavailable, message)
+        }
+        _ => return None,
+    };
+    standing.again = again;
+    Some(Decision::Rest(standing))
+}

@@ -1,0 +1,209 @@
+//! What to do next and what to show, for each kind: pure functions of the spec, the ledger's state, the
+//! surroundings and the time. No client, no clock, no I/O.
+//!
+//! `decide` is asked again after everything that it asked for was done, until it rests. `project` turns
+//! where it rests into `.status`.
+
+#![forbid(unsafe_code)]
+
+mod adoption;
+pub mod attempt;
+mod decide;
+mod inputs;
+mod links;
+pub mod order;
+mod retry;
+mod status;
+pub mod verification;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use tenios_api::Reason;
+use tenios_ledger::{AttemptId, Event, Phase, State};
+
+pub use adoption::also_claimed;
+pub use decide::{Intent, Managed, View, Words, decide};
+pub use inputs::{AccessKey, Answers, Budget, Found, LinkTarget, Need, SeenVerification, Surroundings};
+pub use retry::Pace;
+pub use status::{Evidence, project, since};
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Decision<M: Managed> {
+    /// Append these, then decide again.
+    Record(Vec<Event>),
+    /// Get this, then decide again.
+    Need(M::Need),
+    /// Record this; whoever wins that may send it.
+    Send(M::Intent),
+    /// Nothing to do until something changes.
+    Rest(Standing<M::Step>),
+}
+
+/// Where a resource stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing<S> {
+    /// `.status.state`
+    pub state: S,
+    /// The reason of `Ready`, and of the step that holds it back.
+    pub reason: Reason,
+    /// What is awaited, or the command that resolves it.
+    pub message: String,
+    /// When to look again where no watch will tell; none where one will.
+    pub again: Option<Duration>,
+    /// Something to tell the user by an event that the status does not show.
+    pub remark: Option<Remark>,
+}
+
+/// Told by an event of this reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// The reason of the event.
+    pub reason: &'static str,
+    /// What it says.
+    pub words: String,
+}
+
+impl<S> Standing<S> {
+    /// Rests here until a watch tells of a change.
+    pub fn new(state: S, reason: Reason, message: impl Into<String>) -> Self {
+        Self { state, reason, message: message.into(), again: None, remark: None }
+    }
+
+    /// Looks again after this time.
+    #[must_use]
+    pub fn again_in(mut self, wait: Duration) -> Self {
+        self.again = Some(wait);
+        self
+    }
+}
+
+/// Who may be sending the request of an open attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// This process, now.
+    Here,
+    /// This process intended it and knows that it never left.
+    NeverLeft,
+    /// Another process, or one that is gone. It can't be sending any more after this time, counted on
+    /// this process's own clock from when it first saw the attempt: no clock is trusted across machines.
+    Elsewhere {
+        /// Zero once it is over.
+        remaining: Duration,
+    },
+}
+
+/// How an open or unknown attempt goes on: the same for both kinds.
+enum Pending {
+    Settle(Event),
+    InFlight { message: String, again: Option<Duration> },
+    Unknown { attempt: AttemptId, why: String },
+}
+
+fn pending(state: &State, sender: Sender, not_placed: Option<&str>, now: Timestamp) -> Option<Pending> {
+    match &state.phase {
+        Phase::Open { attempt, .. } => Some(match sender {
+            Sender::NeverLeft => Pending::Settle(Event::NotProcessed {
+                attempt: attempt.clone(),
+                at: now,
+                why: "the intent was recorded too late for the request to be sent".into(),
+                retry_after: None,
+            }),
+            Sender::Here => Pending::InFlight { message: in_flight(attempt), again: None },
+            Sender::Elsewhere { remaining } if remaining.is_zero() => Pending::Settle(Event::Unknown {
+                attempt: attempt.clone(),
+                at: now,
+                why: "its sender stopped before it recorded an outcome".into(),
+            }),
+            Sender::Elsewhere { remaining } => {
+                Pending::InFlight { message: in_flight(attempt), again: Some(remaining) }
+            }
+        }),
+        Phase::Unknown { attempt, .. } if not_placed == Some(attempt.as_str()) => {
+            Some(Pending::Settle(Event::NotPlaced { attempt: attempt.clone(), at: now }))
+        }
+        Phase::Unknown { attempt, why, .. } => {
+            Some(Pending::Unknown { attempt: attempt.clone(), why: why.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// The same whoever sends: two replicas that both believe to lead would otherwise correct each other's
+/// words without end.
+fn in_flight(attempt: &AttemptId) -> String {
+    format!("request {attempt} was intended; its outcome is not recorded yet, and it may still be on its way")
+}
+
+/// A value of the not-placed annotation that has no effect. The one that worked stays on the resource
+/// and is not remarked on.
+fn stray_annotation(state: &State, not_placed: Option<&str>) -> Option<Remark> {
+    let value = not_placed?;
+    let worked = state.not_placed.as_ref().map(AttemptId::as_str) == Some(value);
+    let awaited = match &state.phase {
+        Phase::Open { attempt, .. } | Phase::Unknown { attempt, .. } => attempt.as_str() == value,
+        _ => false,
+    };
+    if worked || awaited {
+        return None;
+    }
+    let shown: String = value.chars().filter(|c| !c.is_control()).take(64).collect();
+    let words = format!(
+        "the annotation {} names {shown:?}, which is not an attempt whose outcome is unknown; it has no effect",
+        tenios_api::NOT_PLACED_ANNOTATION
+    );
+    Some(Remark { reason: "AnnotationIgnored", words })
+}
+
+/// What the provider gave beside the one that counts, for the message.
+fn strays(state: &State, what: &str) -> String {
+    let named = state.strays.iter().fold(String::new(), |text, stray| {
+        let number = stray.number.as_ref().map(|n| format!(" with number {n}")).unwrap_or_default();
+        let id = if stray.id.is_empty() { "of an unknown id" } else { &stray.id };
+        format!("{text}; {what} {id}{number} was also placed, by attempt {}", stray.attempt)
+    });
+    match state.strays_beyond {
+        0 => named,
+        more => {
+            format!("{named}; and {more} more, which are in the operator's log: check the TENIOS portal")
+        }
+    }
+}
+
+/// The field of the spec that a field of the request was made from.
+fn spec_field(request_field: &str) -> &str {
+    // An order may be refused for what its verification says.
+    let mut fields = order::OrderIntent::FIELDS.iter().chain(verification::VerificationIntent::FIELDS);
+    match request_field {
+        "push_url" | "push_secret" => "the operator's --push-base-url and --push-key-file",
+        "access_key" => "spec.accessKeySecretRef, or the operator's --access-key-file",
+        other => fields.find(|(field, _)| *field == other).map_or(other, |(_, path)| path),
+    }
+}
+
+/// What was refused, by which field, and how it goes on.
+fn refusal_message(refusal: &tenios_ledger::Refusal, edit: &str, next: Option<Timestamp>) -> String {
+    let mut text = format!("TENIOS refused the request: {}", refusal.code);
+    if !refusal.message.is_empty() {
+        text = format!("{text}: {}", refusal.message);
+    }
+    if !refusal.fields.is_empty() {
+        let fields: Vec<&str> = refusal.fields.iter().map(|field| spec_field(field)).collect();
+        text = format!("{text} (caused by {})", fields.join(", "));
+    }
+    if matches!(refusal.code.as_str(), "BAD_CREDENTIALS" | "HTTP_403") {
+        text.push_str(
+            "; check the access key (spec.accessKeySecretRef, or the operator's --access-key-file)",
+        );
+    }
+    match next {
+        Some(at) => format!("{text}; tried again at {}", shown(at)),
+        None => format!("{text}; change {edit} to try again"),
+    }
+}
+
+fn shown(at: Timestamp) -> String {
+    format!("{at:.0}")
+}

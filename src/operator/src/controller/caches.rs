@@ -1,0 +1,140 @@
+//! The watched resources, a store for each watched namespace.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Resource, ResourceExt};
+use parking_lot::RwLock;
+
+use super::kind::Reconciled;
+use super::listing::Listing;
+use tenios_ledger::{Key, Kind};
+
+/// A resource as stored, readable or not.
+pub(super) type Guarded<K> = DeserializeGuard<K>;
+
+/// One watched namespace; all of them where there is no name.
+///
+/// `Store::wait_until_ready` is not used: it remembers one waker only, so of two who wait (and a probe
+/// that merely asks counts) one is never woken (kube-runtime 5.0, `utils/delayed_init.rs`; seen as a
+/// reconcile that hung for ever).
+pub(super) struct Watched {
+    pub(super) namespace: Option<String>,
+    pub(super) kinds: Vec<Box<dyn Resources>>,
+    /// Of the Leases that say whose a namespace is.
+    pub(super) leases: Arc<Listing>,
+}
+
+impl Watched {
+    fn listings(&self) -> impl Iterator<Item = &Arc<Listing>> {
+        self.kinds.iter().map(|kind| kind.listing())
+    }
+}
+
+/// The resources of one kind.
+pub(super) struct Kept<K: Reconciled> {
+    pub(super) store: Store<Guarded<K>>,
+    pub(super) listing: Arc<Listing>,
+}
+
+/// The same, whatever the kind.
+pub(super) trait Resources: Any + Send + Sync {
+    fn kind(&self) -> Kind;
+    fn listing(&self) -> &Arc<Listing>;
+    fn holds(&self, key: &Key) -> bool;
+    /// Those of a namespace.
+    fn keys(&self, namespace: &str) -> Vec<Key>;
+}
+
+impl<K: Reconciled> Resources for Kept<K> {
+    fn kind(&self) -> Kind {
+        K::KIND
+    }
+
+    fn listing(&self) -> &Arc<Listing> {
+        &self.listing
+    }
+
+    fn holds(&self, key: &Key) -> bool {
+        self.store.get(&ObjectRef::new(&key.name).within(&key.namespace)).is_some()
+    }
+
+    fn keys(&self, namespace: &str) -> Vec<Key> {
+        let state = self.store.state();
+        let here = state.iter().filter(|object| object.meta().namespace.as_deref() == Some(namespace));
+        let key = |name| Key { kind: K::KIND, namespace: namespace.to_owned(), name };
+        here.map(|object| key(object.name_any())).collect()
+    }
+}
+
+/// See the module documentation.
+#[derive(Default)]
+pub(super) struct Caches(RwLock<Vec<Watched>>);
+
+impl Caches {
+    /// Each term of leadership begins with empty stores.
+    pub(super) fn set(&self, watched: Vec<Watched>) {
+        *self.0.write() = watched;
+    }
+
+    fn of<T>(&self, namespace: &str, get: impl FnOnce(&Watched) -> Option<T>) -> Option<T> {
+        let all = self.0.read();
+        get(all.iter().find(|w| w.namespace.as_deref().is_none_or(|n| n == namespace))?)
+    }
+
+    pub(super) fn get<K: Reconciled>(&self, namespace: &str, name: &str) -> Option<Arc<Guarded<K>>> {
+        self.of(namespace, |w| {
+            let mut kinds = w.kinds.iter().map(|kind| &**kind as &dyn Any);
+            let kept = kinds.find_map(|kind| kind.downcast_ref::<Kept<K>>())?;
+            kept.store.get(&ObjectRef::new(name).within(namespace))
+        })
+    }
+
+    /// Whether this resource exists, as far as the watches know.
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        let holds = |w: &Watched| Some(w.kinds.iter().any(|kind| kind.kind() == key.kind && kind.holds(key)));
+        self.of(&key.namespace, holds).unwrap_or_default()
+    }
+
+    /// Whether it is known that this resource does not exist: what is not watched or not listed may.
+    pub(super) fn knows_it_is_gone(&self, key: &Key) -> bool {
+        let listed = self.of(&key.namespace, |w| Some(w.listings().all(|listing| listing.is_listed())));
+        listed == Some(true) && !self.holds(key)
+    }
+
+    /// The resources of a namespace.
+    pub(super) fn keys(&self, namespace: &str) -> Vec<Key> {
+        let keys = |w: &Watched| Some(w.kinds.iter().flat_map(|kind| kind.keys(namespace)).collect());
+        self.of(namespace, keys).unwrap_or_default()
+    }
+
+    /// Waits until every kind of this namespace was listed once: a reference that is merely not listed yet
+    /// must not look like one to nothing. References do not leave the namespace, so that no other one is
+    /// waited for.
+    pub(super) async fn listed(&self, namespace: &str) {
+        let listings: Option<Vec<_>> = self.of(namespace, |w| Some(w.listings().cloned().collect()));
+        for listing in listings.into_iter().flatten() {
+            listing.listed().await;
+        }
+    }
+
+    /// Whether it is known by watch whose this namespace is.
+    pub(super) fn know_the_owner(&self, namespace: &str) -> bool {
+        self.of(namespace, |w| Some(w.leases.is_listed())).unwrap_or_default()
+    }
+
+    /// Whether each was listed, or is known not to be possible now. A pod that waits for one namespace would
+    /// take no pushes for the others.
+    pub(super) fn were_tried(&self) -> bool {
+        let all = self.0.read();
+        !all.is_empty() && all.iter().flat_map(Watched::listings).all(|listing| listing.was_tried())
+    }
+
+    /// How many of the watched namespaces can't be listed or watched now.
+    pub(super) fn missing(&self) -> usize {
+        let all = self.0.read();
+        all.iter().filter(|w| w.listings().any(|listing| listing.is_missing())).count()
+    }
+}

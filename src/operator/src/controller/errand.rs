@@ -1,0 +1,231 @@
+//! Sending one request and recording what became of it.
+//!
+//! An errand runs in a task of its own: a resource that is deleted, a watch that breaks, a reconcile
+//! that is dropped do not abandon it. It ends when its outcome is recorded.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use super::Context;
+use super::namespaces::{CLAIM, Whose, served_by_another};
+use super::slots::Slot;
+use crate::telemetry::{Metrics, ProviderLabels, traced, traceparent};
+use tenios_api::Reason;
+use tenios_ledger::{AttemptId, Entry, Event, Key, Purse, Terms};
+use tenios_lifecycle::attempt::Intended;
+use tenios_lifecycle::{Pace, Standing};
+use tenios_provider::{Outcome, Request, SendBy};
+
+/// What is sent, once its intent is recorded.
+pub(super) struct Errand {
+    pub(super) key: Key,
+    pub(super) attempt: AttemptId,
+    pub(super) terms: Terms,
+    pub(super) request: Request,
+    pub(super) access_key: SecretString,
+}
+
+/// Why an errand did not start.
+#[derive(Debug)]
+pub(super) enum NotStarted {
+    /// Somebody else wrote the entry first: decide again.
+    DecideAgain,
+    /// This process is sending for this key already.
+    Busy,
+    /// As many requests are in flight as may be; this resource is woken when it is its turn.
+    Full,
+    /// The process was told to stop.
+    Stopping,
+    /// The requests of this namespace are in another ledger.
+    ServedByAnother(String),
+    /// The ledger can't be written.
+    Ledger(String),
+    /// It can't be told whether the resource is still what was decided on.
+    Unseen(String),
+}
+
+impl NotStarted {
+    /// Where the resource rests; none where it is to be decided anew.
+    pub(super) fn standing<S>(
+        &self,
+        waiting: S,
+        sending: S,
+        sent: Reason,
+        pace: &Pace,
+    ) -> Option<Standing<S>> {
+        Some(match self {
+            Self::DecideAgain => return None,
+            // Its ledger entry was deleted under it; the errand wakes this resource when it ends.
+            Self::Busy => Standing::new(sending, sent, "an earlier request is still being sent"),
+            Self::Full => awaits_its_turn(waiting),
+            Self::Stopping => Standing::new(waiting, sent, "the operator is stopping; nothing is sent"),
+            // Not shown by this operator; it looks again in case the other one is gone.
+            Self::ServedByAnother(why) => {
+                Standing::new(waiting, Reason::Conflict, why.clone()).again_in(pace.retry_max)
+            }
+            Self::Ledger(why) => ledger_unavailable(waiting, why),
+            Self::Unseen(why) => {
+                let message = format!(
+                    "nothing is sent while the resource can't be read right before: {why}; it is tried again"
+                );
+                Standing::new(waiting, Reason::LedgerUnavailable, message)
+            }
+        })
+    }
+}
+
+/// It is woken when it is.
+pub(super) fn awaits_its_turn<S>(waiting: S) -> Standing<S> {
+    let message = "waits for its turn: the maximum number of requests to TENIOS is in flight";
+    Standing::new(waiting, Reason::ProviderUnavailable, message)
+}
+
+/// Nothing is sent that was not recorded.
+pub(super) fn ledger_unavailable<S>(waiting: S, why: &str) -> Standing<S> {
+    let message = format!("nothing is sent while the ledger can't be written: {why}");
+    Standing::new(waiting, Reason::LedgerUnavailable, message)
+}
+
+/// A visit has an end also where somebody else changes the resource or its entry all the time.
+pub(super) fn never_rests<S>(waiting: S) -> Standing<S> {
+    let message = "nothing is sent: the resource or its ledger entry is changed all the time by somebody else, such \
+                   as two tools that correct each other; it is looked at again";
+    Standing::new(waiting, Reason::LedgerUnavailable, message)
+}
+
+/// The right to send one request from this namespace. To wait for it may take long.
+pub(super) async fn prepare(context: &Context, key: &Key) -> Result<Slot, NotStarted> {
+    let Some(slot) = context.slots.take(key) else { return Err(NotStarted::Full) };
+    claim(context, &key.namespace).await?;
+    Ok(slot)
+}
+
+/// Records the intent and, where that was won, sends in a task, which wakes the resource when it has ended.
+pub(super) async fn start(
+    context: &Arc<Context>,
+    base: &Entry,
+    errand: Errand,
+    slot: Slot,
+) -> Result<(), NotStarted> {
+    let Errand { key, attempt, terms, .. } = &errand;
+    // Held before asking: from here on, who drains waits for this errand.
+    let drained = context.tasks.token();
+    if context.draining.is_cancelled() {
+        return Err(NotStarted::Stopping);
+    }
+    if !context.flights.takes_off(key, attempt) {
+        return Err(NotStarted::Busy);
+    }
+    // The clock starts before the append: whoever reads the intent later has seen less time pass.
+    let send_by = SendBy::within(context.config.send_within);
+    let intended = Event::Intended { attempt: attempt.clone(), at: Timestamp::now(), terms: terms.clone() };
+    let appended = context.book.append(base, &[intended]).await;
+    match context.flights.intended(key, attempt, appended) {
+        Intended::Leaves => {}
+        Intended::DecideAgain => return Err(NotStarted::DecideAgain),
+        Intended::NotRecorded(why) => return Err(NotStarted::Ledger(why)),
+    }
+    let context = context.clone();
+    let span = traced(
+        tracing::info_span!("provider_call", kind = key.kind.as_str(), namespace = key.namespace,
+        resource = key.name, attempt = %attempt, endpoint = errand.request.endpoint, outcome = Empty, trace_id = Empty),
+    );
+    tokio::spawn(
+        async move {
+            let (key, attempt) = (errand.key.clone(), errand.attempt.clone());
+            let purses = Purse::both(&key.namespace, &errand.terms);
+            let call = tokio::spawn(call(context.clone(), errand, send_by, slot).in_current_span());
+            let event = outcome(&context.metrics, &key, &attempt, call).await;
+            record(&context, &key, &attempt, &event).await;
+            if matches!(event, Event::Refused { .. } | Event::NotProcessed { .. }) {
+                context.shortage.over(&purses, &context.wake);
+            }
+            drop(drained);
+        }
+        .instrument(span),
+    );
+    Ok(())
+}
+
+/// Nothing is sent from a namespace that this ledger was not the first to claim.
+async fn claim(context: &Context, namespace: &str) -> Result<(), NotStarted> {
+    let why = match context.namespaces.claim(namespace).await {
+        Ok(Whose::Ours) => return Ok(()),
+        Ok(Whose::Anothers(ledger)) => {
+            return Err(NotStarted::ServedByAnother(served_by_another(namespace, &ledger)));
+        }
+        Ok(Whose::Nobodys) => "was just deleted".into(),
+        Err(error) => format!("can't be read or created: {error}"),
+    };
+    Err(NotStarted::Ledger(format!("Lease {CLAIM} in namespace {namespace} {why}")))
+}
+
+/// What became of the request, also where the call ended in the middle: then nobody knows whether it left.
+async fn outcome(metrics: &Metrics, key: &Key, attempt: &AttemptId, call: JoinHandle<Event>) -> Event {
+    let Ok(event) = call.await else {
+        metrics.reconcile_error(key.kind, "panic");
+        tracing::error!("the call to TENIOS panicked, so its outcome is unknown; please report this");
+        let why = "the operator failed in the middle of it".into();
+        return Event::Unknown { attempt: attempt.clone(), at: Timestamp::now(), why };
+    };
+    event
+}
+
+async fn call(context: Arc<Context>, errand: Errand, send_by: SendBy, slot: Slot) -> Event {
+    let Errand { attempt, request, access_key, .. } = errand;
+    let (began, endpoint) = (Instant::now(), request.endpoint);
+    let tenios = context.tenios.clone().within(traceparent());
+    let outcome = tenios.send(&request, &access_key, send_by).await;
+    drop((request, access_key, slot));
+    let labels = ProviderLabels { endpoint, outcome: outcome.label() };
+    tracing::Span::current().record("outcome", outcome.label());
+    let took = began.elapsed();
+    context.metrics.provider_request(labels, took.as_secs_f64());
+    tracing::info!(?outcome, ?took, "the provider was called");
+    event(&attempt, outcome)
+}
+
+async fn record(context: &Context, key: &Key, attempt: &AttemptId, event: &Event) {
+    context.flights.answered(key, attempt, event);
+    context.book.insist(key, event).await;
+    context.flights.landed(key, attempt);
+    context.wake.now(key);
+    context.wake.changed(key);
+}
+
+fn event(attempt: &AttemptId, outcome: Outcome) -> Event {
+    let attempt = attempt.clone();
+    let at = Timestamp::now();
+    match outcome {
+        Outcome::Accepted { id } => Event::Accepted { attempt, at, id },
+        Outcome::Refused(refusal) => Event::Refused { attempt, at, refusal },
+        Outcome::NotProcessed { why, retry_after } => Event::NotProcessed { attempt, at, why, retry_after },
+        Outcome::Unknown { why } => Event::Unknown { attempt, at, why },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AttemptId, Event, Key, Metrics, outcome};
+    use tenios_ledger::Kind;
+
+    #[tokio::test]
+    async fn p24_a_panic_while_a_request_is_sent_ends_in_an_unknown_outcome() {
+        let metrics = Metrics::default();
+        let key = Key { kind: Kind::Order, namespace: "shop".into(), name: "main-line".into() };
+        let attempt = AttemptId::random();
+        let call = tokio::spawn(async { panic!("in the middle") });
+        let event = outcome(&metrics, &key, &attempt, call).await;
+        assert!(
+            matches!(&event, Event::Unknown { attempt: unknown, .. } if *unknown == attempt),
+            "{event:?}"
+        );
+        assert!(metrics.encode().contains(r#"kind="PhoneNumberOrder",reason="panic"} 1"#));
+    }
+}

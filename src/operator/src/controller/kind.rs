@@ -1,0 +1,32 @@
+//! What a kind has to be for the operator to look after it.
+
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::Resource;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use tenios_api::{PhoneNumberOrder, PhoneVerification};
+use tenios_lifecycle::Managed;
+
+/// A kind that the operator looks after.
+pub(super) trait Reconciled:
+    Managed<
+        Spec: Sync,
+        Status: DeserializeOwned + Serialize + Send + Sync,
+        Step: Send + Sync,
+        Need: Send,
+        Intent: Send + Sync,
+    > + Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl Reconciled for PhoneVerification {}
+impl Reconciled for PhoneNumberOrder {}

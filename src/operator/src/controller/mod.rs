@@ -1,0 +1,342 @@
+//! The controllers: they observe, ask the lifecycle what to do, act, and show where it rests.
+
+mod around;
+mod caches;
+mod contested;
+mod errand;
+mod flights;
+mod kind;
+pub mod leader;
+mod listing;
+mod look;
+mod namespaces;
+mod reconcile;
+mod run;
+mod secrets;
+mod shortage;
+pub mod skew;
+mod slots;
+mod status;
+mod sweep;
+pub mod trim;
+mod turns;
+mod unreadable;
+mod wake;
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::api::{PatchParams, PostParams};
+use kube::{Client, Resource};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::push::Address as PushAddress;
+use crate::telemetry::{Metrics, Stand};
+use tenios_api::{FIELD_MANAGER, Reason};
+use tenios_ledger::{Book, Event, Key};
+use tenios_lifecycle::{Pace, Remark};
+use tenios_provider::Tenios;
+
+use namespaces::Whose;
+
+pub use namespaces::CLAIM;
+pub use run::run;
+
+/// What the controllers are told from outside.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The bounds of the back-off.
+    pub pace: Pace,
+    /// How long after the decision to send a request may still leave.
+    pub send_within: Duration,
+    /// How many requests to the provider are in flight at most.
+    pub provider_concurrency: usize,
+    /// How many resources of a kind are reconciled at a time at most in one namespace.
+    pub concurrency: u16,
+    /// The operator's own access key.
+    pub access_key_file: Option<PathBuf>,
+    /// The operator's own namespace, where its ledger is.
+    pub namespace: String,
+    /// Watched namespaces; empty means all.
+    pub namespaces: Vec<String>,
+}
+
+/// Only a wait for a turn or an answer that lasts is shown: most are over earlier, and then that write is saved.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
+
+/// Added to what a request may take before another process calls its outcome unknown.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Everything that a reconcile needs.
+pub struct Context {
+    client: Client,
+    book: Arc<Book>,
+    tenios: Tenios,
+    push: Option<PushAddress>,
+    config: Config,
+    metrics: Arc<Metrics>,
+    caches: caches::Caches,
+    secrets: secrets::Secrets,
+    flights: flights::Flights,
+    wake: Arc<wake::Wake>,
+    contested: contested::Contested,
+    shortage: shortage::Shortage,
+    slots: slots::Slots,
+    turns: turns::Turns,
+    namespaces: namespaces::Namespaces,
+    /// Errands, which go on when a reconcile does not.
+    tasks: TaskTracker,
+    /// Cancelled when no new request may be sent.
+    draining: CancellationToken,
+    leads: AtomicBool,
+    waits: Mutex<HashMap<Key, (Reason, u32)>>,
+    /// Digests of what was said last, so that a long text takes no more than a short one.
+    remarks: Mutex<HashMap<Key, u64>>,
+    /// Resources went, and perhaps their ledger entries can.
+    gone: Notify,
+}
+
+impl Context {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        book: Arc<Book>,
+        tenios: Tenios,
+        push: Option<PushAddress>,
+        config: Config,
+        metrics: Arc<Metrics>,
+        draining: CancellationToken,
+    ) -> Arc<Self> {
+        let wake = Arc::new(wake::Wake::default());
+        Arc::new(Self {
+            secrets: secrets::Secrets::new(client.clone(), config.access_key_file.clone()),
+            flights: flights::Flights::new(config.send_within + tenios.timeout() + MARGIN),
+            slots: slots::Slots::new(config.provider_concurrency, wake.clone()),
+            turns: turns::Turns::new(config.concurrency, wake.clone()),
+            namespaces: namespaces::Namespaces::new(client.clone(), config.namespace.clone()),
+            caches: caches::Caches::default(),
+            wake,
+            tasks: TaskTracker::new(),
+            leads: AtomicBool::new(false),
+            waits: Mutex::default(),
+            remarks: Mutex::default(),
+            contested: contested::Contested::default(),
+            shortage: shortage::Shortage::default(),
+            gone: Notify::new(),
+            client,
+            book,
+            tenios,
+            push,
+            config,
+            metrics,
+            draining,
+        })
+    }
+
+    /// This replica leads from now on, or does not.
+    pub fn lead(&self, leads: bool) {
+        self.leads.store(leads, Ordering::Relaxed);
+        self.metrics.leader(leads);
+        if !leads {
+            // Whoever leads now counts the resources, and watches whose the namespaces are.
+            self.shortage.clear();
+            self.forget_all(|_| true);
+            self.slots.clear();
+            self.namespaces.forget();
+        }
+    }
+
+    /// Whether everything that this replica has to watch was listed once, or can't be.
+    #[must_use]
+    pub fn is_standby_or_watching(&self) -> bool {
+        !self.leads.load(Ordering::Relaxed) || self.caches.were_tried()
+    }
+
+    /// Counts the namespaces that are not served.
+    pub fn count_namespaces(&self) {
+        if self.leads.load(Ordering::Relaxed) {
+            self.metrics.namespaces(self.namespaces.anothers(), self.caches.missing());
+        } else {
+            self.metrics.namespaces(0, 0);
+        }
+    }
+
+    /// A ledger entry changed by another hand: its resource and those that refer to it look again.
+    pub fn ledger_changed(&self, key: &Key) {
+        self.wake.now(key);
+        self.wake.changed(key);
+    }
+
+    /// Waits until every errand has ended; the answers that could not be recorded by then.
+    pub async fn drain(&self, limit: Duration) -> Vec<(Key, Event)> {
+        self.draining.cancel();
+        self.tasks.close();
+        let _ = tokio::time::timeout(limit, self.tasks.wait()).await;
+        self.flights.not_recorded()
+    }
+
+    /// How much longer it is not worth a word that this resource waits for its turn or for an answer.
+    fn not_worth_a_word(&self, key: &Key, reason: Reason) -> Option<Duration> {
+        let since = match reason {
+            Reason::Ordering | Reason::Submitting => self.flights.since(key),
+            _ => self.slots.waits_since(key),
+        };
+        SHOWN_AFTER.checked_sub(since?.elapsed()).filter(|left| !left.is_zero())
+    }
+
+    /// How long to wait for what no watch tells of; longer each time in a row.
+    fn wait(&self, key: &Key, reason: Reason) -> Duration {
+        let mut waits = self.waits.lock();
+        let times = match waits.get(key) {
+            Some((before, times)) if *before == reason => times.saturating_add(1),
+            _ => 1,
+        };
+        waits.insert(key.clone(), (reason, times));
+        self.config.pace.retry(times)
+    }
+
+    /// When to look again. Secrets and the ledger are asked less and less often while they don't change.
+    fn look_again(&self, key: &Key, reason: Reason, again: Option<Duration>) -> Option<Duration> {
+        match reason {
+            Reason::AccessKeyNotFound
+            | Reason::DocumentNotFound
+            | Reason::DocumentInvalid
+            | Reason::LedgerUnavailable => Some(self.wait(key, reason)),
+            _ => {
+                self.waits.lock().remove(key);
+                again
+            }
+        }
+    }
+
+    /// Tells the user by an event, once for the same words.
+    async fn remark<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K, remark: Option<&Remark>) {
+        if let Some(Remark { reason, words }) = remark {
+            self.warn(key, object, reason, words).await;
+        }
+    }
+
+    /// Warns by an event, once for the same words.
+    async fn warn<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K, reason: &str, words: &str) {
+        if self.is_news(key, words) {
+            status::publish(&self.client, object, "Warning", reason, words).await;
+            self.was_told(key, words);
+        }
+    }
+
+    /// Whether the resource is another installation's to show. Two of them would correct each other's words
+    /// without end. An apiserver that does not tell is no reason to show nothing.
+    async fn is_anothers<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K) -> bool {
+        let whose = if self.caches.know_the_owner(&key.namespace) {
+            Ok(self.namespaces.known(&key.namespace))
+        } else {
+            self.namespaces.ask(&key.namespace).await
+        };
+        let Ok(Whose::Anothers(ledger)) = whose else { return false };
+        let why = namespaces::served_by_another(&key.namespace, &ledger);
+        self.warn(key, object, "ServedByAnother", &why).await;
+        true
+    }
+
+    fn is_news(&self, key: &Key, words: &str) -> bool {
+        let remarks = self.remarks.lock();
+        remarks.get(key) != Some(&digest(words))
+    }
+
+    fn was_told(&self, key: &Key, words: &str) {
+        self.remarks.lock().insert(key.clone(), digest(words));
+    }
+
+    /// Counts a resource where it stands.
+    fn stands(&self, key: &Key, state: String, reason: Reason, since: Option<Timestamp>) {
+        self.metrics.resource(key, Some(Stand { state, reason, since }));
+    }
+
+    /// Forgets what was only kept for a resource that is gone.
+    fn forget(&self, key: &Key) {
+        self.waits.lock().remove(key);
+        self.remarks.lock().remove(key);
+        self.wake.forget(key);
+        self.slots.forget(key);
+        self.turns.forget(key);
+        self.contested.forget(key);
+        self.shortage.forget(key, &self.wake);
+        self.flights.forget(key);
+        self.metrics.resource(key, None);
+        self.gone.notify_one();
+    }
+
+    fn forget_all(&self, gone: impl Fn(&Key) -> bool) {
+        let mut keys: HashSet<Key> = self.metrics.resources().into_iter().collect();
+        keys.extend(self.wake.waiters());
+        keys.extend(self.slots.waiters());
+        keys.extend(self.turns.waiters());
+        keys.extend(self.waits.lock().keys().cloned());
+        keys.extend(self.remarks.lock().keys().cloned());
+        for key in keys.into_iter().filter(gone) {
+            self.forget(&key);
+        }
+    }
+}
+
+/// A failed reconcile: the apiserver did not answer as needed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// It refused, or could not be reached.
+    #[error("{0}")]
+    Apiserver(#[from] kube::Error),
+    /// It said nothing.
+    #[error("the apiserver did not answer within {} s", CALL_TIMEOUT.as_secs())]
+    Silent(#[from] tokio::time::error::Elapsed),
+}
+
+impl Failed {
+    /// What the apiserver refuses again and again, until a person helps.
+    fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Apiserver(kube::Error::Api(status))
+                if (400..500).contains(&status.code) && !matches!(status.code, 404 | 408 | 409 | 429) =>
+            {
+                Some(&status.message)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// One call to the apiserver. A paused one must not hold a visit for ever.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bounds a call to the apiserver.
+async fn call<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failed> {
+    Ok(tokio::time::timeout(CALL_TIMEOUT, call).await??)
+}
+
+fn digest(words: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    words.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// Who writes, for `metadata.managedFields`.
+fn posting() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() }
+}
+
+/// As [`posting`].
+fn patching() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() }
+}

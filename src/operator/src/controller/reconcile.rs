@@ -1,0 +1,283 @@
+//! One reconcile of a resource, whatever its kind: it is decided on until it rests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::{Resource, ResourceExt};
+
+use super::around::Around;
+use super::caches::Guarded;
+use super::errand::{self, Errand, NotStarted};
+use super::kind::Reconciled;
+use super::look::{self, Ended, Rounds};
+use super::unreadable::{self, Unreadable};
+use super::{Context, Failed, now, status};
+use tenios_api::{NOT_PLACED_ANNOTATION, Reason};
+use tenios_ledger::{AppendError, AttemptId, Key, Payer, Reservation, Spent, State};
+use tenios_lifecycle::attempt::LastLook;
+use tenios_lifecycle::{
+    AccessKey, Answers, Budget, Decision, Intent, Need, Standing, View, decide, project, since,
+};
+use tenios_provider::Request;
+
+/// What one reconcile was answered so far.
+#[derive(Default)]
+struct Answered<'a> {
+    answers: Answers,
+    reservation: Option<Reservation<'a>>,
+}
+
+impl Answered<'_> {
+    /// Nothing was sent: whoever waits for the place in the budget can have it.
+    fn give_back(&mut self, context: &Context) {
+        let held = self.reservation.take().map(|held| held.purses().clone());
+        *self = Answered::default();
+        if let Some(purses) = held {
+            context.shortage.over(&purses, &context.wake);
+        }
+    }
+}
+
+/// Decides on a resource until it rests. Returns when to look again.
+pub(super) async fn reconcile<K: Reconciled>(
+    context: &Arc<Context>,
+    key: &Key,
+    object: &Arc<Guarded<K>>,
+) -> Result<Option<Duration>, Failed> {
+    let (mut object, mut rounds) = (object.clone(), Rounds::default());
+    loop {
+        let Ok(resource) = &object.0 else { return report_unreadable(context, key, &object).await };
+        let standing = match run_to_rest(context, key, &object, resource, &mut rounds).await? {
+            Ended::Rests(standing) => standing,
+            Ended::Changed(now) => {
+                object = now;
+                continue;
+            }
+            Ended::Gone => return Ok(None),
+        };
+        if let Some(soon) = context.not_worth_a_word(key, standing.reason) {
+            return Ok(Some(soon));
+        }
+        return update_status(context, key, &object, resource, &standing).await;
+    }
+}
+
+async fn run_to_rest<K: Reconciled>(
+    context: &Arc<Context>,
+    key: &Key,
+    object: &Guarded<K>,
+    resource: &K,
+    rounds: &mut Rounds,
+) -> Result<Ended<K, K::Step>, Failed> {
+    let mut answered = Answered::default();
+    let ended = loop {
+        if !rounds.another() {
+            break Ended::Rests(errand::never_rests(K::WORDS.waiting));
+        }
+        let known = context.book.known(key);
+        match consider(context, key, resource, &known.state, &answered.answers) {
+            Decision::Rest(standing) => break Ended::Rests(standing),
+            // Adopting sends nothing, and waits for no slot.
+            Decision::Need(_) if !K::adopts(resource.spec()) && context.slots.still_waits(key) => {
+                break Ended::Rests(errand::awaits_its_turn(K::WORDS.waiting));
+            }
+            Decision::Need(need) => get(context, key, need.into(), &mut answered).await?,
+            Decision::Record(events) => match context.book.append(&known.entry, &events).await {
+                Ok(()) => context.wake.changed(key),
+                Err(AppendError::Conflict(_)) => {}
+                Err(error) => {
+                    break Ended::Rests(errand::ledger_unavailable(K::WORDS.waiting, &error.to_string()));
+                }
+            },
+            Decision::Send(intent) => {
+                if let Some(ended) = send(context, key, object, intent, &mut answered).await {
+                    break ended;
+                }
+            }
+        }
+    };
+    answered.give_back(context);
+    Ok(ended)
+}
+
+/// Gets what the decision asks for.
+async fn get<'a>(
+    context: &'a Context,
+    key: &Key,
+    need: Need,
+    answered: &mut Answered<'a>,
+) -> Result<(), Failed> {
+    let answers = &mut answered.answers;
+    match need {
+        Need::AccessKey(reference) => {
+            let found = context.secrets.access_key(&key.namespace, reference.as_ref()).await?;
+            answers.access_key = Some(found.map(AccessKey::new));
+        }
+        Need::Document(reference) => {
+            answers.document = Some(context.secrets.document(&key.namespace, &reference).await?);
+        }
+        Need::Budget(payer) => {
+            answers.budget = Some(match reserve(context, key, &payer) {
+                Ok(place) => {
+                    answered.reservation = Some(place);
+                    Budget::Reserved
+                }
+                Err(Spent { whose, until, .. }) => Budget::Exceeded { whose, until },
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Who finds no place looks again when one is given back.
+fn reserve<'a>(context: &'a Context, key: &Key, payer: &Payer) -> Result<Reservation<'a>, Spent> {
+    let reserve = || context.book.reserve(&key.namespace, payer, now());
+    let spent = match reserve() {
+        Err(spent) => spent,
+        place => return place,
+    };
+    context.shortage.wait(key, &spent.purse);
+    // Again, because it may have been given back before this one was known to wait.
+    let place = reserve();
+    if place.is_ok() {
+        context.shortage.visit(key);
+    }
+    place
+}
+
+/// Begins to send. None means: decide again.
+async fn send<K: Reconciled>(
+    context: &Arc<Context>,
+    key: &Key,
+    object: &Guarded<K>,
+    intent: K::Intent,
+    answered: &mut Answered<'_>,
+) -> Option<Ended<K, K::Step>> {
+    let rests = |why: NotStarted| {
+        let (waiting, sending) = (K::WORDS.waiting, K::WORDS.sending);
+        why.standing(waiting, sending, K::WORDS.sending_reason, &context.config.pace).map(Ended::Rests)
+    };
+    let slot = match errand::prepare(context, key).await {
+        Ok(slot) => slot,
+        Err(why) => return rests(why),
+    };
+    let now = match look::once_more(&context.client, object).await {
+        Ok(now) => now,
+        Err(why) => return rests(NotStarted::Unseen(why.to_string())),
+    };
+    // What it refers to may be another by now as well.
+    let known = context.book.known(key);
+    let is_sent = |resource: &K| match consider(context, key, resource, &known.state, &answered.answers) {
+        Decision::Send(again) => again.recorded() == intent.recorded(),
+        _ => false,
+    };
+    let is_still_sent = |now: &Arc<Guarded<K>>| now.0.as_ref().is_ok_and(is_sent);
+    match LastLook::new(&object.uid(), now, |now| now.uid(), is_still_sent) {
+        LastLook::Sends(_) => {}
+        LastLook::Changed(now) => return Some(Ended::Changed(now)),
+        LastLook::Gone => return Some(Ended::Gone),
+    }
+    let attempt = AttemptId::random();
+    let request = request(context, key, &attempt, &intent);
+    let (terms, access_key) = (intent.recorded(), intent.access_key().secret().clone());
+    let errand = Errand { key: key.clone(), attempt, terms, request, access_key };
+    // The document is held by the errand alone.
+    answered.answers = Answers::default();
+    drop(intent);
+    match errand::start(context, &known.entry, errand, slot).await {
+        Ok(()) => {
+            answered.reservation = None;
+            None
+        }
+        Err(why) => {
+            answered.give_back(context);
+            rests(why)
+        }
+    }
+}
+
+fn request<I: Intent>(context: &Context, key: &Key, attempt: &AttemptId, intent: &I) -> Request {
+    let push = context.push.as_ref().filter(|_| I::IS_PUSHED);
+    Request {
+        endpoint: I::ENDPOINT,
+        id_field: I::ID_FIELD,
+        fields: intent.fields(),
+        document: intent.document().map(|(field, document)| (field, document.clone())),
+        push: push.map(|push| push.target(&key.namespace, &key.name, attempt)),
+    }
+}
+
+fn consider<K: Reconciled>(
+    context: &Context,
+    key: &Key,
+    resource: &K,
+    state: &State,
+    answers: &Answers,
+) -> Decision<K> {
+    decide(&View {
+        key,
+        spec: resource.spec(),
+        deleting: resource.meta().deletion_timestamp.is_some(),
+        status: resource.status(),
+        not_placed: resource.annotations().get(NOT_PLACED_ANNOTATION).map(String::as_str),
+        state,
+        sender: context.flights.sender(key, state),
+        known_for: context.flights.known_for(key, state),
+        answers,
+        around: &Around { context, key },
+        pace: &context.config.pace,
+        push: context.push.is_some(),
+        now: now(),
+    })
+}
+
+async fn update_status<K: Reconciled>(
+    context: &Context,
+    key: &Key,
+    object: &Guarded<K>,
+    resource: &K,
+    standing: &Standing<K::Step>,
+) -> Result<Option<Duration>, Failed> {
+    let known = context.book.known(key);
+    let previous = resource.status().cloned().unwrap_or_default();
+    let generation = resource.meta().generation.unwrap_or_default();
+    let next = project::<K>(Some(resource.spec()), &known.state, standing, generation, &previous, now());
+    if previous != next && context.is_anothers(key, object).await {
+        return Ok(standing.again.or(Some(context.config.pace.retry_max)));
+    }
+    let since = since(&known.state, standing.reason, K::conditions(&next));
+    context.stands(key, format!("{:?}", standing.state), standing.reason, since);
+    if status::write(&context.client, object, &previous, &next).await? {
+        context.wake.changed(key);
+        status::announce(&context.client, object, K::conditions(&previous), K::conditions(&next)).await;
+    }
+    let told = standing.remark.clone().or_else(|| context.contested.of(key));
+    context.remark(key, object, told.as_ref()).await;
+    Ok(context.look_again(key, standing.reason, standing.again))
+}
+
+/// A resource that was stored by an older or looser schema is reported on it and otherwise left alone.
+async fn report_unreadable<K: Reconciled>(
+    context: &Context,
+    key: &Key,
+    object: &Guarded<K>,
+) -> Result<Option<Duration>, Failed> {
+    let Some(Unreadable { why, status: previous }) = unreadable::look(&context.client, object).await? else {
+        return Ok(None);
+    };
+    let message = format!("this version of the operator can't read the resource: {why}; nothing is sent");
+    let standing = Standing::new(K::WORDS.waiting, Reason::InvalidSpec, message);
+    let known = context.book.known(key);
+    let generation = object.meta().generation.unwrap_or_default();
+    let next = project::<K>(None, &known.state, &standing, generation, &previous, now());
+    // Since when it is so stands in no status.
+    context.stands(key, "Unreadable".into(), standing.reason, None);
+    // What it showed before can't be read either, so the only memory of having reported it is ours.
+    let words = format!("{generation}: {}", standing.message);
+    if context.is_news(key, &words) {
+        status::replace(&context.client, object, &next).await?;
+        context.was_told(key, &words);
+        status::announce(&context.client, object, &[], K::conditions(&next)).await;
+    }
+    Ok(None)
+}

@@ -1,0 +1,308 @@
+//! `tenios-operator run`: puts the parts together, and takes them down in order.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::controller::leader::Leader;
+use crate::controller::{self, Context, skew};
+use crate::options::RunOptions;
+use crate::push::{Address, PushKeys, Receiver};
+use crate::telemetry::{self, Counted, Metrics, health};
+use kube::Client;
+use kube::config::KubeConfigOptions;
+use tenios_http_server::{Limits, Server, Talk, Tls, terminated};
+use tenios_ledger::kubernetes::KubernetesLedger;
+use tenios_ledger::{Book, Budgets, Event, Key};
+use tenios_lifecycle::Pace;
+use tenios_net::{Listen, Roots, kubeconfig, proxy};
+use tenios_provider::Tenios;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Why the program ends.
+pub enum Failure {
+    /// One line that names the flag.
+    Configuration(String),
+    /// What went wrong later.
+    Runtime(String),
+}
+
+/// Runs the operator until it is told to stop.
+///
+/// # Errors
+/// A wrong configuration, or a part that can't be started.
+pub async fn run(options: RunOptions) -> Result<(), Failure> {
+    options.check().map_err(Failure::Configuration)?;
+    let (traces, exporter) = options.otlp_endpoint.as_ref().map(telemetry::traces).unzip();
+    telemetry::init(options.log_format, options.log.clone(), traces);
+    let traces_end = CancellationToken::new();
+    let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(traces_end.clone())));
+    proxy::check_environment().map_err(Failure::Configuration)?;
+    let tenios = provider(&options)?;
+    let keys = match &options.push_key_file {
+        // A Secret that is mounted if it is there, and needed only with a base URL.
+        Some(path) if options.push_base_url.is_none() && !path.exists() => None,
+        Some(path) => Some(PushKeys::from_file(path).map_err(|e| flag("--push-key-file", e))?),
+        None => None,
+    };
+    if let Some(path) = options.access_key_file.as_deref().filter(|path| path.is_dir()) {
+        return Err(flag(
+            "--access-key-file",
+            format!("{} is a directory: name the file in it", path.display()),
+        ));
+    }
+    let awaits_key = Arc::new(AwaitedFile::new(options.access_key_file.clone()));
+    if let Some((path, error)) = awaits_key.missing() {
+        tracing::warn!(path = %path.display(), %error,
+            "--access-key-file is not there yet: not ready until the Secret that it is mounted from has this key");
+    }
+    let client = connect()?;
+    let metrics = Arc::new(Metrics::default());
+    let ledger = KubernetesLedger::new(&client, options.namespace.as_ref());
+    let budgets = Budgets { operator: options.order_budget, namespace: options.order_budget_per_namespace };
+    let (book, mut changes) = Book::new(Arc::new(Counted::new(ledger, metrics.clone())), budgets);
+    let push = options.push_base_url.clone().zip(keys.clone()).map(|(base, keys)| Address::new(base, keys));
+    let draining = CancellationToken::new();
+    let context =
+        Context::new(client.clone(), book.clone(), tenios, push, config(&options), metrics.clone(), draining);
+
+    let servers = CancellationToken::new();
+    let mut serving = vec![serve_metrics(&options, &book, &context, &metrics, &servers)?];
+    serving.push(serve_health(&options, &book, &context, awaits_key, &servers)?);
+    if let Some(keys) = keys {
+        serving.push(serve_push(&options, Receiver::new(book.clone(), keys, metrics.clone()), &servers)?);
+    }
+    let set_backs = book.set_backs();
+    let mending = book.clone();
+    tokio::spawn(async move { mending.mend().await });
+    let following = tokio::spawn(async move { book.follow().await });
+    let told = context.clone();
+    tokio::spawn(async move {
+        while let Some(key) = changes.recv().await {
+            told.ledger_changed(&key);
+        }
+    });
+
+    let stop = CancellationToken::new();
+    tokio::spawn(skew::watch(client.clone(), metrics.clone(), stop.clone()));
+    let leading = tokio::spawn(lead(options.clone(), client, context.clone(), set_backs, stop.clone()));
+    terminated().await;
+    tracing::info!("told to stop: no new request, those in flight are finished and recorded");
+    stop.cancel();
+    let lost = context.drain(options.drain_timeout).await;
+    report_lost(&lost, &options.termination_log);
+    let _ = tokio::time::timeout(Duration::from_secs(5), leading).await;
+    servers.cancel();
+    let _ = tokio::time::timeout(Duration::from_secs(5), futures::future::join_all(serving)).await;
+    following.abort();
+    traces_end.cancel();
+    if let Some(exporting) = exporting {
+        let _ = exporting.await;
+    }
+    Ok(())
+}
+
+fn flag(name: &str, error: impl std::fmt::Display) -> Failure {
+    Failure::Configuration(format!("{name}: {error}"))
+}
+
+fn provider(options: &RunOptions) -> Result<Tenios, Failure> {
+    let roots = options.tenios_ca_file.as_deref().map(Roots::from_file).transpose();
+    let roots = roots.map_err(|e| flag("--tenios-ca-file", e))?;
+    Tenios::new(options.tenios_url.clone(), roots, options.provider_timeout)
+        .map_err(|e| flag("--tenios-url", e))
+}
+
+/// For the apiserver's audit log.
+const USER_AGENT: http::HeaderValue =
+    http::HeaderValue::from_static(concat!("tenios-operator/", env!("CARGO_PKG_VERSION")));
+
+fn connect() -> Result<Client, Failure> {
+    let failed = |e: &dyn std::fmt::Display| Failure::Runtime(format!("no Kubernetes credentials: {e}"));
+    let mut config = kubeconfig::config(None, &KubeConfigOptions::default(), None).map_err(|e| failed(&e))?;
+    // Sending a write again after a 504 turns our own success into a conflict; we settle that ourselves.
+    config.default_retry = false;
+    config.headers.push((http::header::USER_AGENT, USER_AGENT));
+    config.connect_timeout = Some(Duration::from_secs(5));
+    // Above the 290 s that a watch lasts, so that a dead connection ends at all.
+    config.read_timeout = Some(Duration::from_secs(295));
+    controller::trim::client(config).map_err(|e| failed(&e))
+}
+
+fn config(options: &RunOptions) -> controller::Config {
+    controller::Config {
+        pace: Pace {
+            retry_min: options.retry_min,
+            retry_max: options.retry_max,
+            refusal_min: options.refusal_retry_min,
+            refusal_max: options.refusal_retry_max,
+        },
+        send_within: options.send_within,
+        provider_concurrency: usize::from(options.provider_concurrency),
+        concurrency: options.concurrency,
+        access_key_file: options.access_key_file.clone(),
+        namespace: options.namespace.to_string(),
+        namespaces: options.namespaces(),
+    }
+}
+
+/// A file that may come after the start. Once it was seen, it may go: what needs it says so itself, and a
+/// replica that takes pushes must not leave its Service for that.
+struct AwaitedFile {
+    path: Option<PathBuf>,
+    seen: AtomicBool,
+}
+
+impl AwaitedFile {
+    fn new(path: Option<PathBuf>) -> Self {
+        Self { path, seen: AtomicBool::new(false) }
+    }
+
+    fn missing(&self) -> Option<(&Path, std::io::Error)> {
+        let path = self.path.as_deref().filter(|_| !self.seen.load(Ordering::Relaxed))?;
+        let error = std::fs::metadata(path).err();
+        self.seen.store(error.is_none(), Ordering::Relaxed);
+        error.map(|error| (path, error))
+    }
+}
+
+type Serving = tokio::task::JoinHandle<()>;
+
+fn bind(name: &str, at: Listen) -> Result<Server, Failure> {
+    at.bind().and_then(Server::on).map_err(|e| Failure::Runtime(format!("{name}: {at}: {e}")))
+}
+
+fn serve_metrics(
+    options: &RunOptions,
+    book: &Arc<Book>,
+    context: &Arc<Context>,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+) -> Result<Serving, Failure> {
+    let server = bind("--metrics-listen", options.metrics_listen)?;
+    let (metrics, book, context) = (metrics.clone(), book.clone(), context.clone());
+    let answer = move |request: http::Request<tenios_http_server::RequestBody>| {
+        metrics.budget(book.budget_remaining(jiff::Timestamp::now()), book.budget_limit());
+        context.count_namespaces();
+        metrics.ledger_reachable(book.missing().is_none());
+        std::future::ready(health::scrape(request.method(), request.uri().path(), &metrics))
+    };
+    Ok(tokio::spawn(
+        server.with_limits(Limits { talk: Talk::Many, ..Limits::default() }).run(answer, stop.clone()),
+    ))
+}
+
+fn serve_health(
+    options: &RunOptions,
+    book: &Arc<Book>,
+    context: &Arc<Context>,
+    awaits_key: Arc<AwaitedFile>,
+    stop: &CancellationToken,
+) -> Result<Serving, Failure> {
+    let server = bind("--health-listen", options.health_listen)?;
+    let (book, context) = (book.clone(), context.clone());
+    let answer = move |request: http::Request<tenios_http_server::RequestBody>| {
+        let watches = (!context.is_standby_or_watching()).then_some("the watches are not established yet");
+        let key = awaits_key.missing().map(|_| "the file of --access-key-file is not there yet");
+        let missing = book.missing().or(watches).or(key);
+        std::future::ready(health::probe(request.method(), request.uri().path(), missing))
+    };
+    Ok(tokio::spawn(
+        server.with_limits(Limits { talk: Talk::Many, ..Limits::default() }).run(answer, stop.clone()),
+    ))
+}
+
+fn serve_push(
+    options: &RunOptions,
+    receiver: Receiver,
+    stop: &CancellationToken,
+) -> Result<Serving, Failure> {
+    let mut server = bind("--push-listen", options.push_listen)?;
+    if let (Some(cert), Some(key)) = (&options.push_tls_cert_file, &options.push_tls_key_file) {
+        let tls =
+            Tls::from_files(cert, key).map_err(|e| flag("--push-tls-cert-file, --push-tls-key-file", e))?;
+        server = server.with_tls(tls);
+    }
+    let answer = move |request| {
+        let receiver = receiver.clone();
+        receiver.answer(request)
+    };
+    Ok(tokio::spawn(server.with_limits(Receiver::limits()).run(answer, stop.clone())))
+}
+
+/// Leads, or waits to; a lease that is lost ends the controllers, and they begin anew once it is ours
+/// again. Requests in flight go on meanwhile: they hold the ledger's word, not the lease's.
+async fn lead(
+    options: RunOptions,
+    client: Client,
+    context: Arc<Context>,
+    set_backs: watch::Receiver<u64>,
+    stop: CancellationToken,
+) {
+    if !options.leader_election {
+        context.lead(true);
+        return control(&context, set_backs, &stop).await;
+    }
+    let mut leader = Leader::new(client, options.namespace.as_ref(), options.lease_duration);
+    while !stop.is_cancelled() && leader.acquire(&stop).await {
+        tracing::info!("this replica leads");
+        context.lead(true);
+        let term = stop.child_token();
+        let controlling = control(&context, set_backs.clone(), &term);
+        tokio::pin!(controlling);
+        tokio::select! {
+            () = leader.hold(&stop) => {}
+            () = &mut controlling => {}
+        }
+        tracing::info!("this replica does not lead any more");
+        term.cancel();
+        controlling.await;
+        context.lead(false);
+    }
+    leader.release().await;
+}
+
+/// Runs the controllers until they are told to stop, and anew whenever the apiserver's store was set back:
+/// a watch goes on for ever to ask it for what comes after its future.
+async fn control(context: &Arc<Context>, mut set_backs: watch::Receiver<u64>, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        let term = stop.child_token();
+        let mut work = tokio::spawn(controller::run(context.clone(), term.clone()));
+        tokio::select! {
+            _ = &mut work => return,
+            () = stop.cancelled() => {}
+            Ok(()) = set_backs.changed() => {}
+        }
+        term.cancel();
+        if tokio::time::timeout(Duration::from_secs(2), &mut work).await.is_err() {
+            // Reconciles can be dropped at any point; what has left goes on in tasks of its own.
+            tracing::warn!("the controllers did not end in time; they are dropped");
+            work.abort();
+        }
+    }
+}
+
+/// The last resort (promise 10): what the provider gave and the ledger did not take.
+fn report_lost(lost: &[(Key, Event)], termination_log: &Path) {
+    let mut message = String::new();
+    for (key, event) in lost {
+        let (attempt, what) = match event {
+            Event::Accepted { attempt, id, .. } => (attempt, format!("TENIOS gave id {id}")),
+            Event::Refused { attempt, .. } => (attempt, "TENIOS refused it".to_owned()),
+            Event::NotProcessed { attempt, .. } => (attempt, "it was not processed".to_owned()),
+            Event::Unknown { attempt, .. } => (attempt, "its outcome is unknown".to_owned()),
+            _ => continue,
+        };
+        tracing::error!(kind = key.kind.as_str(), namespace = key.namespace, resource = key.name, %attempt,
+            "{what}, and the ledger could not be written: record it with spec.adopt or the not-placed annotation");
+        let _ = writeln!(message, "{key} attempt {attempt}: {what}");
+    }
+    if !message.is_empty()
+        && let Err(error) = std::fs::write(termination_log, &message)
+    {
+        tracing::error!(%error, "the termination message can't be written");
+    }
+}

@@ -1,0 +1,197 @@
+//! Flags and environment variables, as `docs/reference/flags.md` lists them: each variable is the flag's name in
+//! capitals, `TENIOS_` before it where it does not begin so. What makes no sense is refused here, in one line that
+//! names the flag.
+
+mod namespace;
+mod value;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{EnumValueParser, PathBufValueParser, PossibleValuesParser, RangedU64ValueParser};
+use clap::{ArgAction, Args, CommandFactory, Parser};
+
+pub use namespace::{Namespace, Namespaces};
+use value::{budget, push_base_url, tenios_url};
+
+use crate::telemetry::{LogFilter, LogFormat};
+use tenios_flags::{Trimmed, duration, seconds, switch, without_blank_variables};
+use tenios_ledger::Budget;
+use tenios_net::{BaseUrl, Listen};
+
+/// A Kubernetes operator for the TENIOS Number Order API.
+#[derive(Debug, Parser)]
+#[command(name = "tenios-operator", version, about)]
+pub struct Options {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Subcommand,
+}
+
+/// The subcommands.
+#[derive(Debug, clap::Subcommand)]
+pub enum Subcommand {
+    /// Run the operator.
+    Run(Box<RunOptions>),
+    /// Print the CRDs as YAML.
+    Crds,
+}
+
+/// `tenios-operator run`
+#[derive(Clone, Debug, Args)]
+pub struct RunOptions {
+    /// Base URL of the TENIOS API.
+    #[arg(long, env = "TENIOS_URL", default_value = "https://api.tenios.com/", value_parser = tenios_url)]
+    pub tenios_url: BaseUrl,
+    /// Allow http:// for --tenios-url and --push-base-url.
+    #[arg(long, env = "TENIOS_ALLOW_HTTP", default_value = "false", default_missing_value = "true", num_args = 0..=1, action = ArgAction::Set, value_parser = switch)]
+    pub allow_http: bool,
+    /// Extra trust roots for the TENIOS API, as PEM; read again when they change.
+    #[arg(long, env = "TENIOS_CA_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
+    pub tenios_ca_file: Option<PathBuf>,
+    /// The operator's own access key; read again when it changes.
+    #[arg(long, env = "TENIOS_ACCESS_KEY_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
+    pub access_key_file: Option<PathBuf>,
+    /// Timeout of one request to TENIOS, from connecting to the last byte.
+    #[arg(long, env = "TENIOS_PROVIDER_TIMEOUT", default_value = "60s", value_parser = duration)]
+    pub provider_timeout: Duration,
+    /// How long after the write of its intent began a request may still be sent.
+    #[arg(long, env = "TENIOS_SEND_WITHIN", default_value = "10s", value_parser = duration)]
+    pub send_within: Duration,
+    /// Maximum number of requests to TENIOS in flight.
+    #[arg(long, env = "TENIOS_PROVIDER_CONCURRENCY", default_value = "16", value_parser = Trimmed(RangedU64ValueParser::<u16>::new().range(1..=1024)))]
+    pub provider_concurrency: u16,
+    /// Maximum number of resources of one kind and namespace that are reconciled at a time; all namespaces together have twice as many.
+    #[arg(long, env = "TENIOS_CONCURRENCY", default_value = "16", value_parser = Trimmed(RangedU64ValueParser::<u16>::new().range(1..=1024)))]
+    pub concurrency: u16,
+    /// Public https:// URL of the push receiver; without it orders go out without push.
+    #[arg(long, env = "TENIOS_PUSH_BASE_URL", value_parser = push_base_url)]
+    pub push_base_url: Option<BaseUrl>,
+    /// Where the push receiver listens.
+    #[arg(long, env = "TENIOS_PUSH_LISTEN", default_value = ":8082")]
+    pub push_listen: Listen,
+    /// Certificate chain of the push receiver, as PEM; without it plain HTTP, behind an Ingress.
+    #[arg(long, env = "TENIOS_PUSH_TLS_CERT_FILE", requires = "push_tls_key_file", value_parser = Trimmed(PathBufValueParser::new()))]
+    pub push_tls_cert_file: Option<PathBuf>,
+    /// Private key of the push receiver, as PEM.
+    #[arg(long, env = "TENIOS_PUSH_TLS_KEY_FILE", requires = "push_tls_cert_file", value_parser = Trimmed(PathBufValueParser::new()))]
+    pub push_tls_key_file: Option<PathBuf>,
+    /// Push keys, one a line: the first signs, all verify.
+    #[arg(long, env = "TENIOS_PUSH_KEY_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
+    pub push_key_file: Option<PathBuf>,
+    /// Where the ledger is kept: kubernetes.
+    #[arg(long, env = "TENIOS_LEDGER", default_value = "kubernetes", value_parser = Trimmed(PossibleValuesParser::new(["kubernetes"])))]
+    pub ledger: String,
+    /// The operator's own namespace, which holds ledger and lease.
+    #[arg(long, env = "TENIOS_NAMESPACE", default_value = "tenios-system")]
+    pub namespace: Namespace,
+    /// A namespace to watch, once for each or separated by commas; without it all.
+    #[arg(long, env = "TENIOS_WATCH_NAMESPACE")]
+    pub watch_namespace: Vec<Namespaces>,
+    /// Order requests with the operator's own access key in a rolling window, as COUNT/TIME; each other key may send as many.
+    #[arg(long, env = "TENIOS_ORDER_BUDGET", default_value = "100/24h", value_parser = budget)]
+    pub order_budget: Budget,
+    /// Order requests of one namespace in a rolling window, as COUNT/TIME.
+    #[arg(long, env = "TENIOS_ORDER_BUDGET_PER_NAMESPACE", default_value = "20/24h", value_parser = budget)]
+    pub order_budget_per_namespace: Budget,
+    /// Whether one of several replicas is elected to do the work.
+    #[arg(long, env = "TENIOS_LEADER_ELECTION", default_value = "true", default_missing_value = "true", num_args = 0..=1, action = ArgAction::Set, value_parser = switch)]
+    pub leader_election: bool,
+    /// How long the others wait after the leading replica stopped responding.
+    #[arg(long, env = "TENIOS_LEASE_DURATION", default_value = "15s", value_parser = seconds)]
+    pub lease_duration: Duration,
+    /// Where /livez and /readyz are served.
+    #[arg(long, env = "TENIOS_HEALTH_LISTEN", default_value = ":8081")]
+    pub health_listen: Listen,
+    /// Where /metrics is served.
+    #[arg(long, env = "TENIOS_METRICS_LISTEN", default_value = ":8080")]
+    pub metrics_listen: Listen,
+    /// Format of the logs.
+    #[arg(long, env = "TENIOS_LOG_FORMAT", default_value = "json", value_parser = Trimmed(EnumValueParser::<LogFormat>::new()))]
+    pub log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, trace or off, and TARGET=LEVEL for a part of it, separated by commas.
+    #[arg(long, env = "TENIOS_LOG", default_value = "info")]
+    pub log: LogFilter,
+    /// Initial wait before retrying what is awaited, or was provably not processed.
+    #[arg(long, env = "TENIOS_RETRY_MIN", default_value = "5s", value_parser = duration)]
+    pub retry_min: Duration,
+    /// Maximum of that wait.
+    #[arg(long, env = "TENIOS_RETRY_MAX", default_value = "5m", value_parser = duration)]
+    pub retry_max: Duration,
+    /// Initial wait before retrying an unchanged spec after a refusal whose cause can pass.
+    #[arg(long, env = "TENIOS_REFUSAL_RETRY_MIN", default_value = "10m", value_parser = duration)]
+    pub refusal_retry_min: Duration,
+    /// Maximum of that wait.
+    #[arg(long, env = "TENIOS_REFUSAL_RETRY_MAX", default_value = "6h", value_parser = duration)]
+    pub refusal_retry_max: Duration,
+    /// Where traces are sent, as OTLP/HTTP in JSON: the base URL of a collector. Without it nothing is traced.
+    #[arg(long, env = "TENIOS_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<BaseUrl>,
+    /// How long SIGTERM waits for requests in flight to end and be recorded.
+    #[arg(long, env = "TENIOS_DRAIN_TIMEOUT", default_value = "80s", value_parser = duration)]
+    pub drain_timeout: Duration,
+    /// File for ids that could not be stored before the process has to exit.
+    #[arg(long, env = "TENIOS_TERMINATION_LOG", default_value = "/dev/termination-log", value_parser = Trimmed(PathBufValueParser::new()))]
+    pub termination_log: PathBuf,
+}
+
+impl Options {
+    /// Reads the command line and the environment.
+    ///
+    /// # Errors
+    /// What [`tenios_flags::explain`] makes one line of, or what was asked for, such as the help.
+    pub fn read() -> Result<Self, clap::Error> {
+        tenios_flags::read(Self::command().mut_subcommands(without_blank_variables))
+    }
+}
+
+impl RunOptions {
+    /// The namespaces to watch, each once; none stands for all.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<String> {
+        let names: BTreeSet<_> = self.watch_namespace.iter().flat_map(Namespaces::iter).collect();
+        names.into_iter().map(ToString::to_string).collect()
+    }
+
+    /// What one flag alone can't tell.
+    ///
+    /// # Errors
+    /// One line that names the flag.
+    pub fn check(&self) -> Result<(), String> {
+        let plain = |url: &BaseUrl| url.is_plain() && !self.allow_http;
+        if plain(&self.tenios_url) {
+            return Err("--tenios-url: http:// needs --allow-http".into());
+        }
+        if self.push_base_url.as_ref().is_some_and(plain) {
+            return Err("--push-base-url: http:// needs --allow-http".into());
+        }
+        if self.push_base_url.is_some() && self.push_key_file.is_none() {
+            return Err("--push-key-file: needed with --push-base-url".into());
+        }
+        if self.drain_timeout < self.provider_timeout + self.send_within {
+            return Err("--drain-timeout: is below --provider-timeout and --send-within together".into());
+        }
+        if self.retry_min > self.retry_max {
+            return Err("--retry-min: is above --retry-max".into());
+        }
+        if self.refusal_retry_min > self.refusal_retry_max {
+            return Err("--refusal-retry-min: is above --refusal-retry-max".into());
+        }
+        self.check_listeners()
+    }
+
+    fn check_listeners(&self) -> Result<(), String> {
+        let listeners = [
+            ("--push-listen", self.push_listen),
+            ("--health-listen", self.health_listen),
+            ("--metrics-listen", self.metrics_listen),
+        ];
+        for (n, (name, listen)) in listeners.iter().enumerate() {
+            if let Some((other, _)) = listeners[..n].iter().find(|(_, other)| listen.collides(*other)) {
+                return Err(format!("{name}: {listen} is taken by {other}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! Names of namespaces.
+
+use std::fmt;
+use std::str::FromStr;
+
+use tenios_net::trimmed;
+
+/// A name that a namespace can have (RFC 1123, a label).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Namespace(String);
+
+impl FromStr for Namespace {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let name = trimmed(text);
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let ends = !name.starts_with('-') && !name.ends_with('-');
+        if (1..=63).contains(&name.len()) && ends && name.bytes().all(inner) {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err("a namespace has a name of lower-case letters, digits and -, at most 63")
+        }
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for Namespace {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One or more, separated by commas. Never none: to watch nothing that was named is not to watch everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespaces(Vec<Namespace>);
+
+impl Namespaces {
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Namespace> {
+        self.0.iter()
+    }
+}
+
+impl FromStr for Namespaces {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let names = text.split(',').map(trimmed).filter(|name| !name.is_empty());
+        let names: Vec<Namespace> =
+            names.map(str::parse).collect::<Result<_, _>>().map_err(|why| match text.trim() {
+                "*" | "all" => "to watch all namespaces, leave the flag and its variable out",
+                _ => why,
+            })?;
+        if names.is_empty() {
+            return Err("names no namespace; to watch all, leave the flag and its variable out");
+        }
+        Ok(Self(names))
+    }
+}

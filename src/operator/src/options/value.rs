@@ -1,0 +1,50 @@
+//! What the operator's own flags take; [`tenios_flags`] has the rest.
+
+use std::str::FromStr;
+
+use jiff::SignedDuration;
+
+use crate::push::PREFIX;
+use tenios_flags::duration;
+use tenios_ledger::Budget;
+use tenios_net::{BaseUrl, trimmed};
+
+pub(super) fn budget(text: &str) -> Result<Budget, String> {
+    let wrong = || "expected COUNT/TIME such as 100/24h".to_owned();
+    let (requests, window) = trimmed(text).split_once('/').ok_or_else(wrong)?;
+    let requests = trimmed(requests);
+    if requests.is_empty() || !requests.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let requests = match requests.parse() {
+        Ok(0) => {
+            return Err("must allow one request or more; to stop all orders, scale the operator to 0".into());
+        }
+        Ok(requests) => requests,
+        Err(_) => return Err("allows more requests than can be counted".into()),
+    };
+    let window = duration(window).map_err(|why| format!("its time {why}"))?;
+    let window = SignedDuration::try_from(window).map_err(|_| wrong())?;
+    Ok(Budget { requests, window })
+}
+
+/// Where TENIOS is; what is sent is put behind it.
+pub(super) fn tenios_url(text: &str) -> Result<BaseUrl, String> {
+    let url = BaseUrl::from_str(text).map_err(|flaw| flaw.to_string())?;
+    for method in [["number", "order"], ["verification", "create"]] {
+        if url.has_segments(&method) {
+            return Err(format!("must end before /{}, which is put behind it", method.join("/")));
+        }
+    }
+    Ok(url)
+}
+
+/// Where the push receiver is; the path of each push is put behind it.
+pub(super) fn push_base_url(text: &str) -> Result<BaseUrl, String> {
+    let url = BaseUrl::from_str(text).map_err(|flaw| flaw.to_string())?;
+    let path = PREFIX.trim_matches('/');
+    if url.has_segments(&path.split('/').collect::<Vec<_>>()) {
+        return Err(format!("must end before /{path}, which is put behind it"));
+    }
+    Ok(url)
+}

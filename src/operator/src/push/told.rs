@@ -1,0 +1,222 @@
+//! What a push says, as far as it can be used. TENIOS documents one shape and promises none.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::BODY_LIMIT;
+use tenios_api::PhoneNumber;
+use tenios_provider::decode;
+
+/// A body that looks like a push: a secret, and whatever came with it.
+#[derive(Deserialize)]
+pub(super) struct Push {
+    #[serde(default, alias = "phone_number", alias = "phoneNumber")]
+    phonenumber: Value,
+    #[serde(default, alias = "orderId")]
+    order_id: Value,
+    #[serde(rename = "push_secret")]
+    secret: String,
+}
+
+/// What is usable of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// The order id; none where there was none that can be one.
+    pub(super) order_id: Option<String>,
+    /// The number; none where nobody can tell which one is meant.
+    pub(super) number: Option<PhoneNumber>,
+}
+
+impl Push {
+    /// None where the body is no push.
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        let text = decode::text(body, BODY_LIMIT)?;
+        serde_json::from_str(&text).ok().or_else(|| Self::of_form(&text))
+    }
+
+    /// What a form sends: any content type is taken, and this is the other one that such calls are made with.
+    fn of_form(text: &str) -> Option<Self> {
+        let mut fields = Map::new();
+        for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
+            // Twice the same name is no more a push than in JSON.
+            if fields.insert(name.into_owned(), Value::String(value.into_owned())).is_some() {
+                return None;
+            }
+        }
+        serde_json::from_value(Value::Object(fields)).ok()
+    }
+
+    pub(super) fn secret(&self) -> &[u8] {
+        self.secret.as_bytes()
+    }
+
+    /// Whether the secret is of the form that this operator makes.
+    pub(super) fn has_secret(&self) -> bool {
+        self.secret.len() == 64 && self.secret.bytes().all(|b| b.is_ascii_hexdigit())
+    }
+
+    pub(super) fn told(&self) -> Told {
+        // It is logged and shown, so it must not be the secret in the wrong place.
+        let order_id = order_id(&self.order_id).filter(|id| !self.has_secret() || !id.contains(&self.secret));
+        Told { order_id, number: number(&self.phonenumber) }
+    }
+
+    /// The number as it came, for the log, where it is not longer than one and consists of what numbers are written
+    /// with. Anything else may be what nobody should read there.
+    pub(super) fn number_as_it_came(&self) -> String {
+        let text = text(&self.phonenumber).unwrap_or_default();
+        let is_part = |c: char| c.is_ascii_digit() || matches!(c, '+' | ' ' | '(' | ')' | '-' | '/' | '.');
+        if text.len() <= 32 && text.chars().all(is_part) { text } else { "(not shown)".into() }
+    }
+}
+
+/// A text, or a whole number as one.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => decode::whole(number),
+        Value::Array(one) => one.first().filter(|_| one.len() == 1).filter(|v| !v.is_array()).and_then(text),
+        _ => None,
+    }
+}
+
+/// An order id as the ledger takes it.
+fn order_id(value: &Value) -> Option<String> {
+    let id: String = text(value)?.chars().filter(char::is_ascii_graphic).take(128).collect();
+    Some(id).filter(|id| !id.is_empty())
+}
+
+/// The longest number that Germany has without its 0, and that is dialled there only.
+const NATIONAL: usize = 11;
+
+/// The number in E.164, where there is only one that can be meant: what is stored is never overwritten.
+fn number(value: &Value) -> Option<PhoneNumber> {
+    let text = text(value)?;
+    // What people write between digits, and the 0 that is dialled within the country only.
+    let separates = |c: char| {
+        c.is_whitespace()
+            || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '/' | '.' | '(' | ')' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{202a}'..='\u{202e}' | '\u{feff}')
+    };
+    let text = text
+        .trim()
+        .trim_start_matches("tel:")
+        .replace("(0)", "")
+        .replace(separates, "")
+        .replace('\u{ff0b}', "+");
+    let digits = if let Some(digits) = text.strip_prefix('+').or_else(|| text.strip_prefix("00")) {
+        digits
+    } else if text.len() > NATIONAL || text.len() == NATIONAL && text.starts_with("49") {
+        // JSON numbers have no plus, nor the 0 that a national one begins with.
+        &text
+    } else {
+        return None;
+    };
+    // Nobody's number begins so: the 0 is dialled instead of the country code.
+    if digits.starts_with("490") {
+        return None;
+    }
+    PhoneNumber::try_from(format!("+{digits}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::Push;
+
+    fn told(phonenumber: &Value, order_id: &Value) -> (Option<String>, Option<String>) {
+        let body = json!({"phonenumber": phonenumber, "order_id": order_id, "push_secret": ""}).to_string();
+        let told = Push::read(body.as_bytes()).map(|push| push.told());
+        told.map(|told| (told.number.map(|n| n.to_string()), told.order_id)).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_number_is_taken_where_only_one_can_be_meant() {
+        for (value, number) in [
+            (json!("+4922112345678"), Some("+4922112345678")),
+            (json!(4_922_112_345_678_u64), Some("+4922112345678")),
+            (json!(4_922_112_345_678.0), Some("+4922112345678")),
+            (json!("4922112345678"), Some("+4922112345678")),
+            (json!("49221123456"), Some("+49221123456")),
+            (json!("004922112345678"), Some("+4922112345678")),
+            (json!("+49 221 123-45678"), Some("+4922112345678")),
+            (json!("+49 (0)221 / 12345678\n"), Some("+4922112345678")),
+            (json!(["+4922112345678"]), Some("+4922112345678")),
+            (json!("tel:+49-221-12345678"), Some("+4922112345678")),
+            (json!("+3225551234"), Some("+3225551234")),
+            // Within Germany, or perhaps in Senegal.
+            (json!("022112345678"), None),
+            (json!(22_112_345_678_u64), None),
+            (json!("0221 123"), None),
+            (json!("+49 0221 12345678"), None),
+            (json!("+49abc"), None),
+            (json!("+"), None),
+            (json!(""), None),
+            (json!(-4_922_112_345_678_i64), None),
+            (json!(4.9e20), None),
+            (json!(true), None),
+            (json!(null), None),
+            (json!({"number": "+4922112345678"}), None),
+            (json!(["+4922112345678", "+4922112345679"]), None),
+        ] {
+            assert_eq!(told(&value, &json!("1")).0.as_deref(), number, "{value}");
+        }
+    }
+
+    #[test]
+    fn an_order_id_is_taken_as_text_or_number() {
+        for (value, id) in [
+            (json!("300000"), Some("300000")),
+            (json!(300_000), Some("300000")),
+            (json!(300_000.0), Some("300000")),
+            (json!(" 300000\n"), Some("300000")),
+            (json!(null), None),
+            (json!(""), None),
+            (json!(" "), None),
+            (json!(1.5), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(told(&json!("+491"), &value).1.as_deref(), id, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_named_otherwise_is_still_a_push() {
+        for (body, number, id) in [
+            (r#"{"push_secret":""}"#, None, None),
+            ("\u{feff}{\"push_secret\":\"\",\"phonenumber\":\"+491\"}", Some("+491"), None),
+            ("phonenumber=%2B491&order_id=7&push_secret=a", Some("+491"), Some("7")),
+            ("push_secret=a&phonenumber=+49221+12345678", Some("+4922112345678"), None),
+            (r#"{"push_secret":"","phone_number":"+491","orderId":7}"#, Some("+491"), Some("7")),
+        ] {
+            let told = Push::read(body.as_bytes()).map(|push| push.told());
+            let told = told.map(|told| (told.number.map(|n| n.to_string()), told.order_id));
+            assert_eq!(told, Some((number.map(str::to_owned), id.map(str::to_owned))), "{body}");
+        }
+        for body in [
+            "",
+            "{}",
+            "[]",
+            r#"{"push_secret":7}"#,
+            r#"{"push_secret":"","push_secret":""}"#,
+            "push_secret=a&push_secret=a",
+            "order_id=7",
+        ] {
+            assert!(Push::read(body.as_bytes()).is_none(), "{body}");
+        }
+    }
+
+    #[test]
+    fn p21_a_number_that_is_none_is_logged_only_as_far_as_it_looks_like_one() {
+        for (value, shown) in [
+            (json!("0221 / 123-45"), "0221 / 123-45"),
+            (json!("Domkloster 4"), "(not shown)"),
+            (json!("1".repeat(33)), "(not shown)"),
+            (json!(null), ""),
+        ] {
+            let body = json!({"phonenumber": value, "push_secret": ""}).to_string();
+            let came = Push::read(body.as_bytes()).map(|push| push.number_as_it_came());
+            assert_eq!(came.as_deref(), Some(shown));
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The metrics of `/metrics`. No label carries a name, a namespace or an id.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use super::resources::{Stand, Stands, StateLabels};
+use tenios_ledger::{Key, Kind};
+
+/// The values of labels whose counters stand at 0 from the start: a series that begins with its first event does
+/// not grow by it, and no alert would see it.
+const ENDPOINTS: [&str; 2] = ["verification/create", "number/order"];
+const OUTCOMES: [&str; 4] = ["accepted", "refused", "not_processed", "unknown"];
+const PUSHES: [&str; 7] =
+    ["stored", "not_stored", "unauthenticated", "malformed", "unusable", "misdirected", "stray"];
+const APPENDS: [&str; 4] = ["stored", "conflict", "rejected", "ambiguous"];
+const ERRORS: [&str; 2] = ["apiserver", "panic"];
+
+/// Labels of `provider_requests_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ProviderLabels {
+    /// `verification/create` or `number/order`
+    pub endpoint: &'static str,
+    /// `accepted`, `refused`, `not_processed` or `unknown`
+    pub outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointLabel {
+    endpoint: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CrdLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorLabels {
+    kind: &'static str,
+    reason: &'static str,
+}
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Every metric of the operator.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    provider_requests: Family<ProviderLabels, Counter<u64, AtomicU64>>,
+    provider_duration: Histograms<EndpointLabel>,
+    resources: Family<StateLabels, Gauge<i64, AtomicI64>>,
+    stands: Arc<Stands>,
+    pushes: Family<ResultLabel, Counter>,
+    appends: Family<ResultLabel, Counter>,
+    ledger_reachable: Gauge,
+    budget: Gauge,
+    budget_limit: Gauge,
+    reconcile_duration: Histograms<KindLabel>,
+    reconcile_errors: Family<ErrorLabels, Counter>,
+    leader: Gauge,
+    crd_compatible: Family<CrdLabel, Gauge>,
+    namespaces_of_others: Gauge,
+    namespaces_unlisted: Gauge,
+}
+
+fn milliseconds_to_minutes() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.5, 13))
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("tenios"),
+            provider_requests: Family::default(),
+            provider_duration: Family::new_with_constructor(milliseconds_to_minutes),
+            resources: Family::default(),
+            stands: Arc::default(),
+            pushes: Family::default(),
+            appends: Family::default(),
+            ledger_reachable: Gauge::default(),
+            budget: Gauge::default(),
+            budget_limit: Gauge::default(),
+            reconcile_duration: Family::new_with_constructor(milliseconds_to_minutes),
+            reconcile_errors: Family::default(),
+            leader: Gauge::default(),
+            crd_compatible: Family::default(),
+            namespaces_of_others: Gauge::default(),
+            namespaces_unlisted: Gauge::default(),
+        };
+        metrics.register();
+        metrics.begin();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register("provider_requests", "Requests to TENIOS by outcome", self.provider_requests.clone());
+        r.register(
+            "provider_request_duration_seconds",
+            "Time of requests to TENIOS",
+            self.provider_duration.clone(),
+        );
+        r.register("resources", "Resources by state", self.resources.clone());
+        r.register_collector(Box::new(self.stands.clone()));
+        r.register("pushes", "Pushes received by result", self.pushes.clone());
+        r.register("ledger_appends", "Ledger appends by result", self.appends.clone());
+        r.register("ledger_reachable", "Whether the ledger can be read", self.ledger_reachable.clone());
+        r.register(
+            "order_budget_limit",
+            "Orders that the operator's budget allows in its window",
+            self.budget_limit.clone(),
+        );
+        r.register(
+            "order_budget_remaining",
+            "Orders that the operator's budget still allows",
+            self.budget.clone(),
+        );
+        r.register("reconcile_duration_seconds", "Time of reconciles", self.reconcile_duration.clone());
+        r.register("reconcile_errors", "Failed reconciles", self.reconcile_errors.clone());
+        r.register("leader", "Whether this replica leads", self.leader.clone());
+        r.register(
+            "crd_compatible",
+            "Whether the CRD in the cluster is the one of this version",
+            self.crd_compatible.clone(),
+        );
+        r.register(
+            "namespaces_of_others",
+            "Watched namespaces that another installation serves",
+            self.namespaces_of_others.clone(),
+        );
+        r.register(
+            "namespaces_unlisted",
+            "Watched namespaces that can't be listed, so that nothing is done there",
+            self.namespaces_unlisted.clone(),
+        );
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        r.register("build", "The version that runs", build);
+    }
+
+    fn begin(&self) {
+        for endpoint in ENDPOINTS {
+            for outcome in OUTCOMES {
+                drop(self.provider_requests.get_or_create(&ProviderLabels { endpoint, outcome }));
+            }
+        }
+        for result in PUSHES {
+            drop(self.pushes.get_or_create(&ResultLabel { result }));
+        }
+        for result in APPENDS {
+            drop(self.appends.get_or_create(&ResultLabel { result }));
+        }
+        for kind in [Kind::Verification, Kind::Order].map(Kind::as_str) {
+            for reason in ERRORS {
+                drop(self.reconcile_errors.get_or_create(&ErrorLabels { kind, reason }));
+            }
+        }
+    }
+
+    /// One request to the provider ended.
+    pub fn provider_request(&self, labels: ProviderLabels, seconds: f64) {
+        self.provider_duration.get_or_create(&EndpointLabel { endpoint: labels.endpoint }).observe(seconds);
+        self.provider_requests.get_or_create(&labels).inc();
+    }
+
+    /// A resource stands here now; nowhere where it is gone.
+    pub fn resource(&self, key: &Key, stand: Option<Stand>) {
+        let mut stands = self.stands.lock();
+        let now = stand.as_ref().map(|stand| stand.state.clone());
+        let before = match stand {
+            Some(stand) => stands.insert(key.clone(), stand),
+            None => stands.remove(key),
+        };
+        let before = before.map(|stand| stand.state);
+        if before == now {
+            return;
+        }
+        let gauge =
+            |state| self.resources.get_or_create_owned(&StateLabels { kind: key.kind.as_str(), state });
+        before.map(|s| gauge(s).dec());
+        now.map(|s| gauge(s).inc());
+    }
+
+    /// The resources that are counted.
+    #[must_use]
+    pub fn resources(&self) -> Vec<Key> {
+        self.stands.lock().keys().cloned().collect()
+    }
+
+    /// A push was answered.
+    pub fn push(&self, result: &'static str) {
+        self.pushes.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// A ledger append ended.
+    pub fn append(&self, result: &'static str) {
+        self.appends.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// What the operator's budget has left, and what it is.
+    pub fn budget(&self, remaining: i64, limit: i64) {
+        self.budget.set(remaining);
+        self.budget_limit.set(limit);
+    }
+
+    /// Whether the ledger can be read.
+    pub fn ledger_reachable(&self, reachable: bool) {
+        self.ledger_reachable.set(i64::from(reachable));
+    }
+
+    /// A reconcile ended.
+    pub fn reconciled(&self, kind: Kind, seconds: f64) {
+        self.reconcile_duration.get_or_create(&KindLabel { kind: kind.as_str() }).observe(seconds);
+    }
+
+    /// A reconcile failed.
+    pub fn reconcile_error(&self, kind: Kind, reason: &'static str) {
+        self.reconcile_errors.get_or_create(&ErrorLabels { kind: kind.as_str(), reason }).inc();
+    }
+
+    /// Whether this replica leads.
+    pub fn leader(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// How many watched namespaces are another installation's, and how many can't be listed.
+    pub fn namespaces(&self, of_others: usize, unlisted: usize) {
+        self.namespaces_of_others.set(i64::try_from(of_others).unwrap_or(i64::MAX));
+        self.namespaces_unlisted.set(i64::try_from(unlisted).unwrap_or(i64::MAX));
+    }
+
+    /// Whether the CRD in the cluster has the fields that this operator knows, and no others.
+    pub fn crd_compatible(&self, kind: &'static str, compatible: bool) {
+        self.crd_compatible.get_or_create(&CrdLabel { kind }).set(i64::from(compatible));
+    }
+
+    /// The text that Prometheus scrapes.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut out = String::new();
+        match text::encode(&mut out, &self.registry) {
+            Ok(()) => out,
+            Err(_) => String::new(),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Logs, metrics, traces, health.
+
+mod counted;
+pub mod health;
+mod lines;
+mod logs;
+mod metrics;
+mod otlp;
+mod resources;
+mod traces;
+
+pub use counted::Counted;
+pub use logs::{LogFilter, LogFormat, init};
+pub use metrics::{Metrics, ProviderLabels};
+pub use otlp::Exporter;
+pub use resources::Stand;
+pub use traces::{Traces, traced, traceparent, traces};
+
+/// What the targets of the program's own crates begin with.
+const OWN: &str = "tenios_";

@@ -1,0 +1,87 @@
+//! Where the resources stand, counted and aged when Prometheus asks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use tenios_api::Reason;
+use tenios_ledger::Key;
+
+/// Where one resource stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stand {
+    /// `.status.state`, or `Unreadable`.
+    pub state: String,
+    /// The reason of `Ready`.
+    pub reason: Reason,
+    /// Since when it is in this state; none where that can't be known.
+    pub since: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct StateLabels {
+    pub(super) kind: &'static str,
+    pub(super) state: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    kind: &'static str,
+    reason: String,
+}
+
+/// The resources of which this replica knows where they stand.
+#[derive(Debug, Default)]
+pub(super) struct Stands(Mutex<HashMap<Key, Stand>>);
+
+impl Stands {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<Key, Stand>> {
+        self.0.lock()
+    }
+}
+
+impl Collector for Stands {
+    /// Of several thousand resources the oldest is sought at each scrape, and not at each change.
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let stands = self.lock();
+        let mut oldest = BTreeMap::new();
+        let mut waiting = BTreeMap::new();
+        for (key, stand) in stands.iter() {
+            let kind = key.kind.as_str();
+            if let Some(since) = stand.since {
+                let known = oldest.entry((kind, stand.state.as_str())).or_insert(since);
+                *known = since.min(*known);
+            }
+            if stand.state == "Waiting" {
+                *waiting.entry((kind, stand.reason)).or_insert(0) += 1;
+            }
+        }
+        let mut ages = encoder.encode_descriptor(
+            "resources_oldest_timestamp_seconds",
+            "Since when the resource that is in a state longest is in it",
+            None,
+            MetricType::Gauge,
+        )?;
+        for ((kind, state), since) in oldest {
+            let labels = StateLabels { kind, state: state.to_owned() };
+            ConstGauge::new(since.as_second()).encode(ages.encode_family(&labels)?)?;
+        }
+        let mut counts = encoder.encode_descriptor(
+            "resources_waiting",
+            "Resources in the state Waiting by reason",
+            None,
+            MetricType::Gauge,
+        )?;
+        for ((kind, reason), count) in waiting {
+            let labels = ReasonLabels { kind, reason: reason.to_string() };
+            ConstGauge::<i64>::new(count).encode(counts.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! What became of one request: exactly one of four.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::refusal::{arrived, presentable, refusal, shown};
+use super::{ANSWER_LIMIT, decode};
+use tenios_ledger::Refusal;
+
+/// Characters of an answer that are shown where nothing can be read from it.
+const SAID: usize = 256;
+
+/// What became of one request to the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Taken: this is the id.
+    Accepted {
+        /// The verification id or order id.
+        id: String,
+    },
+    /// Answered with a refusal: nothing was placed.
+    Refused(Refusal),
+    /// Provably not processed: the request did not leave completely, or the provider says so.
+    NotProcessed {
+        /// What was seen.
+        why: String,
+        /// Seconds that the provider asked to wait.
+        retry_after: Option<u32>,
+    },
+    /// Nobody can tell (promise 3).
+    Unknown {
+        /// What was seen.
+        why: String,
+    },
+}
+
+impl Outcome {
+    /// The label of `tenios_provider_requests_total`.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Refused(_) => "refused",
+            Self::NotProcessed { .. } => "not_processed",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+}
+
+/// An answer, read as far as the bound.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) retry_after: Option<String>,
+    pub(super) body: Body,
+}
+
+/// The body of an answer: what arrived, and how it ended.
+pub(super) struct Body {
+    pub(super) bytes: Vec<u8>,
+    pub(super) end: End,
+}
+
+pub(super) enum End {
+    Whole,
+    TooLarge,
+    Broken(String),
+    /// Nobody said how long it would be, and the connection was still open when the time was over.
+    LeftOpen,
+}
+
+impl Answer {
+    /// What it says, where all of it arrived. One that was left open may be whole: JSON tells.
+    pub(super) fn text(&self) -> Option<String> {
+        match self.body.end {
+            End::Whole | End::LeftOpen => decode::text(&self.body.bytes, ANSWER_LIMIT),
+            End::TooLarge | End::Broken(_) => None,
+        }
+    }
+
+    /// What arrived, for a person.
+    pub(super) fn arrived(&self) -> Option<String> {
+        arrived(&self.body)
+    }
+}
+
+/// Sorts an answer by the table of `docs/provider-api.md#what-each-answer-proves` (promise 3). `id_field` is the field that an
+/// accepted request is answered with, and `redact` takes out of a text what it quotes of the request.
+pub(super) fn classify(
+    answer: &Answer,
+    id_field: &str,
+    now: Timestamp,
+    redact: impl Fn(&str) -> String,
+) -> Outcome {
+    let status = answer.status;
+    let retry_after = answer.retry_after.as_deref().and_then(|text| parse_retry_after(text, now));
+    let seen = match status {
+        200..=299 => match accepted(answer, id_field) {
+            Ok(id) => return Outcome::Accepted { id },
+            Err(why) => format!("HTTP {status} {why}"),
+        },
+        429 => return not_processed(status, retry_after),
+        503 if answer.retry_after.is_some() => return not_processed(status, retry_after),
+        300..=399 => format!("HTTP {status}: a redirect, which is not followed"),
+        // Time-outs and conflicts of whatever stands in between say nothing about the provider.
+        400..=499 if !matches!(status, 408 | 409 | 425 | 499) => {
+            return Outcome::Refused(presentable(&refusal(answer), redact));
+        }
+        _ => format!("HTTP {status}, which does not tell whether the request was processed"),
+    };
+    // A person has to find out what became of it, and this may be all there is to go by.
+    let said = answer.arrived().map(|text| shown(&text, SAID, redact));
+    let said = said.map(|text| format!("; the answer says: {text}")).unwrap_or_default();
+    Outcome::Unknown { why: format!("{seen}{said}") }
+}
+
+fn not_processed(status: u16, retry_after: Option<u32>) -> Outcome {
+    Outcome::NotProcessed { why: format!("HTTP {status}: the provider asks to try again later"), retry_after }
+}
+
+/// The id, or why there is none.
+fn accepted(answer: &Answer, id_field: &str) -> Result<String, String> {
+    match &answer.body.end {
+        End::Whole | End::LeftOpen => {}
+        End::TooLarge => return Err("with an answer too large to be one".into()),
+        End::Broken(why) => return Err(format!("but its answer broke off: {why}")),
+    }
+    let json = answer.text().and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    // The documents show text; the provider's own client reads a number (`docs/provider-api.md`).
+    let id = match json.as_ref().map(|json| &json[id_field]) {
+        Some(Value::String(text)) => {
+            text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').to_owned()
+        }
+        Some(Value::Number(number)) => {
+            decode::whole(number).ok_or_else(|| format!("without a readable {id_field}"))?
+        }
+        Some(_) => return Err(format!("without a readable {id_field}")),
+        None => return Err("with an unreadable answer".into()),
+    };
+    if id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(format!("with a {id_field} that can't be one"));
+    }
+    Ok(id)
+}
+
+/// Seconds from now: RFC 9110 section 10.2.3 has both a number of seconds and a date.
+fn parse_retry_after(text: &str, now: Timestamp) -> Option<u32> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Some(seconds);
+    }
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    u32::try_from(at.duration_since(now).as_secs()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retry_after_may_be_a_date() {
+        let now: Timestamp = "2026-11-22T09:00:00Z".parse().unwrap_or_default();
+        assert_eq!(parse_retry_after("Sun, 22 Nov 2026 09:02:00 GMT", now), Some(120));
+        assert_eq!(parse_retry_after(" 7 ", now), Some(7));
+        assert_eq!(parse_retry_after("Sun, 22 Nov 2026 08:00:00 GMT", now), None);
+        assert_eq!(parse_retry_after("soon", now), None);
+    }
+}

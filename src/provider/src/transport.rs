@@ -1,0 +1,80 @@
+//! The HTTP client below, made anew when the trust roots change.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use reqwest::{Certificate, Client};
+use rustls::pki_types::CertificateDer;
+
+use tenios_net::{Roots, causes};
+
+/// How often the file of the roots is looked at, at most.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(super) struct Transport {
+    timeout: Duration,
+    current: Mutex<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    client: Client,
+    roots: Option<Roots>,
+    looked: Instant,
+}
+
+impl Transport {
+    pub(super) fn new(
+        roots: Option<(Roots, Vec<CertificateDer<'static>>)>,
+        timeout: Duration,
+    ) -> Result<Self, reqwest::Error> {
+        let (roots, certificates) = roots.unzip();
+        let client = client(&certificates.unwrap_or_default(), timeout)?;
+        Ok(Self { timeout, current: Mutex::new(Current { client, roots, looked: Instant::now() }) })
+    }
+
+    /// A client that trusts what the file holds by now. A change that can't be used leaves the former roots in
+    /// use.
+    pub(super) fn client(&self) -> Client {
+        let mut current = self.current.lock();
+        if current.looked.elapsed() >= LOOK_EVERY {
+            current.looked = Instant::now();
+            current.renew(self.timeout);
+        }
+        current.client.clone()
+    }
+}
+
+impl Current {
+    fn renew(&mut self, timeout: Duration) {
+        let Some(changed) = self.roots.as_mut().and_then(Roots::changed) else { return };
+        let renewed = changed
+            .map_err(|error| error.to_string())
+            .and_then(|certificates| client(&certificates, timeout).map_err(|error| causes(&error)));
+        match renewed {
+            Ok(client) => {
+                self.client = client;
+                tracing::info!("the file of --tenios-ca-file has changed and was read again");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the file of --tenios-ca-file can't be used; the former roots stay in use");
+            }
+        }
+    }
+}
+
+fn client(roots: &[CertificateDer<'_>], timeout: Duration) -> Result<Client, reqwest::Error> {
+    let roots = roots.iter().map(|root| Certificate::from_der(root)).collect::<Result<Vec<_>, _>>()?;
+    Client::builder()
+        .http1_only()
+        .pool_max_idle_per_host(0)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(timeout)
+        .tls_certs_merge(roots)
+        .user_agent(concat!("tenios-operator/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
