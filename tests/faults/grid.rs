@@ -14,8 +14,12 @@ use crate::run::{Case, Ran, run};
 /// Lease renewals go on for ever; only so many of each count.
 const LEASES: u32 = 2;
 
-/// Quiet runs of each plot. What one asks for once more depends a little on time; what all ask for counts.
-const RECORDINGS: usize = 3;
+/// Quiet runs of each plot. What one asks for once more depends a little on time; what all ask for counts. With three,
+/// a status write that came in about half of all runs was taken for one that always comes.
+const RECORDINGS: usize = 6;
+
+/// How often a request that did not come is waited for again.
+const AGAIN: usize = 4;
 
 /// Runs each plot undisturbed, and makes the cells from what it asked for.
 pub async fn record(jobs: usize) -> (Vec<Case>, Vec<Ran>) {
@@ -55,10 +59,10 @@ pub async fn all(cases: Vec<Case>, jobs: usize, mut ended: impl FnMut(&Ran)) -> 
     all
 }
 
-/// Twice more where the request did not come: which ones come depends a little on time.
+/// Again where the request did not come: which ones come depends a little on time.
 async fn until_struck(case: Case) -> Ran {
     let mut ran = run(case.clone()).await;
-    for _ in 0..2 {
+    for _ in 0..AGAIN {
         if ran.case.fault.is_none() || ran.struck || !ran.wrong.is_empty() {
             break;
         }

@@ -127,14 +127,16 @@ impl Server {
     }
 }
 
-/// Returns when the process is told to end: on SIGTERM or SIGINT.
-pub async fn terminated() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// Resolves when the process is told to end: on SIGTERM or SIGINT. It counts from the call on, whenever the future is
+/// awaited: before, either of them ends the process at once.
+#[must_use = "what it resolves to is the word to end"]
+pub fn terminated() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut term), Ok(mut int)) = signals else { return };
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
     }
 }

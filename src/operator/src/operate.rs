@@ -36,6 +36,8 @@ pub enum Failure {
 /// A wrong configuration, or a part that can't be started.
 pub async fn run(options: RunOptions) -> Result<(), Failure> {
     options.check().map_err(Failure::Configuration)?;
+    // First: whatever is begun below also has to end well.
+    let terminated = terminated();
     let (traces, exporter) = options.otlp_endpoint.as_ref().map(telemetry::traces).unzip();
     telemetry::init(options.log_format, options.log.clone(), traces);
     let traces_end = CancellationToken::new();
@@ -89,7 +91,7 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     tokio::spawn(skew::watch(client.clone(), metrics.clone(), stop.clone()));
     let leading = tokio::spawn(lead(options.clone(), client, context.clone(), set_backs, stop.clone()));
-    terminated().await;
+    terminated.await;
     tracing::info!("told to stop: no new request, those in flight are finished and recorded");
     stop.cancel();
     let lost = context.drain(options.drain_timeout).await;

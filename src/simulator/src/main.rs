@@ -18,10 +18,11 @@ async fn main() -> ExitCode {
             return end(tenios_flags::WRONG_CONFIGURATION, &format!("error: --tls-cert-file: {error}"));
         }
     };
+    let terminated = tenios_http_server::terminated();
     match Simulator::start(listen, options).await {
         Ok(simulator) => {
             eprintln!("TENIOS simulator on {}", simulator.url());
-            tenios_http_server::terminated().await;
+            terminated.await;
             simulator.stop().await;
             ExitCode::SUCCESS
         }
