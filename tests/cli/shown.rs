@@ -18,7 +18,7 @@ async fn status_shows_both_kinds_and_what_needs_a_person() {
     let plugin = Plugin::of(&w.scenario).await;
     let nothing = plugin.run(&["status"]).await;
     assert!(
-        nothing.stdout.is_empty() && nothing.stderr.contains("nothing in namespace"),
+        nothing.stdout.is_empty() && nothing.stderr.contains("No verifications or orders found in namespace"),
         "{}",
         nothing.stderr
     );
@@ -35,7 +35,7 @@ async fn status_shows_both_kinds_and_what_needs_a_person() {
     assert_eq!(lines[1][..5], ["pver/v", "AwaitingApproval", "-", &id, "AwaitingApproval"]);
     assert_eq!(lines[2][..5], ["pno/o", "Waiting", "-", "-", "AwaitingApproval"]);
     assert_eq!(lines[3][..5], ["pno/p", "Assigned", &number, "300000", "NumberAssigned"]);
-    assert!(text.contains("1 of 3 done") && text.contains("\npver/v needs a person: "), "{text}");
+    assert!(text.contains("1 of 3 done") && text.contains("\npver/v needs action: "), "{text}");
     assert!(!text.contains("pno/o needs") && !text.contains('\x1b'), "{text}");
     let everywhere = plugin.run(&["status", "-A"]).await.done();
     assert!(everywhere.lines().any(|line| line.starts_with(&w.scenario.namespace) && line.contains("pno/p")));

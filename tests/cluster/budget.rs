@@ -30,7 +30,7 @@ async fn p14_of_five_orders_a_budget_of_three_lets_three_through() {
             exceeded += 1;
             let text = message(&order);
             let from: jiff::Timestamp =
-                text.rsplit("from ").next().unwrap().split(' ').next().unwrap().parse().unwrap();
+                text.rsplit("continues at ").next().unwrap().split(' ').next().unwrap().parse().unwrap();
             let hours = from.duration_since(jiff::Timestamp::now()).as_hours();
             assert!((22..=24).contains(&hours), "{text}");
         }
@@ -64,7 +64,7 @@ async fn requests_that_hang_do_not_hold_up_what_needs_none() {
     w.order_at("hangs", OrderState::Ordering).await;
     w.plain_order("waits").await;
     let text = message(&w.order_because("waits", Reason::ProviderUnavailable).await);
-    assert!(text.contains("waits for its turn"), "{text}");
+    assert!(text.contains("waiting for its turn"), "{text}");
     w.order("adopts", json!({"verificationId": "v", "adopt": {"orderId": "42"}})).await;
     w.order_at("adopts", OrderState::AwaitingNumber).await;
     w.order_at("hangs", OrderState::Ordering).await;

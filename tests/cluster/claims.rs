@@ -92,7 +92,7 @@ async fn p15_p22_a_strangers_adoption_keeps_nobody_from_resolving_an_unknown_out
     t.w.patch_order("rightful", json!({"spec": {"adopt": {"orderId": FIRST_ORDER}}})).await.unwrap();
     t.w.order_at("rightful", OrderState::AwaitingNumber).await;
     let squatter = t.strangers_at("squatter", OrderState::Conflict).await;
-    assert!(message(&squatter).contains("another resource"), "{}", message(&squatter));
+    assert!(message(&squatter).contains("a resource in another namespace"), "{}", message(&squatter));
     t.names_nobody(&json!(squatter.status).to_string(), "rightful");
     assert_eq!(t.w.push(json!({})).await.status, Some(200));
     let status = t.w.order_at("rightful", OrderState::Assigned).await.status.unwrap();
@@ -118,7 +118,7 @@ async fn p15_p22_adopting_before_and_after_takes_nothing_from_an_order_and_its_o
         t.names_nobody(&json!(order.status).to_string(), "rightful");
     }
     let words = t.told(&t.w.scenario, "rightful", "AlsoClaimed").await;
-    assert!(words.contains("another resource claims"), "{words}");
+    assert!(words.contains("another resource also claims"), "{words}");
     t.names_nobody(&words, "before");
     t.w.order_at("rightful", OrderState::Assigned).await;
 
@@ -129,7 +129,7 @@ async fn p15_p22_adopting_before_and_after_takes_nothing_from_an_order_and_its_o
     let neighbour = t.w.order_at("neighbour", OrderState::Conflict).await;
     assert!(message(&neighbour).contains("PhoneNumberOrder second"), "{}", message(&neighbour));
     let words = t.told(&t.w.scenario, "second", "AlsoClaimed").await;
-    assert!(words.contains("PhoneNumberOrder neighbour claims number"), "{words}");
+    assert!(words.contains("PhoneNumberOrder neighbour also claims number"), "{words}");
 }
 
 /// What a resource shows, without what it says of itself and the time.
@@ -191,7 +191,7 @@ async fn p15_a_number_that_tenios_gives_out_again_puts_neither_order_into_confli
     let status = t.strangers_at("new", OrderState::Assigned).await.status.unwrap();
     assert_eq!(status.phone_number.as_deref(), Some(FIRST_NUMBER));
     let words = t.told(&t.w.scenario, "old", "GivenTwice").await;
-    assert!(words.contains(FIRST_NUMBER) && words.contains("another resource"), "{words}");
+    assert!(words.contains(FIRST_NUMBER) && words.contains("a resource in another namespace"), "{words}");
     t.names_nobody(&words, "PhoneNumberOrder new");
     t.w.scenario.quiet().await;
     t.w.order_at("old", OrderState::Assigned).await;
@@ -206,7 +206,7 @@ async fn p15_p26_a_claim_without_a_request_ends_with_its_resource_and_who_waits_
     t.strangers_at("squatter", OrderState::Assigned).await;
     t.w.order("rightful", adopt).await;
     let order = t.w.order_at("rightful", OrderState::Conflict).await;
-    assert!(message(&order).contains("another resource"), "{}", message(&order));
+    assert!(message(&order).contains("a resource in another namespace"), "{}", message(&order));
     t.names_nobody(&json!(order.status).to_string(), "squatter");
     t.theirs().delete("squatter", &DeleteParams::default()).await.unwrap();
     let status = t.w.order_at("rightful", OrderState::Assigned).await.status.unwrap();

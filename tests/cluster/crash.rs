@@ -28,7 +28,7 @@ async fn p01_p02_killed_while_the_request_is_in_flight_it_never_sends_another() 
     w.operator.kill().await;
     w.operator.restart().await;
     let order = w.order_because("o", Reason::Ordering).await;
-    assert!(message(&order).contains("may still be on its way"), "{}", message(&order));
+    assert!(message(&order).contains("may be in flight"), "{}", message(&order));
     w.order_at("o", OrderState::OutcomeUnknown).await;
     w.no_more_requests(ORDER, 1).await;
 }
@@ -58,10 +58,10 @@ async fn an_edit_while_the_request_is_in_flight_is_rejected() {
     w.plain_order("o").await;
     w.order_at("o", OrderState::Ordering).await;
     let error = w.patch_order("o", json!({"spec": {"verificationId": "other"}})).await.unwrap_err();
-    assert!(error.to_string().contains("frozen"), "{error}");
+    assert!(error.to_string().contains("immutable"), "{error}");
     w.order_at("o", OrderState::Assigned).await;
     let error = w.patch_order("o", json!({"spec": {"verificationId": "other"}})).await.unwrap_err();
-    assert!(error.to_string().contains("frozen"), "{error}");
+    assert!(error.to_string().contains("immutable"), "{error}");
 }
 
 #[tokio::test]

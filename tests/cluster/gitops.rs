@@ -76,7 +76,7 @@ async fn p12_forced_over_a_frozen_field_it_is_a_conflict_until_git_is_set_back()
     kubectl(&w, force, &first).await.expect_success();
     let before = w.order_at("o", OrderState::Assigned).await;
     let refused = kubectl(&w, &["apply", "-f", "-"], &second).await.expect_failure();
-    assert!(refused.contains("frozen"), "{refused}");
+    assert!(refused.contains("immutable"), "{refused}");
     kubectl(&w, force, &second).await.expect_success();
     let conflict = w.order_at("o", OrderState::Conflict).await;
     assert_ne!(conflict.metadata.uid, before.metadata.uid, "it was not created again");
@@ -428,7 +428,7 @@ async fn an_approval_by_a_person_stays_and_one_by_a_commit_arrives(
         w.verification_at(name, VerificationState::AwaitingApproval).await;
     }
     let said = plugin.run(&["approve", "by-a-person"]).await.done();
-    assert!(said.ends_with("so it stays. Leave it out in Git, too.\n"), "{said}");
+    assert!(said.ends_with("so this change stays. Leave the field out of Git as well.\n"), "{said}");
     kubectl(&w, tool, &git("by-a-commit", json!("Approved"))).await.expect_success();
     // Somebody approved, and the commit says otherwise.
     plugin.run(&["approve", "taken-back"]).await.done();

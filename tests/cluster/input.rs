@@ -51,7 +51,7 @@ async fn p24_a_missing_access_key_is_named_and_goes_on_once_it_is_there() {
     assert!(text.contains("\"tenios\""), "{text}");
     let text = message(&w.order_because("own", Reason::AccessKeyNotFound).await);
     assert!(text.contains("--access-key-file"), "{text}");
-    for (unusable, named) in [(&b" \n"[..], "is empty"), (b"two\nlines", "is no access key")] {
+    for (unusable, named) in [(&b" \n"[..], "is empty"), (b"two\nlines", "is not an access key")] {
         w.secret("tenios", "access-key", unusable).await;
         w.order_where("o", &format!("told that the key {named}"), |o| told(o, named)).await;
     }

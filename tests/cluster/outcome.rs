@@ -47,7 +47,8 @@ async fn p03_p05_a_lost_answer_is_not_a_failure(#[case] fault: Value) {
     let text = message(&order);
     assert!(
         text.contains(&format!(
-            "kubectl annotate pno o --overwrite tenios.dev/not-placed={}",
+            "kubectl annotate pno o -n {} --overwrite tenios.dev/not-placed={}",
+            w.scenario.namespace,
             attempt(&order)
         )),
         "{text}"

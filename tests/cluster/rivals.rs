@@ -47,7 +47,7 @@ async fn p01_p14_two_installations_in_one_namespace_send_each_request_once() {
         loser.metrics().await.contains("\ntenios_namespaces_of_others 1\n").then_some(())
     })
     .await;
-    let said = loser.log().lines().filter(|line| line.contains("leaves it alone")).count();
+    let said = loser.log().lines().filter(|line| line.contains("ignores it and sends nothing")).count();
     assert_eq!(said, 1, "{}", loser.log());
     let told = w.events().await.into_iter().any(|event| event.reason.as_deref() == Some("ServedByAnother"));
     assert!(told, "no event names the other installation");

@@ -96,7 +96,7 @@ async fn p09_p12_after_a_restore_a_write_that_failed_does_not_count_as_done(#[ca
     let not_placed = json!({"metadata": {"annotations": {"tenios.dev/not-placed": status.attempt}}});
     w.patch_order("o", not_placed).await.unwrap();
     let fails = match storm {
-        Storm::Unanswered => "can't be looked at or written back yet",
+        Storm::Unanswered => "can't be checked or written back yet",
         _ => "writing back what is known",
     };
     wait::until("writes that fail", PATIENCE, async || w.operator.log().contains(fails).then_some(())).await;

@@ -70,7 +70,7 @@ async fn p24_a_hundred_orders_at_a_slow_provider_leave_without_a_silence_whoever
     wait::until("some to wait for their turn", PATIENCE, async || {
         let api: Api<PhoneNumberOrder> = w.scenario.api();
         let orders = api.list(&ListParams::default()).await.unwrap();
-        let waiting: Vec<_> = orders.into_iter().filter(|o| told(o, "waits for its turn")).collect();
+        let waiting: Vec<_> = orders.into_iter().filter(|o| told(o, "waiting for its turn")).collect();
         (waiting.len() >= 50).then_some(())
     })
     .await;
@@ -129,7 +129,7 @@ async fn p26_one_tenants_three_hundred_verifications_hold_anothers_order_back_fo
         let api: Api<PhoneVerification> = w.scenario.api();
         let crowd = api.list(&ListParams::default()).await.unwrap();
         let waiting =
-            crowd.into_iter().filter(|v| json!(v.status).to_string().contains("waits for its turn"));
+            crowd.into_iter().filter(|v| json!(v.status).to_string().contains("waiting for its turn"));
         (waiting.count() >= 100).then_some(())
     })
     .await;
@@ -218,7 +218,7 @@ async fn p24_who_waits_for_a_turn_and_is_told_what_exists_waits_no_longer() {
     w.plain_order("hangs").await;
     wait::until("the request that hangs", PATIENCE, async || (w.requests(ORDER) == 1).then_some(())).await;
     w.plain_order("waits").await;
-    w.order_where("waits", "waiting for its turn", |o| told(o, "waits for its turn")).await;
+    w.order_where("waits", "waiting for its turn", |o| told(o, "waiting for its turn")).await;
     w.patch_order("waits", json!({"spec": {"adopt": {"orderId": "42"}}})).await.unwrap();
     w.order_at("waits", OrderState::AwaitingNumber).await;
     w.order_at("hangs", OrderState::Ordering).await;

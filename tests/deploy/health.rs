@@ -112,7 +112,11 @@ fn argo_cd_waits_for_what_was_not_looked_at_and_for_what_goes() {
     for ((kind, object), (health, message)) in objects.iter().zip(check("unseen", &objects)) {
         assert_eq!(health, "Progressing", "{kind} {object}: {message}");
         let goes = object["metadata"].get("deletionTimestamp").is_some();
-        assert_eq!(message.starts_with("is being deleted; "), goes, "{kind} {object}: {message}");
+        assert_eq!(
+            message.starts_with("the resource is being deleted; "),
+            goes,
+            "{kind} {object}: {message}"
+        );
     }
 }
 

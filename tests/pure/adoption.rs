@@ -135,8 +135,8 @@ fn p15_adoption_corrects_a_person_and_never_the_provider(
 }
 
 #[rstest]
-#[case::an_id(json!({"orderId": "1"}), Claim::OrderId("1".into()), "order id 1 is claimed by ")]
-#[case::a_number(json!({"phoneNumber": NUMBER}), Claim::Number(NUMBER.into()), "number +492215550001 is claimed by ")]
+#[case::an_id(json!({"orderId": "1"}), Claim::OrderId("1".into()), "order id 1 is already claimed by ")]
+#[case::a_number(json!({"phoneNumber": NUMBER}), Claim::Number(NUMBER.into()), "number +492215550001 is already claimed by ")]
 fn p15_p22_what_another_owns_is_not_adopted_and_strangers_are_not_named(
     #[case] adopt: Value,
     #[case] claimed: Claim,
@@ -147,10 +147,10 @@ fn p15_p22_what_another_owns_is_not_adopted_and_strangers_are_not_named(
         decided("nothing", &adopt, &|bid, _| (bid.claim == claimed).then(|| rival.clone()))
     };
     let neighbour = of(key("shop", "main"));
-    assert!(neighbour.starts_with(&format!("conflict: {said}PhoneNumberOrder main already")), "{neighbour}");
+    assert!(neighbour.starts_with(&format!("conflict: {said}PhoneNumberOrder main and")), "{neighbour}");
     let stranger = of(key("elsewhere", "secret-name"));
     assert!(
-        stranger.starts_with(&format!("conflict: {said}another resource in another namespace already")),
+        stranger.starts_with(&format!("conflict: {said}a resource in another namespace and")),
         "{stranger}"
     );
     assert!(!stranger.contains("secret-name") && !stranger.contains("elsewhere"), "{stranger}");
@@ -178,8 +178,8 @@ fn p18_an_order_that_is_known_needs_no_word_about_a_later_attempt() {
 #[case("placed", json!(null), "AwaitingNumber again None")]
 #[case("placed", json!({"orderId": "1"}), "AwaitingNumber again None")]
 #[case("assigned", json!(null), "NumberAssigned again None")]
-#[case("adopted", json!(null), "conflict: order id 1 is claimed by another resource in another namespace already")]
-#[case("unknown", json!({"orderId": "1"}), "conflict: order id 1 is claimed by another resource in another namespace already")]
+#[case("adopted", json!(null), "conflict: order id 1 is already claimed by a resource in another namespace and")]
+#[case("unknown", json!({"orderId": "1"}), "conflict: order id 1 is already claimed by a resource in another namespace and")]
 fn p15_p22_an_order_that_the_provider_gave_is_in_no_conflict_over_it(
     #[case] what: &str,
     #[case] adopt: Value,
@@ -193,13 +193,23 @@ fn p15_p22_an_order_that_the_provider_gave_is_in_no_conflict_over_it(
 #[rstest]
 #[case("placed", "elsewhere", Title::Resolved, "records - +492215550001")]
 #[case("placed", "elsewhere", Title::Adopted, "records - +492215550001")]
-#[case("placed", "elsewhere", Title::Placed, "conflict: number +492215550001 is claimed by another resource")]
-#[case("placed", "shop", Title::Resolved, "conflict: number +492215550001 is claimed by PhoneNumberOrder x")]
+#[case(
+    "placed",
+    "elsewhere",
+    Title::Placed,
+    "conflict: number +492215550001 is already claimed by a resource in another namespace"
+)]
+#[case(
+    "placed",
+    "shop",
+    Title::Resolved,
+    "conflict: number +492215550001 is already claimed by PhoneNumberOrder x"
+)]
 #[case(
     "nothing",
     "elsewhere",
     Title::Resolved,
-    "conflict: number +492215550001 is claimed by another resource"
+    "conflict: number +492215550001 is already claimed by a resource in another namespace"
 )]
 fn p15_p22_a_strangers_word_holds_up_no_order_that_the_provider_accepted(
     #[case] what: &str,

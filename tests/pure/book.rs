@@ -317,7 +317,7 @@ fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached()
     let budgets = Budgets { operator: budget, namespace: budget };
     let (book, mut changed) = Book::new(ledger.clone(), budgets);
     run(async {
-        assert_eq!(book.missing(), Some("the ledger was not read yet"));
+        assert_eq!(book.missing(), Some("the ledger has not been read yet"));
         // What costs nothing may go.
         let adopted = |id: &str| Event::Adopted {
             at: at(0),

@@ -76,7 +76,9 @@ fn an_entry_of_another_kind_is_read_by_no_one() {
     assert_eq!(of("PhoneVerification").unwrap().key, key(Kind::Verification, "o"));
     let why = of("Fax").unwrap_err();
     assert!(
-        why.starts_with("LedgerEntry e was written by another version of the operator: spec.kind"),
+        why.starts_with(
+            "LedgerEntry e was written by another version of the operator and can't be read: spec.kind"
+        ),
         "{why}"
     );
 }

@@ -374,7 +374,7 @@ fn a_request_on_its_way_is_named() {
     let mut view = view(&spec, &state, &key);
     view.sender = Sender::Elsewhere { remaining: Duration::from_secs(9) };
     let Decision::Rest(standing) = decide(&view) else { panic!("it waits") };
-    assert!(standing.message.starts_with("request a1 was intended;"), "{}", standing.message);
+    assert!(standing.message.starts_with("request a1 may be in flight:"), "{}", standing.message);
     assert_eq!(standing.again, Some(Duration::from_secs(9)));
 }
 
@@ -422,16 +422,16 @@ fn a_refusal_says_code_message_field_and_how_it_goes_on() {
     };
     assert_eq!(
         said("CODE", "", &["link_to_number", "zip"], false),
-        "TENIOS refused the request: CODE (caused by spec.linkTo, spec.address.zip); change the spec to try again"
+        "TENIOS refused the request: CODE (caused by spec.linkTo, spec.address.zip); change the spec to retry"
     );
     assert_eq!(
         said("CODE", "words", &[], false),
-        "TENIOS refused the request: CODE: words; change the spec to try again"
+        "TENIOS refused the request: CODE: words; change the spec to retry"
     );
     let text = said("HTTP_403", "", &[], false);
     assert!(text.contains("; check the access key ("), "{text}");
     let text = said("NUMBER_ORDER_VERIFICATION_NOT_APPROVED", "", &[], true);
-    assert!(text.ends_with("; tried again at 2027-01-15T08:09:53Z"), "{text}");
+    assert!(text.ends_with("; it will be retried at 2027-01-15T08:09:53Z"), "{text}");
 }
 
 #[test]
@@ -451,7 +451,7 @@ fn p04_what_was_not_processed_is_tried_again_when_it_is_due_and_not_before_what_
     };
     assert_eq!(
         tried(None, NOW),
-        "3s the last request was not processed (away); tried again at 2027-01-15T08:00:03Z"
+        "3s the last request was not processed (away); it will be retried at 2027-01-15T08:00:03Z"
     );
     assert_eq!(tried(None, NOW + 3), "sends");
     assert!(tried(Some(60), NOW + 3).starts_with("55s "));

@@ -95,7 +95,7 @@ fn a_port_is_listened_at_once() {
         (["--health-listen=[::]:8080", "--metrics-listen=0.0.0.0:8080"], "--metrics-listen"),
     ] {
         let said = read(&two).unwrap_err();
-        assert!(said.contains(named) && said.contains("taken"), "{two:?}: {said}");
+        assert!(said.contains(named) && said.contains("already used by"), "{two:?}: {said}");
     }
     read(&["--health-listen=127.0.0.1:9000", "--metrics-listen=127.0.0.2:9000"]).unwrap();
 }
@@ -175,7 +175,7 @@ fn a_log_level_in_other_words_does_not_turn_the_log_off() {
         let (code, said) =
             run("TENIOS_LOG", filter, &["--log-format=text", "--access-key-file=/no/such/key"]);
         assert_eq!(code, Some(1), "{filter}: {said}");
-        said.contains("--access-key-file is not there yet")
+        said.contains("--access-key-file does not exist yet")
     };
     for filter in [
         "warning",

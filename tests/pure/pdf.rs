@@ -35,10 +35,10 @@ fn p24_what_is_no_whole_pdf_is_refused_in_words_that_help() {
         (b" \r\n\0\0".to_vec(), "is empty"),
         (b"hello".to_vec(), "is not a PDF: there is no %PDF-"),
         (joined(&[&[b'x'; 1024], PDF]), "is not a PDF: there is no %PDF-"),
-        (PDF[..PDF.len() - 3].to_vec(), "was cut off: it has 84 bytes"),
-        (PDF[..40].to_vec(), "was cut off"),
-        (joined(&[PDF, &[b'x'; 1100]]), "was cut off"),
-        (joined(&[&PDF[..40], &[0; 1000]]), "was cut off"),
+        (PDF[..PDF.len() - 3].to_vec(), "is a truncated PDF: it has 84 bytes"),
+        (PDF[..40].to_vec(), "is a truncated PDF"),
+        (joined(&[PDF, &[b'x'; 1100]]), "is a truncated PDF"),
+        (joined(&[&PDF[..40], &[0; 1000]]), "is a truncated PDF"),
         (once.clone().into_bytes(), "base64"),
         (wrapped, "base64"),
         (STANDARD.encode(&once).into_bytes(), "base64"),
@@ -53,7 +53,7 @@ fn p24_what_is_no_whole_pdf_is_refused_in_words_that_help() {
         (b"PK\x03\x04word/document.xml".to_vec(), "Office"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0".to_vec(), "Git LFS"),
         (utf16, "UTF-16"),
-        (as_text.into_bytes(), "read as text"),
+        (as_text.into_bytes(), "saved it as text"),
         (vec![b'x'; Document::LIMIT + 1], "has 1000001 bytes"),
     ] {
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();

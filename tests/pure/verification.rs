@@ -145,15 +145,15 @@ fn said(decision: Decision<PhoneVerification>) -> String {
 #[case("nothing", json!({}), "reads the access key")]
 #[case("nothing", json!({"suspend": true}), "Suspended: ")]
 #[case("nothing", json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
-#[case("in flight", json!({}), "Submitting in 7 s: request a1 was intended")]
-#[case("in flight", json!({"adopt": {"verificationId": "v9"}}), "Submitting in 7 s: request a1 was intended")]
+#[case("in flight", json!({}), "Submitting in 7 s: request a1 may be in flight")]
+#[case("in flight", json!({"adopt": {"verificationId": "v9"}}), "Submitting in 7 s: request a1 may be in flight")]
 #[case("unknown", json!({}), "OutcomeUnknown: it is unknown whether verification request a1 was accepted (w)")]
 #[case("unknown", json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
-#[case("submitted", json!({}), "AwaitingApproval: verification v1 is submitted; once the TENIOS portal shows that it is approved: kubectl tenios approve v, or spec.approval: Approved in its manifest")]
+#[case("submitted", json!({}), "AwaitingApproval: verification v1 is submitted; once the TENIOS portal shows the approval, run: kubectl tenios approve v -n shop, or set spec.approval: Approved in its manifest")]
 #[case("submitted", json!({"approval": "Approved"}), "Approved: verification v1 is approved")]
 #[case("submitted", json!({"approval": "Probe"}), "Probing: verification v1")]
 #[case("submitted", json!({"approval": "Rejected"}), "Rejected: verification v1")]
-#[case("submitted", json!({"areaCode": "30"}), "Conflict: spec.areaCode is \"30\", but what was submitted under this name had \"221\"")]
+#[case("submitted", json!({"areaCode": "30"}), "Conflict: spec.areaCode is \"30\", but it was \"221\" in the submission under this name")]
 #[case("submitted", json!({"adopt": {"verificationId": "v1"}}), "AwaitingApproval: ")]
 #[case("submitted", json!({"adopt": {"verificationId": "v9"}}), "Conflict: spec.adopt.verificationId is v9, but this resource submitted verification v1;")]
 #[case("adopted", json!({"areaCode": "30"}), "AwaitingApproval: verification v1")]
@@ -168,10 +168,10 @@ fn each_step_does_what_it_says(#[case] what: &str, #[case] changes: Value, #[cas
 
 #[rstest]
 #[case::never("refused", json!({}), "d", "Refused in 300 s: TENIOS refused the request: CODE; change the spec or the document")]
-#[case::at_the_slow_pace("refused for now", json!({}), "d", "Refused in 300 s: TENIOS refused the request: CODE; tried again at 2027-01-15T08:09:58Z")]
+#[case::at_the_slow_pace("refused for now", json!({}), "d", "Refused in 300 s: TENIOS refused the request: CODE; it will be retried at 2027-01-15T08:09:58Z")]
 #[case::soon_once_edited("refused", json!({"areaCode": "30"}), "d", "Refused in 3 s: ")]
 #[case::soon_with_another_document("refused", json!({}), "e", "Refused in 3 s: ")]
-#[case::soon("not processed", json!({}), "d", "ProviderUnavailable in 3 s: the last request was not processed (away); tried again at 2027-01-15T08:00:03Z")]
+#[case::soon("not processed", json!({}), "d", "ProviderUnavailable in 3 s: the last request was not processed (away); it will be retried at 2027-01-15T08:00:03Z")]
 fn p04_what_failed_is_tried_again_when_it_is_due(
     #[case] what: &str,
     #[case] changes: Value,
@@ -353,7 +353,7 @@ fn p04_a_refused_address_recorded_as_it_was_written_is_not_edited() {
 }
 
 #[rstest]
-#[case("nothing", "Deleting: is being deleted: nothing is sent")]
+#[case("nothing", "Deleting: the resource is being deleted; nothing is sent")]
 #[case("refused", "Deleting: ")]
 #[case("refused for now", "Deleting: ")]
 #[case("not processed", "Deleting: ")]

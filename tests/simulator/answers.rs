@@ -66,7 +66,7 @@ async fn an_id_is_read_whatever_its_answer_went_through(#[case] headers: &str, #
 }
 
 #[rstest]
-#[case::gzip_that_broke_off(gzip(b"{\"order_id\":\"900004\"}")[..20].to_vec(), "bytes that are no text")]
+#[case::gzip_that_broke_off(gzip(b"{\"order_id\":\"900004\"}")[..20].to_vec(), "bytes that are not text")]
 #[case::another_name(br#"{"orderId":"900004"}"#.to_vec(), r#"the answer says: {"orderId":"900004"}"#)]
 #[case::two_of_them(br#"{"order_id":["1","2"]}"#.to_vec(), r#"the answer says: {"order_id":["1","2"]}"#)]
 #[case::a_page(b"<html><title>Wartung</title>".to_vec(), "the answer says: Wartung")]
@@ -124,7 +124,7 @@ async fn a_refusal_in_another_shape_keeps_its_code_message_and_fields(
 #[case::a_page(b"<html><head><title>400 Bad Request</title></head><body>K\xf6ln".to_vec(), "HTTP_400", "400 Bad Request Köln")]
 #[case::a_text(b"no such\nverification".to_vec(), "HTTP_400", "no such verification")]
 #[case::other_json(br#"{"ok":false}"#.to_vec(), "HTTP_400", r#"{"ok":false}"#)]
-#[case::no_text(b"\x00\x01\x02\x03".to_vec(), "HTTP_400", "4 bytes that are no text")]
+#[case::no_text(b"\x00\x01\x02\x03".to_vec(), "HTTP_400", "4 bytes that are not text")]
 #[case::nothing(Vec::new(), "HTTP_400", "")]
 #[tokio::test]
 async fn a_refusal_that_can_not_be_read_shows_what_arrived(

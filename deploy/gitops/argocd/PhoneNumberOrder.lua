@@ -13,10 +13,10 @@ local health = {
 local status = obj.status or {}
 if obj.metadata.deletionTimestamp ~= nil then
   -- Shown since Argo CD 3.6; before, it says "Pending deletion" without asking.
-  return { status = "Progressing", deletionMessage = "is being deleted; the number stays" }
+  return { status = "Progressing", deletionMessage = "the resource is being deleted; the number stays in the TENIOS account" }
 end
 if status.state == nil or status.observedGeneration ~= obj.metadata.generation then
-  return { status = "Progressing", message = "the operator has not looked at it yet" }
+  return { status = "Progressing", message = "the operator has not reconciled this resource yet" }
 end
 
 local conditions = {}
@@ -29,7 +29,7 @@ if conditions.Stalled ~= nil and conditions.Stalled.status == "True" then
   -- The spec can be invalid, or the verification rejected, while the order waits.
   hs.status = "Degraded"
 elseif ready.reason == "AwaitingApproval" then
-  -- A person has to say that the document is approved.
+  -- A person has to record that the document is approved.
   hs.status = "Suspended"
 elseif hs.status == nil then
   hs.status = "Progressing"

@@ -14,10 +14,10 @@ local health = {
 local status = obj.status or {}
 if obj.metadata.deletionTimestamp ~= nil then
   -- Shown since Argo CD 3.6; before, it says "Pending deletion" without asking.
-  return { status = "Progressing", deletionMessage = "is being deleted; what was submitted stays" }
+  return { status = "Progressing", deletionMessage = "the resource is being deleted; what was submitted stays at TENIOS" }
 end
 if status.state == nil or status.observedGeneration ~= obj.metadata.generation then
-  return { status = "Progressing", message = "the operator has not looked at it yet" }
+  return { status = "Progressing", message = "the operator has not reconciled this resource yet" }
 end
 
 local conditions = {}
@@ -30,7 +30,7 @@ if conditions.Stalled ~= nil and conditions.Stalled.status == "True" then
   -- The spec or the document can be invalid while the verification waits.
   hs.status = "Degraded"
 elseif ready.reason == "AwaitingApproval" then
-  -- A person has to say what the TENIOS portal shows. Probing goes on by itself.
+  -- A person has to record what the TENIOS portal shows. Probing continues automatically.
   hs.status = "Suspended"
 elseif hs.status == nil then
   hs.status = "Progressing"

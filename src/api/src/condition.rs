@@ -151,17 +151,17 @@ impl std::fmt::Display for Reason {
 #[schemars(inline)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What is observed.
+    /// The type of the condition.
     #[serde(rename = "type")]
     pub type_: ConditionType,
-    /// Whether it holds.
+    /// Whether the condition holds.
     pub status: ConditionStatus,
-    /// Why, as one of the documented words.
+    /// Why, as one of the documented reasons.
     pub reason: Reason,
-    /// What is awaited, or the command that resolves it.
+    /// What is awaited, or the command that resolves the condition.
     #[schemars(length(max = MESSAGE_CHARACTERS))]
     pub message: String,
-    /// The `metadata.generation` that this was observed at.
+    /// The `metadata.generation` that the condition was observed at.
     #[serde(default)]
     pub observed_generation: i64,
     /// When `status` last changed.

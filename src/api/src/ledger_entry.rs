@@ -3,8 +3,8 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-/// What was ever asked of TENIOS for one resource, and what came of it. Written by the operator only;
-/// deleting one lets the resource of that name order again.
+/// Every request to TENIOS for one resource, and its outcome. Written by the operator only; deleting an
+/// entry lets the resource of that name order again.
 ///
 /// There is no status subresource: an entry is created whole, together with its first intent.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
     group = "tenios.dev",
     version = "v1alpha1",
     kind = "LedgerEntry",
-    doc = "What was ever asked of TENIOS for one resource, and what came of it. Written by the operator only; deleting one lets the resource of that name order again.",
+    doc = "Every request to TENIOS for one resource, and its outcome. Written by the operator only; deleting an entry lets the resource of that name order again.",
     plural = "ledgerentries",
     namespaced,
     derive = "PartialEq",
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Revision", json_path = ".spec.revision", type_ = "integer"),
     printcolumn(name = "Age", json_path = ".metadata.creationTimestamp", type_ = "date"),
     validation = Rule::new("self.spec.kind == oldSelf.spec.kind && self.spec.__namespace__ == oldSelf.spec.__namespace__ && self.spec.name == oldSelf.spec.name && self.spec.revision >= oldSelf.spec.revision")
-        .message("an entry belongs to one resource for ever, and its revision never falls")
+        .message("the resource that an entry belongs to is immutable, and its revision must not decrease")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerEntrySpec {
@@ -38,14 +38,14 @@ pub struct LedgerEntrySpec {
     /// Number of appends so far.
     #[schemars(range(min = 1), extend("format" = "int64"))]
     pub revision: u64,
-    /// Who wrote the newest revisions, newest first: a random id for each write.
+    /// The writers of the newest revisions, newest first: a random id for each write.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),
         extend("items" = {"type": "string", "maxLength": 32})
     )]
     pub writers: Vec<String>,
-    /// What older events fold into.
+    /// The state that older events were folded into.
     #[schemars(extend("type" = "object", "x-kubernetes-preserve-unknown-fields" = true), with = "serde_json::Value")]
     pub snapshot: serde_json::Value,
     /// The newest events, oldest first.

@@ -35,7 +35,7 @@ use super::{Condition, PhoneNumber, ResourceRef, SecretKeyRef};
     printcolumn(name = "Link", json_path = ".status.linkTo", type_ = "string", priority = 1),
     printcolumn(name = "Message", json_path = ".status.conditions[?(@.type==\"Ready\")].message", type_ = "string", priority = 1),
     validation = Rule::new("!(oldSelf.?status.?state.orValue('') in ['Ordering', 'AwaitingNumber', 'Assigned', 'OutcomeUnknown']) || (self.spec.numberType == oldSelf.spec.numberType && has(self.spec.verificationRef) == has(oldSelf.spec.verificationRef) && (!has(self.spec.verificationRef) || !has(oldSelf.spec.verificationRef) || self.spec.verificationRef == oldSelf.spec.verificationRef) && has(self.spec.verificationId) == has(oldSelf.spec.verificationId) && (!has(self.spec.verificationId) || !has(oldSelf.spec.verificationId) || self.spec.verificationId == oldSelf.spec.verificationId) && has(self.spec.linkTo) == has(oldSelf.spec.linkTo) && (!has(self.spec.linkTo) || !has(oldSelf.spec.linkTo) || self.spec.linkTo == oldSelf.spec.linkTo))")
-        .message("verificationRef, verificationId, numberType and linkTo are frozen while the order is open or placed; for another number create another PhoneNumberOrder")
+        .message("verificationRef, verificationId, numberType and linkTo are immutable while the order is open or placed; for another number, create another PhoneNumberOrder")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.verificationRef) != has(self.verificationId)")
@@ -44,23 +44,23 @@ pub struct PhoneNumberOrderSpec {
     /// The `PhoneVerification` to order with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification_ref: Option<ResourceRef>,
-    /// The id of an approved verification, where it is not managed here.
+    /// The id of an approved verification that is not managed in this cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), extend("pattern" = "^[!-~]+$", "example" = "705d5302-d918-454a-b703-c9c23995726e"))]
     pub verification_id: Option<String>,
-    /// The type of number. TENIOS takes only GEOGRAPHICAL.
+    /// The type of number. TENIOS accepts only GEOGRAPHICAL.
     #[serde(default)]
     pub number_type: NumberType,
-    /// An existing number whose routing plan the new one takes over.
+    /// An existing number whose routing plan the new number takes over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_to: Option<LinkTo>,
-    /// The TENIOS access key to use; without it the operator's own.
+    /// The TENIOS access key to use; by default, the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key_secret_ref: Option<SecretKeyRef>,
-    /// An order or a number that exists already: nothing is sent.
+    /// An order or a number that already exists, so that nothing is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopt: Option<AdoptOrder>,
-    /// Holds back every request while true.
+    /// While true, no request is sent.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -91,10 +91,10 @@ impl NumberType {
 #[x_kube(validation = Rule::new("has(self.phoneNumber) != has(self.orderRef)")
     .message("give exactly one of phoneNumber and orderRef"))]
 pub struct LinkTo {
-    /// A number of the account.
+    /// A number of the same TENIOS account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone_number: Option<PhoneNumber>,
-    /// Another `PhoneNumberOrder`; this one waits until it has its number.
+    /// Another `PhoneNumberOrder`; this order waits until that one has its number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_ref: Option<ResourceRef>,
 }
@@ -105,11 +105,11 @@ pub struct LinkTo {
 #[x_kube(validation = Rule::new("has(self.orderId) || has(self.phoneNumber)")
     .message("give orderId, phoneNumber or both"))]
 pub struct AdoptOrder {
-    /// The id that TENIOS gave.
+    /// The id that TENIOS gave to the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), extend("pattern" = "^[!-~]+$", "example" = "300000"))]
     pub order_id: Option<String>,
-    /// The assigned number; alone it records a number that arrived otherwise.
+    /// The assigned number; may be given without an order id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone_number: Option<PhoneNumber>,
 }
@@ -136,28 +136,28 @@ pub enum OrderState {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PhoneNumberOrderStatus {
-    /// The `metadata.generation` that the rest belongs to; -1 before the first visit.
+    /// The `metadata.generation` that the status belongs to; -1 before the first reconcile.
     #[serde(default)]
     pub observed_generation: i64,
-    /// The step it is at.
+    /// The current step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<OrderState>,
-    /// How many requests were sent or about to be sent so far.
+    /// How many requests have been sent, or recorded as about to be sent, so far.
     #[serde(default)]
     pub requests: u64,
-    /// The last request sent or about to be sent.
+    /// The id of the last request that was sent, or recorded as about to be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub attempt: Option<String>,
-    /// The verification that was used.
+    /// The id of the verification that the number was ordered with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub verification_id: Option<String>,
-    /// The number that it was linked to.
+    /// The number that this one is linked to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub link_to: Option<String>,
-    /// The id that TENIOS gave.
+    /// The id that TENIOS gave to the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub order_id: Option<String>,
@@ -165,7 +165,7 @@ pub struct PhoneNumberOrderStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub phone_number: Option<String>,
-    /// When the accepted request was recorded as intended.
+    /// When the intent of the accepted request was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"), with = "Option<String>")]
     pub ordered_time: Option<Timestamp>,
@@ -173,7 +173,7 @@ pub struct PhoneNumberOrderStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"), with = "Option<String>")]
     pub assigned_time: Option<Timestamp>,
-    /// What is observed: `Ready`, `Ordered`, `Assigned`, and `Reconciling` or `Stalled` while True.
+    /// The conditions `Ready`, `Ordered` and `Assigned`, and `Reconciling` or `Stalled` while True.
     #[serde(default)]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,

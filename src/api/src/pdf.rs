@@ -55,9 +55,9 @@ const OTHERS: &[(&[u8], &str)] = &[
     (b"\xd0\xcf\x11\xe0", "it is an Office document"),
     (b"{\\rtf", "it is a text document (RTF)"),
     (b"%!PS", "it is PostScript"),
-    (b"\xff\xfe", "it is text in UTF-16, as which a program saved it"),
-    (b"\xfe\xff", "it is text in UTF-16, as which a program saved it"),
-    (b"version https://git-lfs", "it is a pointer of Git LFS, and the file itself was not checked out"),
+    (b"\xff\xfe", "it is UTF-16 text, so a program saved it as text"),
+    (b"\xfe\xff", "it is UTF-16 text, so a program saved it as text"),
+    (b"version https://git-lfs", "it is a Git LFS pointer: the file itself was not checked out"),
     (b"age-encryption.org", "it is still encrypted (age)"),
     (b"-----BEGIN", "it is still encrypted, or a certificate"),
 ];
@@ -65,7 +65,7 @@ const OTHERS: &[(&[u8], &str)] = &[
 /// What is wrong with the bytes, in words that go on after their name; none where readers take them for a PDF.
 fn flaw(bytes: &[u8]) -> Option<String> {
     if bytes.len() > Document::LIMIT {
-        return Some(format!("has {} bytes; at most {} can be sent", bytes.len(), Document::LIMIT));
+        return Some(format!("has {} bytes, but at most {} can be sent", bytes.len(), Document::LIMIT));
     }
     // Transfers pad with zeros, and editors end with a line.
     let end = bytes.iter().rposition(|b| *b != 0 && !b.is_ascii_whitespace()).map_or(0, |last| last + 1);
@@ -78,13 +78,13 @@ fn flaw(bytes: &[u8]) -> Option<String> {
     }
     if !contains(&content[end.saturating_sub(REACH)..], END) {
         return Some(format!(
-            "is a PDF that was cut off: it has {} bytes and does not end with %%EOF, so nobody can open it",
+            "is a truncated PDF: it has {} bytes and does not end with %%EOF, so it can't be opened",
             bytes.len()
         ));
     }
     // What is not text is never valid UTF-8 as a whole; what was read as text is, with a mark for each byte lost.
     let as_text = std::str::from_utf8(content).is_ok_and(|text| text.contains(char::REPLACEMENT_CHARACTER));
-    as_text.then(|| "is a PDF that a program read as text, which destroyed it".into())
+    as_text.then(|| "is a damaged PDF: a program saved it as text".into())
 }
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
@@ -105,9 +105,9 @@ fn instead(content: &[u8]) -> &'static str {
     } else if contains(&head, b"\"enc[aes256_gcm") {
         "it is still encrypted (SOPS)"
     } else if is_base64_of_pdf(text) {
-        "it is a PDF in base64, so it was encoded once too often; give the file itself to kubectl create secret, or base64 of it under data"
+        "it is a PDF in base64, so it was encoded once too often; pass the file itself to kubectl create secret, or encode it once under data"
     } else if head.starts_with(b"<") || head.starts_with(b"{") {
-        "it is XML or JSON, such as the report of an error"
+        "it is XML or JSON, such as an error report"
     } else {
         known(text).unwrap_or("there is no %PDF- in its first 1,024 bytes")
     }

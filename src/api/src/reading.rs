@@ -30,7 +30,7 @@ fn without_values(error: &str) -> String {
             let kind = found.split([':', '`']).next().unwrap_or_default().trim();
             format!("{kind}, expected {expected}")
         }
-        None => "a value of the wrong form".to_owned(),
+        None => "invalid value".to_owned(),
     }
 }
 
@@ -48,7 +48,7 @@ mod tests {
                 "unknown variant, expected one of `A`, `B`",
             ),
             ("missing field `areaCode`", "missing field `areaCode`"),
-            ("Domkloster is no E.164 number", "a value of the wrong form"),
+            ("Domkloster is no E.164 number", "invalid value"),
         ] {
             assert_eq!(without_values(error), expected);
         }

@@ -84,7 +84,7 @@ impl TextFlaw {
             Self::Blank => "must not be blank",
             Self::Control => "must not contain line breaks, tabs or other control characters",
             Self::Invisible => {
-                "must not contain no-break, zero-width or other invisible characters; type the text instead of pasting it"
+                "must not contain no-break spaces, zero-width or other invisible characters; type the text instead of pasting it"
             }
         }
     }

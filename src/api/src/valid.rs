@@ -164,6 +164,6 @@ fn id<'a>(path: &str, id: &'a str) -> Result<&'a str, String> {
     if (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()) {
         Ok(id)
     } else {
-        Err(format!("{path}: expected 1 to 128 letters, digits or signs of ASCII"))
+        Err(format!("{path}: expected 1 to 128 ASCII characters without spaces"))
     }
 }

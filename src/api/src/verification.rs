@@ -33,11 +33,11 @@ use super::{Condition, SecretKeyRef, germany};
     printcolumn(name = "Area", json_path = ".spec.areaCode", type_ = "string", priority = 1),
     printcolumn(name = "Message", json_path = ".status.conditions[?(@.type==\"Ready\")].message", type_ = "string", priority = 1),
     validation = Rule::new(frozen())
-        .message("address, areaCode and document are frozen while the submission is open or accepted; for another address or document create another PhoneVerification")
+        .message("address, areaCode and document are immutable while the submission is open or accepted; for another address or document, create another PhoneVerification")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(germany::AREA_CODE)
-    .message("a German area code has 2 to 5 digits without the leading 0, the first 2 to 9, such as 221")
+    .message("a German area code has 2 to 5 digits without the leading 0, and begins with 2 to 9, such as 221")
     .field_path(".areaCode"))]
 pub struct PhoneVerificationSpec {
     /// The address that the document proves. It must lie within the area of the area code.
@@ -47,16 +47,16 @@ pub struct PhoneVerificationSpec {
     pub area_code: String,
     /// The document that proves the address.
     pub document: Document,
-    /// The TENIOS access key to use; without it the operator's own.
+    /// The TENIOS access key to use; by default, the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key_secret_ref: Option<SecretKeyRef>,
-    /// What a person saw in the TENIOS portal. TENIOS offers no way to ask for it.
+    /// The decision that a person saw in the TENIOS portal. TENIOS offers no way to query it.
     #[serde(default)]
     pub approval: Approval,
-    /// An id that exists already: nothing is sent.
+    /// A verification that already exists, so that nothing is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopt: Option<AdoptVerification>,
-    /// Holds back every request while true.
+    /// While true, no request is sent.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -65,10 +65,10 @@ pub struct PhoneVerificationSpec {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(germany::POSTCODE)
-    .message("a German postcode has 5 digits; quote it in YAML so that leading zeros stay")
+    .message("a German postcode has 5 digits; quote it in YAML to keep leading zeros")
     .field_path(".zip"))]
 pub struct Address {
-    /// Country by its English name.
+    /// The English name of the country.
     #[schemars(length(min = 1, max = 64), extend("example" = "Germany"))]
     #[x_kube(validation = TextFlaw::Blank.rule(), validation = TextFlaw::Control.rule(), validation = TextFlaw::Invisible.rule())]
     #[x_kube(validation = germany::rule())]
@@ -148,7 +148,7 @@ impl std::fmt::Debug for Address {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Document {
-    /// What the document is.
+    /// The type of the document.
     #[serde(rename = "type")]
     pub type_: DocumentType,
     /// Where the PDF is.
@@ -203,7 +203,7 @@ pub enum Approval {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AdoptVerification {
-    /// The id that TENIOS gave.
+    /// The id that TENIOS gave to the verification.
     #[schemars(length(min = 1, max = 128), extend("pattern" = "^[!-~]+$", "example" = "705d5302-d918-454a-b703-c9c23995726e"))]
     pub verification_id: String,
 }
@@ -231,32 +231,32 @@ pub enum VerificationState {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PhoneVerificationStatus {
-    /// The `metadata.generation` that the rest belongs to; -1 before the first visit.
+    /// The `metadata.generation` that the status belongs to; -1 before the first reconcile.
     #[serde(default)]
     pub observed_generation: i64,
-    /// The step it is at.
+    /// The current step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<VerificationState>,
-    /// The id that TENIOS gave.
+    /// The id that TENIOS gave to the verification.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub verification_id: Option<String>,
-    /// How many requests were sent or about to be sent so far.
+    /// How many requests have been sent, or recorded as about to be sent, so far.
     #[serde(default)]
     pub requests: u64,
-    /// The last request sent or about to be sent.
+    /// The id of the last request that was sent, or recorded as about to be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub attempt: Option<String>,
-    /// When the accepted request was recorded as intended.
+    /// When the intent of the accepted request was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"), with = "Option<String>")]
     pub submitted_time: Option<Timestamp>,
-    /// SHA-256 of the PDF that was sent, as `sha256:` and hex.
+    /// SHA-256 digest of the PDF that was sent: `sha256:` and hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub document_digest: Option<String>,
-    /// What is observed: `Ready`, `Submitted`, `Approved`, and `Reconciling` or `Stalled` while True.
+    /// The conditions `Ready`, `Submitted` and `Approved`, and `Reconciling` or `Stalled` while True.
     #[serde(default)]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,

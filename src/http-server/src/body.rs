@@ -73,7 +73,7 @@ pub enum BodyError {
     #[error("the body is too large")]
     TooLarge,
     /// The connection broke, or the framing is wrong.
-    #[error("the body broke off")]
+    #[error("the body was cut off")]
     Broken,
 }
 

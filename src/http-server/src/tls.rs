@@ -27,7 +27,7 @@ pub enum TlsError {
         source: std::io::Error,
     },
     /// A file holds no PEM of the kind that is needed.
-    #[error("{path} holds no {what} in PEM", path = path.display())]
+    #[error("{path} contains no {what} in PEM", path = path.display())]
     NotPem {
         /// Which.
         path: PathBuf,
@@ -87,7 +87,7 @@ impl Tls {
         if current.looked.elapsed() >= LOOK_EVERY {
             current.looked = Instant::now();
             if let Err(error) = renew(certificate, key, &mut current) {
-                tracing::warn!(%error, "the former certificate stays in use");
+                tracing::warn!(%error, "the new certificate can't be used; the previous one stays in use");
             }
         }
         TlsAcceptor::from(current.config.clone())

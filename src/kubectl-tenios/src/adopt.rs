@@ -12,24 +12,20 @@ use tenios_ledger::Kind;
 pub(super) struct AdoptOptions {
     /// pver/NAME or pno/NAME.
     target: Target,
-    /// The verification's id, as TENIOS gave it.
+    /// The id that TENIOS gave to the verification.
     #[arg(long, value_parser = id)]
     verification_id: Option<String>,
-    /// The order's id, as TENIOS gave it.
+    /// The id that TENIOS gave to the order.
     #[arg(long, value_parser = id)]
     order_id: Option<String>,
-    /// The number that was assigned; alone it records a number that arrived otherwise.
+    /// The assigned number; may be given without an order id.
     #[arg(long, value_parser = phone_number)]
     phone_number: Option<String>,
 }
 
 fn id(text: &str) -> Result<String, String> {
     let ok = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-    if ok {
-        Ok(text.into())
-    } else {
-        Err("expected 1 to 128 letters, digits or signs without a space".into())
-    }
+    if ok { Ok(text.into()) } else { Err("expected 1 to 128 ASCII characters without spaces".into()) }
 }
 
 pub(super) async fn run(options: &AdoptOptions, cluster: &Cluster) -> Result<(), Failure> {
@@ -53,7 +49,7 @@ fn adopted(options: &AdoptOptions) -> Result<Value, Failure> {
         adopt.extend(value.iter().map(|value| ((*name).to_owned(), json!(value))));
     }
     if adopt.is_empty() || strange.iter().any(|(_, value)| value.is_some()) {
-        return Err(Failure::usage(format!("{} is adopted by {flags}", options.target)));
+        return Err(Failure::usage(format!("adopting {} takes {flags}", options.target)));
     }
     Ok(Value::Object(adopt))
 }

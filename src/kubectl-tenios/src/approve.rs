@@ -18,7 +18,7 @@ pub(super) struct ApprovalOptions {
 fn name(text: &str) -> Result<String, String> {
     match text.parse::<Target>() {
         Ok(Target { kind: Kind::Verification, name }) => Ok(name),
-        Ok(other) => Err(format!("{other} is no PhoneVerification")),
+        Ok(other) => Err(format!("{other} is not a PhoneVerification")),
         Err(_) => target::resource_name(text),
     }
 }
@@ -47,9 +47,9 @@ pub(super) async fn run(
     let before = target.read(cluster).await?;
     let said = verdict.as_str();
     if target::text(&before, "/spec/approval") == Some(said) {
-        return out::print(&format!("{target}: spec.approval is {said} already\n"));
+        return out::print(&format!("{target}: spec.approval is already {said}\n"));
     }
     let after = target.patch(cluster, json!({"spec": {"approval": said}})).await?;
     let git = git::advice(&target, git::Field::Approval, &before, &after)?;
-    out::print(&format!("{target}: spec.approval is {said} now\n\n{git}"))
+    out::print(&format!("{target}: spec.approval is now {said}\n\n{git}"))
 }

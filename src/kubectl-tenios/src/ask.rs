@@ -9,11 +9,11 @@ pub(super) fn sure(question: &str, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
     }
-    eprint!("{question}\nType yes to go on: ");
+    eprint!("{question}\nType yes to continue: ");
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(Failure::failed)?;
     if answer.trim() == "yes" {
         return Ok(());
     }
-    Err(Failure::failed("nothing was changed; with --yes there is no question"))
+    Err(Failure::failed("nothing was changed; --yes skips this question"))
 }

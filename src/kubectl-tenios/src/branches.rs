@@ -58,7 +58,7 @@ impl fmt::Display for BadCell {
 /// When the header or the whole file can't be used, so that no row can.
 pub fn read(file: &[u8]) -> Result<(Vec<Branch>, Vec<BadCell>), BadCell> {
     if file.starts_with(b"PK\x03\x04") {
-        return Err(whole(1, "is no table as text: save the spreadsheet as \"CSV UTF-8\""));
+        return Err(whole(1, "is not a text file: save the spreadsheet as \"CSV UTF-8\""));
     }
     let text = encoding::text(file).map_err(|error| {
         let line = if let NoText::Unknown(line) = error { line } else { 1 };
@@ -83,7 +83,7 @@ pub fn read(file: &[u8]) -> Result<(Vec<Branch>, Vec<BadCell>), BadCell> {
         }
     }
     if branches.is_empty() && bad.is_empty() {
-        return Err(whole(table.line(0), "there is no row below the header"));
+        return Err(whole(table.line(0), "there are no rows below the header"));
     }
     Ok((branches, bad))
 }
@@ -144,22 +144,23 @@ fn columns(header: &StringRecord) -> Result<Vec<Option<&'static str>>, String> {
         let known = NEEDED.into_iter().chain(OPTIONAL).find(|known| known.eq_ignore_ascii_case(&name));
         match known {
             Some(known) if columns.contains(&Some(known)) => {
-                return Err(format!("column {known} occurs twice"));
+                return Err(format!("column {known} occurs more than once"));
             }
             Some(known) => columns.push(Some(known)),
             None if name.is_empty() => columns.push(None),
             None if name.contains(['\r', '\n']) => return Err(UNCLOSED.into()),
             None => {
                 let known = [NEEDED.join(", "), OPTIONAL.join(", ")].join(", ");
-                return Err(format!("there is no column {name:?}; known are {known}"));
+                return Err(format!("unknown column {name:?}; known columns: {known}"));
             }
         }
     }
     let missing: Vec<&str> = NEEDED.into_iter().filter(|needed| !columns.contains(&Some(needed))).collect();
-    if missing.is_empty() { Ok(columns) } else { Err(format!("missing: {}", missing.join(", "))) }
+    if missing.is_empty() { Ok(columns) } else { Err(format!("missing columns: {}", missing.join(", "))) }
 }
 
-const UNCLOSED: &str = "continues in the next line: a quotation mark was not closed, so what follows became part of the same cell";
+const UNCLOSED: &str =
+    "continues on the next line: a quotation mark is not closed, so what follows became part of this cell";
 
 type Cells = BTreeMap<&'static str, String>;
 
@@ -191,7 +192,7 @@ fn cells(record: &StringRecord, columns: &[Option<&'static str>]) -> Result<Cell
 }
 
 fn count(record: &StringRecord, columns: &[Option<&str>]) -> String {
-    format!("has {} columns, and the header {}", record.len(), columns.len())
+    format!("has {} columns, but the header has {}", record.len(), columns.len())
 }
 
 /// Without white space around it, with ordinary spaces for no-break ones, and without what has no width, which
@@ -213,14 +214,14 @@ fn as_typed(column: &str, cell: &str) -> Result<String, String> {
     if cell.starts_with("##")
         || ["#REF!", "#NAME?", "#VALUE!", "#N/A", "#DIV/0!", "#NULL!", "#NUM!"].contains(&cell)
     {
-        return Err(format!("{cell} is an error of the spreadsheet"));
+        return Err(format!("{cell} is a spreadsheet error"));
     }
     if cell.starts_with('=') {
         return Err(format!("{cell} is a formula: export its value"));
     }
     if column == "houseNumber" && is_date(cell) {
         return Err(format!(
-            "{cell} is a date, which the spreadsheet made of a house number such as 12-10: set the column's format to text, type it again, and export"
+            "{cell} is a date: the spreadsheet converted a house number such as 12-10. Format the column as text, enter it again, and export"
         ));
     }
     Ok(cell.to_owned())

@@ -19,54 +19,54 @@ const USER_AGENT: http::HeaderValue =
     http::HeaderValue::from_static(concat!("kubectl-tenios/", env!("CARGO_PKG_VERSION")));
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Cluster, as with kubectl")]
+#[command(next_help_heading = "Connection, as for kubectl")]
 pub(super) struct ClusterOptions {
-    /// The kubeconfig file; else as kubectl finds it.
+    /// The kubeconfig file; by default, the one that kubectl uses.
     #[arg(long, global = true)]
     pub(super) kubeconfig: Option<PathBuf>,
-    /// The context in it.
+    /// The context in the kubeconfig.
     #[arg(long, global = true)]
     context: Option<String>,
-    /// The namespace; else that of the context.
+    /// The namespace; by default, that of the context.
     #[arg(long, short, global = true, value_parser = namespace)]
     namespace: Option<String>,
-    /// The cluster in the kubeconfig; else that of the context.
+    /// The cluster in the kubeconfig; by default, that of the context.
     #[arg(long, global = true)]
     cluster: Option<String>,
-    /// The user in the kubeconfig; else that of the context.
+    /// The user in the kubeconfig; by default, that of the context.
     #[arg(long, global = true)]
     user: Option<String>,
-    /// Act as this user, who need not be in the kubeconfig.
+    /// Impersonate this user.
     #[arg(long = "as", global = true, value_name = "USER")]
     as_user: Option<String>,
-    /// Act as a member of this group; repeatable, and only with --as.
+    /// Impersonate a member of this group; repeatable, only with --as.
     #[arg(long, global = true, value_name = "GROUP")]
     as_group: Vec<String>,
-    /// Act as the user with this UID; only with --as.
+    /// Impersonate the user with this UID; only with --as.
     #[arg(long, global = true, value_name = "UID")]
     as_uid: Option<String>,
-    /// The address of the API server; else that of the cluster.
+    /// The address of the API server; by default, that of the cluster.
     #[arg(long, short, global = true, value_name = "URL")]
     server: Option<String>,
-    /// The bearer token; else what the user has.
+    /// The bearer token; by default, the user's credentials.
     #[arg(long, global = true)]
     token: Option<SecretString>,
-    /// The certificates that the API server's is checked by.
+    /// The CA certificates that the API server's certificate is verified with.
     #[arg(long, global = true, value_name = "FILE")]
     certificate_authority: Option<PathBuf>,
-    /// The user's certificate.
+    /// The client certificate.
     #[arg(long, global = true, value_name = "FILE")]
     client_certificate: Option<String>,
-    /// The key of the user's certificate.
+    /// The private key of the client certificate.
     #[arg(long, global = true, value_name = "FILE")]
     client_key: Option<String>,
-    /// The name that the API server's certificate is checked for.
+    /// The server name that the API server's certificate is verified against.
     #[arg(long, global = true, value_name = "NAME")]
     tls_server_name: Option<String>,
-    /// Do not check the API server's certificate.
+    /// Do not verify the API server's certificate.
     #[arg(long, global = true)]
     insecure_skip_tls_verify: bool,
-    /// How long one request may take, such as 30s; 0 is for ever.
+    /// Timeout of one request, such as 30s; 0 means none.
     #[arg(long, global = true, value_name = "TIME", value_parser = request_timeout)]
     request_timeout: Option<Duration>,
 }
@@ -86,7 +86,8 @@ fn namespace(text: &str) -> Result<String, String> {
     if text.is_empty() || is_name(text, 63, false) {
         Ok(text.into())
     } else {
-        Err("a namespace has lower-case letters, digits and -, at most 63".into())
+        Err("expected the name of a namespace: lower-case letters, digits and -, at most 63 characters"
+            .into())
     }
 }
 
@@ -96,7 +97,7 @@ fn request_timeout(text: &str) -> Result<Duration, String> {
     }
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| "expected a time such as 30s or 1m".to_owned())?;
-    Duration::try_from(span).map_err(|_| "must not be below 0".into())
+    Duration::try_from(span).map_err(|_| "must not be negative".into())
 }
 
 fn given(text: Option<&String>) -> Option<String> {
@@ -122,7 +123,7 @@ impl ClusterOptions {
 
     fn config(&self) -> Result<Config, Failure> {
         if self.as_user.is_none() && (!self.as_group.is_empty() || self.as_uid.is_some()) {
-            return Err(Failure::usage("--as-group and --as-uid only work with --as"));
+            return Err(Failure::usage("--as-group and --as-uid require --as"));
         }
         let options = KubeConfigOptions {
             context: given(self.context.as_ref()),

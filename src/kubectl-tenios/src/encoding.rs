@@ -4,10 +4,10 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoText {
     /// It says that it is UTF-16, and is not.
-    #[error("begins like UTF-16, and is cut off or damaged")]
+    #[error("looks like UTF-16, but is truncated or damaged")]
     Utf16,
     /// The line of the first byte that fits into no UTF-8.
-    #[error("is neither UTF-8 nor UTF-16 with a byte order mark, from line {0} on")]
+    #[error("is neither UTF-8 nor UTF-16 with a byte order mark (first seen in line {0})")]
     Unknown(usize),
 }
 

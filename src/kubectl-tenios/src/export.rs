@@ -28,10 +28,10 @@ const MARKS_OF_OWNERS: [&str; 9] = [
 
 #[derive(Debug, Args)]
 pub(super) struct ExportOptions {
-    /// Of all namespaces.
+    /// Export all namespaces.
     #[arg(long, short = 'A')]
     all_namespaces: bool,
-    /// As a YAML stream, or as a JSON list.
+    /// Output format: a YAML stream or a JSON list.
     #[arg(long, short, default_value = "yaml")]
     output: Format,
 }
@@ -62,7 +62,7 @@ pub(super) async fn run(options: &ExportOptions, cluster: &Cluster) -> Result<()
         }
     }
     eprintln!(
-        "{} resources. Secrets are not exported: documents and access keys have to come from elsewhere.",
+        "{} resources exported. Secrets are not exported: back up documents and access keys separately.",
         found.len()
     );
     Ok(())
@@ -120,17 +120,17 @@ fn state(object: &DynamicObject) -> Option<&str> {
 
 /// What a person has to know about this one.
 fn remark(kind: Kind, object: &DynamicObject) -> Option<String> {
-    let state = state(object).unwrap_or("not visited yet");
+    let state = state(object).unwrap_or("not reconciled yet");
     if spec(kind, object)["adopt"].is_null() {
         let what = match kind {
             Kind::Verification => "verification id",
             Kind::Order => "order id",
         };
         return Some(format!(
-            "has no {what} yet ({state}): exported with spec.suspend: true, so that nothing is sent twice"
+            "has no {what} yet ({state}): exported with spec.suspend: true, so that nothing is sent again"
         ));
     }
     (state == "AwaitingNumber").then(|| {
-        "waits for its number, whose push goes to this cluster's operator: export again once it came".into()
+        "is waiting for its number, which is pushed to this cluster's operator: export again once it has arrived".into()
     })
 }

@@ -32,7 +32,7 @@ fn inside(directory: &Path, name: &str) -> Result<PathBuf, String> {
     let mut same = entries.flatten().filter(|entry| clean(&entry.file_name().to_string_lossy()) == wanted);
     match (same.next(), same.next()) {
         (Some(only), None) => Ok(only.path()),
-        (None, _) => Err("there is no such file; give its path beside the table".into()),
-        (Some(_), Some(_)) => Err(format!("several files in {} look like this", directory.display())),
+        (None, _) => Err("there is no such file; give its path relative to the table".into()),
+        (Some(_), Some(_)) => Err(format!("several files in {} match this name", directory.display())),
     }
 }

@@ -20,10 +20,10 @@ const COUNTRY: &str = "Germany";
 
 #[derive(Debug, Args)]
 pub(super) struct GenerateOptions {
-    /// The table, as CSV with a header; documents are paths beside it.
+    /// The table, as CSV with a header; documents are paths relative to it.
     #[arg(long = "filename", short)]
     filename: PathBuf,
-    /// What each number is linked to: the name of a `PhoneNumberOrder`, or a number such as +49221….
+    /// What to link each number to: the name of a `PhoneNumberOrder`, or a number such as +4922112345678.
     #[arg(long, value_parser = link)]
     link_to: Option<Link>,
 }
@@ -41,7 +41,7 @@ fn link(text: &str) -> Result<Link, String> {
     if validate::is_name(text, 253, true) {
         Ok(Link::Order(text.into()))
     } else {
-        Err(format!("{text:?} is neither a number with + nor the name of a PhoneNumberOrder"))
+        Err(format!("{text:?} is neither a number that begins with + nor the name of a PhoneNumberOrder"))
     }
 }
 
@@ -58,7 +58,9 @@ pub(super) fn run(options: &GenerateOptions, namespace: Option<&str>) -> Result<
         let name = branch.cell("name");
         let before = seen.insert(name, branch.line);
         let made = match before {
-            Some(line) => Err(vec![bad_cell(branch, "name", format!("{name:?} is also in line {line}"))]),
+            Some(line) => {
+                Err(vec![bad_cell(branch, "name", format!("{name:?} is already used in line {line}"))])
+            }
             None => make(branch, directory, options.link_to.as_ref(), namespace),
         };
         match made {
@@ -77,7 +79,7 @@ pub(super) fn run(options: &GenerateOptions, namespace: Option<&str>) -> Result<
         eprintln!("{file}:{cell}");
     }
     eprintln!(
-        "{done} branches done. Apply them with kubectl apply --server-side: a document is too large for the note that kubectl apply keeps otherwise."
+        "{done} branches generated. Apply them with kubectl apply --server-side: a document may be too large for the last-applied-configuration annotation of a client-side apply."
     );
     if bad.is_empty() { Ok(()) } else { Err(Failure::Told) }
 }
@@ -134,8 +136,8 @@ fn column(finding: &Finding) -> &'static str {
 fn wording(finding: &Finding) -> String {
     let message = finding.message.split("; quote").next().unwrap_or_default();
     match finding.field().as_str() {
-        "spec.address.zip" => format!("{message}; a spreadsheet may have cut a leading zero"),
-        "spec.areaCode" => format!("{message}; it is written without the leading 0"),
+        "spec.address.zip" => format!("{message}; a spreadsheet may have dropped a leading zero"),
+        "spec.areaCode" => format!("{message}; write it without the leading 0"),
         _ => finding.message.clone(),
     }
 }

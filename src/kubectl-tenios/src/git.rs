@@ -38,14 +38,14 @@ pub(super) fn advice(
         (Some(manager), _) => {
             let who = owner(before).unwrap_or_else(|| out::harmless(manager));
             format!(
-                "{who} applies a manifest that sets spec.{name}, and may set it back. Take spec.{name} out of the manifest in Git, and this stays; or, unless the tool is told to ignore the field, commit the same there:\n\n{part}"
+                "{who} applies a manifest that sets spec.{name}, and may restore its own value. To keep this change, remove spec.{name} from the manifest in Git; or, unless the tool is configured to ignore the field, commit the same change there:\n\n{part}"
             )
         }
         (None, Field::Approval) => {
-            "No manifest that was applied sets spec.approval, so it stays. Leave it out in Git, too.\n".into()
+            "No applied manifest sets spec.approval, so this change stays. Leave the field out of Git as well.\n".into()
         }
         (None, Field::Adopt) => format!(
-            "No manifest that was applied sets spec.adopt, so it stays. If the manifest is kept in Git, add it there, so that it orders nothing in another cluster either:\n\n{part}"
+            "No applied manifest sets spec.adopt, so this change stays. If the manifest is kept in Git, add the field there, so that nothing is ordered again in another cluster:\n\n{part}"
         ),
     })
 }

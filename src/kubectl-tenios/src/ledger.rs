@@ -28,25 +28,25 @@ pub(super) struct LedgerOptions {
 
 #[derive(Debug, Subcommand)]
 enum LedgerCommand {
-    /// Show all entries; with -n only those of that namespace's resources.
+    /// List all entries; with -n, only those of resources in that namespace.
     List {
-        /// For programs.
+        /// Machine-readable output.
         #[arg(long, short)]
         output: Option<Format>,
     },
-    /// Show what was recorded for a resource.
+    /// Show what is recorded for a resource.
     Show {
         /// pno/NAME or pver/NAME.
         target: Target,
-        /// For programs.
+        /// Machine-readable output.
         #[arg(long, short)]
         output: Option<Format>,
     },
-    /// Delete the entry of a resource that is gone, so that its name may order again.
+    /// Delete the entry of a resource that is gone, so that its name can be used for a new order.
     Forget {
         /// pno/NAME or pver/NAME.
         target: Target,
-        /// Do not ask.
+        /// Do not ask for confirmation.
         #[arg(long, short)]
         yes: bool,
     },
@@ -76,7 +76,7 @@ async fn list(api: &Api<LedgerEntry>, output: Option<Format>, cluster: &Cluster)
     }
     let rows: Vec<Vec<Cell>> = entries.iter().map(row).collect();
     out::print(&table::render(
-        &["NAMESPACE", "RESOURCE", "STANDS", "ID", "NUMBER", "ATTEMPTS"],
+        &["NAMESPACE", "RESOURCE", "PHASE", "ID", "NUMBER", "ATTEMPTS"],
         &rows,
         out::is_coloured(),
     ))
@@ -86,7 +86,7 @@ fn row(object: &LedgerEntry) -> Vec<Cell> {
     let namespace = Cell::from(object.spec.namespace.as_str());
     let Ok(entry) = to_entry(object) else {
         let name = format!("{}/{}", object.spec.kind, object.spec.name);
-        return vec![namespace, Cell::from(name.as_str()), Cell::from("unreadable by this version")];
+        return vec![namespace, Cell::from(name.as_str()), Cell::from("not readable by this version")];
     };
     let state = entry.state();
     vec![
@@ -101,7 +101,7 @@ fn row(object: &LedgerEntry) -> Vec<Cell> {
 
 fn stands(state: &State) -> &'static str {
     match &state.phase {
-        Phase::Idle => "nothing asked",
+        Phase::Idle => "no request",
         Phase::Open { .. } => "intended or in flight",
         Phase::Accepted { .. } => "accepted",
         Phase::Refused { .. } => "refused",
@@ -136,13 +136,13 @@ async fn show(
     let mut text = format!("{}: {}\n", entry.key, summary(&state));
     for stray in &state.strays {
         let number = stray.number.as_ref().map(|n| format!(" with number {n}")).unwrap_or_default();
-        let id = if stray.id.is_empty() { "of an unknown id" } else { &stray.id };
-        let _ = writeln!(text, "beside it: order {id}{number} by attempt {}", stray.attempt);
+        let id = if stray.id.is_empty() { "with an unknown id" } else { &stray.id };
+        let _ = writeln!(text, "also accepted: order {id}{number}, for attempt {}", stray.attempt);
     }
     if state.strays_beyond > 0 {
-        let _ = writeln!(text, "beside it: {} more, which the operator's log names", state.strays_beyond);
+        let _ = writeln!(text, "also accepted: {} more, listed in the operator's log", state.strays_beyond);
     }
-    let _ = writeln!(text, "{} requests in all; the newest events:\n", state.attempts);
+    let _ = writeln!(text, "requests so far: {}; the newest events:\n", state.attempts);
     let rows: Vec<Vec<Cell>> = entry.events.iter().map(event_row).collect();
     text += &table::render(&["TIME", "EVENT", "ATTEMPT", "WHAT"], &rows, out::is_coloured());
     out::print(&text)
@@ -194,17 +194,17 @@ async fn forget(
     let namespace = &cluster.namespace;
     if target.api(cluster).get_opt(&target.name).await?.is_some() {
         return Err(Failure::Failed(format!(
-            "{target} exists in namespace {namespace}: delete it first, or its status brings the entry back"
+            "{target} exists in namespace {namespace}: delete it first, otherwise its status restores the entry"
         )));
     }
     let state = entry.state();
     ask::sure(
         &format!(
-            "{}: {}.\nOnce this is forgotten, {target} in namespace {namespace} orders like a new one, and these ids stand nowhere else.{}",
+            "{}: {}.\nOnce this entry is forgotten, {target} in namespace {namespace} can be ordered like a new resource, and these ids are recorded nowhere else.{}",
             entry.key,
             summary(&state),
             if is_open(&state) {
-                "\nIts outcome or number is still to come: wait for it, or its push brings the entry back."
+                "\nIts outcome or number is still awaited: wait for it, otherwise its push restores the entry."
             } else {
                 ""
             }

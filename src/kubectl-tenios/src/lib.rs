@@ -39,7 +39,7 @@ use cluster::ClusterOptions;
 use tenios_api::PhoneNumber;
 use tenios_net::causes;
 
-/// Phone numbers from TENIOS: what waits for a person, and how to say it.
+/// Inspect TENIOS phone number orders, and make the decisions that need a person.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-tenios", bin_name = "kubectl tenios", version)]
 struct Options {
@@ -51,27 +51,27 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show verifications and orders, and what needs a person.
+    /// Show verifications and orders, and what needs action.
     Status(status::StatusOptions),
-    /// Say that the TENIOS portal shows the document as approved.
+    /// Record that the TENIOS portal shows the document as approved.
     Approve(approve::ApprovalOptions),
-    /// Say that the TENIOS portal shows the document as rejected.
+    /// Record that the TENIOS portal shows the document as rejected.
     Reject(approve::ApprovalOptions),
-    /// Name the id or number that exists already, so that nothing is sent.
+    /// Record an id or number that already exists, so that nothing is sent.
     Adopt(adopt::AdoptOptions),
-    /// Say that an attempt of unknown outcome placed nothing, so that another one is sent.
+    /// Declare that an attempt with an unknown outcome placed nothing, so that a new request is sent.
     Retry(retry::RetryOptions),
-    /// Print manifests that bring everything back in another cluster without ordering anything.
+    /// Print manifests that restore everything in another cluster without ordering anything.
     Export(export::ExportOptions),
-    /// Check manifests without a cluster.
+    /// Validate manifests without a cluster.
     Validate(validate::ValidateOptions),
-    /// Make manifests from a table of branches.
+    /// Generate manifests from a table of branches.
     Generate(generate::GenerateOptions),
-    /// Look into the operator's ledger, for its administrators.
+    /// Inspect the operator's ledger (for the operator's administrators).
     Ledger(ledger::LedgerOptions),
     /// Print a completion script.
     Completion {
-        /// For this shell.
+        /// The shell.
         #[arg(value_parser = clap::value_parser!(Shell))]
         shell: Shell,
     },
@@ -116,7 +116,7 @@ const SHORTEST_NUMBER: usize = "+1234567".len();
 fn phone_number(text: &str) -> Result<String, String> {
     let number = PhoneNumber::try_from(text).map_err(|error| format!("{text:?} {error}"))?;
     if text.len() < SHORTEST_NUMBER {
-        return Err(format!("{text:?} is too short: give all of the number, such as +4922112345678"));
+        return Err(format!("{text:?} is too short: give the whole number, such as +4922112345678"));
     }
     Ok(number.into())
 }

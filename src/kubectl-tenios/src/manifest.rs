@@ -107,7 +107,7 @@ impl Node {
         match &self.content {
             Content::Scalar { value, written: Some(written) } => {
                 let what = if value.is_boolean() { value.to_string() } else { "a number".into() };
-                Some(format!("kubectl reads {written} as {what}: put it in quotes"))
+                Some(format!("kubectl reads {written} as {what}: quote it"))
             }
             _ => None,
         }

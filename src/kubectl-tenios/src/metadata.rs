@@ -37,14 +37,16 @@ pub(super) fn metadata(check: &mut Check, metadata: &Value) {
         names(check, fields);
         texts(check, fields, "labels", |check, value| {
             if !(value.is_empty() || is_qualified(value)) {
-                check.report(format!("{value:?} is no label value: letters, digits, -, _ and ., at most 63"));
+                check.report(format!(
+                    "{value:?} is not a valid label value: use letters, digits, -, _ and ., at most 63 characters"
+                ));
             }
         });
         texts(check, fields, "annotations", |_, _| {});
         let annotations = fields.get("annotations").and_then(Value::as_object);
         let size = |(name, value): (&String, &Value)| name.len() + value.as_str().map_or(0, str::len);
         if annotations.is_some_and(|all| all.iter().map(size).sum::<usize>() > ANNOTATIONS_LIMIT) {
-            check.field("annotations", |check| check.report("are more than 256 KiB together"));
+            check.field("annotations", |check| check.report("are larger than 256 KiB in total"));
         }
         finalizers(check, fields.get("finalizers"));
     });
@@ -58,18 +60,21 @@ fn names(check: &mut Check, fields: &Map<String, Value>) {
         None if prefix.is_some() => {}
         None => check.field("name", |check| check.report("is missing")),
         Some(name) => check.field("name", |check| {
-            check.report(format!("{name} is no name: lower-case letters, digits, - and ., at most 253"));
+            check.report(format!(
+                "{name} is not a valid name: use lower-case letters, digits, - and ., at most 253 characters"
+            ));
         }),
     }
     if let Some(prefix) = prefix
         && !prefix.as_str().is_some_and(|prefix| is_name(&format!("{prefix}x"), 253 + 1, true))
     {
-        check.field("generateName", |check| check.report(format!("{prefix} begins no name")));
+        check
+            .field("generateName", |check| check.report(format!("{prefix} is not a valid prefix of a name")));
     }
     if let Some(namespace) = given("namespace")
         && !namespace.as_str().is_some_and(|name| is_name(name, 63, false))
     {
-        check.field("namespace", |check| check.report(format!("{namespace} is no namespace")));
+        check.field("namespace", |check| check.report(format!("{namespace} is not a valid namespace")));
     }
 }
 
@@ -81,18 +86,18 @@ fn texts(
 ) {
     let Some(marks) = fields.get(field).filter(|marks| !marks.is_null()) else { return };
     check.field(field, |check| {
-        let Some(marks) = marks.as_object() else { return check.report("must be an object of texts") };
+        let Some(marks) = marks.as_object() else { return check.report("must be an object of strings") };
         for (name, value) in marks {
             check.field(name, |check| {
                 if !is_qualified_name(name, field == "annotations") {
                     check.report(
-                        "is no name here: letters, digits, -, _ and ., at most 63, before it at most a domain and /",
+                        "is not a valid key: use letters, digits, -, _ and ., at most 63 characters, optionally after a domain and /",
                     );
                 }
                 match value {
                     Value::String(text) => check_value(check, text),
                     Value::Null => {}
-                    other => check.report(format!("{other} must be text: put it in quotes")),
+                    other => check.report(format!("{other} must be a string: quote it")),
                 }
             });
         }
@@ -102,10 +107,12 @@ fn texts(
 fn finalizers(check: &mut Check, finalizers: Option<&Value>) {
     let Some(all) = finalizers.filter(|all| !all.is_null()) else { return };
     check.field("finalizers", |check| {
-        let Some(all) = all.as_array() else { return check.report("must be a list of texts") };
+        let Some(all) = all.as_array() else { return check.report("must be a list of strings") };
         for (index, one) in all.iter().enumerate() {
             if !one.as_str().is_some_and(|name| is_qualified_name(name, false)) {
-                check.within(Step::Element(index), |check| check.report(format!("{one} is no finalizer")));
+                check.within(Step::Element(index), |check| {
+                    check.report(format!("{one} is not a valid finalizer"));
+                });
             }
         }
     });

@@ -15,7 +15,7 @@ pub(super) struct RetryOptions {
     /// The attempt that placed nothing: `status.attempt`.
     #[arg(long)]
     attempt: String,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long, short)]
     yes: bool,
 }
@@ -23,21 +23,21 @@ pub(super) struct RetryOptions {
 pub(super) async fn run(options: &RetryOptions, cluster: &Cluster) -> Result<(), Failure> {
     let RetryOptions { target, attempt, yes } = options;
     let before = target.read(cluster).await?;
-    let state = target::text(&before, "/status/state").unwrap_or("not visited yet");
+    let state = target::text(&before, "/status/state").unwrap_or("not reconciled yet");
     let newest = target::text(&before, "/status/attempt");
     if state != "OutcomeUnknown" {
         return Err(Failure::Failed(format!(
-            "{target} is {state}, not OutcomeUnknown: nobody has to say what became of a request"
+            "{target} is {state}, not OutcomeUnknown: there is nothing to resolve"
         )));
     }
     if newest != Some(attempt) {
         let newest = newest.unwrap_or("none");
-        return Err(Failure::Failed(format!("the attempt of {target} is {newest}, not {attempt}")));
+        return Err(Failure::Failed(format!("the latest attempt of {target} is {newest}, not {attempt}")));
     }
     ask::sure(
         &format!(
-            "Attempt {attempt} of {target} in namespace {} placed nothing: did you check the TENIOS portal?\n\
-             A new request is sent. If the first one was placed after all, both have to be paid.",
+            "You are declaring that attempt {attempt} of {target} in namespace {} placed nothing. Have you checked the TENIOS portal?\n\
+             A new request will be sent. If the first one went through after all, you pay for both.",
             cluster.namespace
         ),
         *yes,
@@ -47,6 +47,6 @@ pub(super) async fn run(options: &RetryOptions, cluster: &Cluster) -> Result<(),
     let patch = json!({"metadata": {"resourceVersion": before.metadata.resource_version, "annotations": annotations}});
     target.patch(cluster, patch).await?;
     out::print(&format!(
-        "{target}: attempt {attempt} counts as not placed; a new request is sent\n\nThis belongs in the cluster and not in Git: it names one attempt and works once.\n"
+        "{target}: attempt {attempt} is declared as not placed; the operator sends a new request\n\nThis belongs in the cluster, not in Git: it names one attempt and works once.\n"
     ))
 }

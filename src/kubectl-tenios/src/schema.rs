@@ -87,9 +87,9 @@ impl Check {
             (Some("integer"), Value::Number(number)) => self.integer(schema, number),
             (Some("boolean"), Value::Bool(_)) | (None, _) => {}
             (Some("string"), Value::Number(_) | Value::Bool(_)) => {
-                self.report(format!("{value} is {}, and must be text: put it in quotes", name_of(value)));
+                self.report(format!("{value} is {}, but must be a string: quote it", name_of(value)));
             }
-            (Some(wanted), _) => self.report(format!("must be {wanted}, and is {}", name_of(value))),
+            (Some(wanted), _) => self.report(format!("must be {wanted}, but is {}", name_of(value))),
         }
         // The rules rely on the types.
         if self.found.len() == found_before {
@@ -109,7 +109,7 @@ impl Check {
                 None => {
                     let known: Vec<&str> = properties.keys().map(String::as_str).collect();
                     self.field(name, |check| {
-                        check.report(format!("unknown field; the fields here: {}", known.join(", ")));
+                        check.report(format!("unknown field; known fields: {}", known.join(", ")));
                     });
                 }
             }
@@ -178,7 +178,7 @@ fn name_of(value: &Value) -> &'static str {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
         Value::Number(_) => "a number",
-        Value::String(_) => "text",
+        Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }

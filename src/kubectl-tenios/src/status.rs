@@ -26,13 +26,13 @@ const REDRAWN_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(super) struct StatusOptions {
-    /// In all namespaces.
+    /// Show all namespaces.
     #[arg(long, short = 'A')]
     all_namespaces: bool,
-    /// Go on and show changes as they come: as a live table on a terminal, else as lines.
+    /// Keep running and show changes: as a live table on a terminal, otherwise line by line.
     #[arg(long, short)]
     watch: bool,
-    /// For programs.
+    /// Machine-readable output.
     #[arg(long, short)]
     output: Option<Format>,
 }
@@ -58,8 +58,8 @@ pub(super) async fn run(options: &StatusOptions, cluster: &Cluster) -> Result<()
         }
         None if shown.is_empty() => {
             eprintln!(
-                "There is nothing {}.",
-                namespace.map_or("at all".into(), |n| format!("in namespace {n}"))
+                "No verifications or orders found in {}.",
+                namespace.map_or("any namespace".into(), |n| format!("namespace {n}"))
             );
             Ok(())
         }
@@ -91,7 +91,7 @@ async fn watch(
         tokio::select! {
             change = changes.next() => match change {
                 None => return Ok(()),
-                Some(Err(error)) => eprintln!("the watch broke and is set up again: {}", causes(&error)),
+                Some(Err(error)) => eprintln!("the watch broke; restarting it: {}", causes(&error)),
                 Some(Ok((kind, event))) => {
                     if let Some((position, object, gone)) = take(shown, kind, event)
                         && !live
@@ -200,7 +200,7 @@ fn picture(shown: &Shown, all_namespaces: bool) -> String {
     let _ = writeln!(text, "\n{} {done} of {} done", bar(done, rows.len()), rows.len());
     for row in rows.iter().filter(|row| row.needs_a_person) {
         let place = if all_namespaces { format!(" in {}", row.namespace) } else { String::new() };
-        let _ = writeln!(text, "\n{}{place} needs a person: {}", row.name, out::harmless(row.message));
+        let _ = writeln!(text, "\n{}{place} needs action: {}", row.name, out::harmless(row.message));
     }
     text
 }

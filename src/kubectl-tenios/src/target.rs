@@ -44,7 +44,9 @@ pub(super) fn resource_name(text: &str) -> Result<String, String> {
     if is_name(text, 253, true) {
         Ok(text.into())
     } else {
-        Err(format!("{text:?} is no name of a resource: lower-case letters, digits, - and ., at most 253"))
+        Err(format!(
+            "{text:?} is not a valid resource name: use lower-case letters, digits, - and ., at most 253 characters"
+        ))
     }
 }
 
@@ -73,7 +75,7 @@ impl Target {
 
     pub(super) async fn read(&self, cluster: &Cluster) -> Result<DynamicObject, Failure> {
         let found = self.api(cluster).get_opt(&self.name).await?;
-        found.ok_or_else(|| Failure::Failed(format!("{self} is not in namespace {}", cluster.namespace)))
+        found.ok_or_else(|| Failure::Failed(format!("{self} not found in namespace {}", cluster.namespace)))
     }
 
     pub(super) async fn patch(&self, cluster: &Cluster, patch: Value) -> Result<DynamicObject, Failure> {

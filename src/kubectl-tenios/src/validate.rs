@@ -21,10 +21,10 @@ use tenios_api::{GROUP, crd, germany};
 
 #[derive(Debug, Args)]
 pub(super) struct ValidateOptions {
-    /// A file, a directory, or - for standard input; repeatable.
+    /// File, directory, or - for standard input; repeatable.
     #[arg(long = "filename", short, required = true)]
     filenames: Vec<PathBuf>,
-    /// Directories with all that is below them.
+    /// Descend into subdirectories.
     #[arg(long, short = 'R')]
     recursive: bool,
 }
@@ -79,12 +79,12 @@ pub(super) fn run(options: &ValidateOptions) -> Result<(), Failure> {
         skipped.extend(report.skipped);
     }
     if checked + wrong == 0 && skipped.is_empty() {
-        return Err(Failure::failed("there is no object in these files; kubectl apply would fail, too"));
+        return Err(Failure::failed("these files contain no objects; kubectl apply would fail as well"));
     }
     let skipped: Vec<String> = skipped.into_iter().collect();
     let others =
         if skipped.is_empty() { String::new() } else { format!("; not checked: {}", skipped.join(", ")) };
-    eprintln!("{checked} resources checked, {wrong} things wrong{others}");
+    eprintln!("resources checked: {checked}, problems found: {wrong}{others}");
     if wrong == 0 { Ok(()) } else { Err(Failure::Told) }
 }
 
@@ -98,7 +98,7 @@ fn files(named: &[PathBuf], recursive: bool) -> Result<Vec<PathBuf>, Failure> {
             files[before..].sort();
             if files.len() == before {
                 return Err(Failure::Failed(format!(
-                    "{}: there is no .yaml, .yml or .json file",
+                    "{}: contains no .yaml, .yml or .json files",
                     path.display()
                 )));
             }
@@ -180,7 +180,7 @@ fn check(document: &Node, value: &Value, path: &mut Vec<Step>, report: &mut Repo
         return;
     }
     let Some(findings) = object(value) else {
-        report.skipped.insert(kind.unwrap_or("what has no kind").to_owned());
+        report.skipped.insert(kind.unwrap_or("objects without a kind").to_owned());
         return;
     };
     report.checked += 1;
@@ -189,7 +189,7 @@ fn check(document: &Node, value: &Value, path: &mut Vec<Step>, report: &mut Repo
     let inside = |finding: &Finding| -> Vec<Step> { path.iter().chain(&finding.path).cloned().collect() };
     let repeated = document.at(path).map(Node::repeated).unwrap_or_default();
     let repeated = repeated.into_iter().map(|(path, line)| {
-        let message = "occurs twice, and kubectl silently takes the last".into();
+        let message = "occurs more than once; kubectl silently uses the last one".into();
         (line, Finding { path, message })
     });
     let wrong = findings.into_iter().map(|finding| (document.line(&inside(&finding)), finding));
@@ -265,7 +265,7 @@ fn area_code(check: &mut Check, spec: &Value) {
     if german && !known_wrong && !area_codes::is_german(code) {
         let path = vec![Step::Field("spec".into()), Step::Field("areaCode".into())];
         let mut inner = Check::at(path);
-        inner.report(format!("{code} is no German area code"));
+        inner.report(format!("{code} is not a German area code"));
         check.found.append(&mut inner.found);
     }
 }

@@ -128,7 +128,7 @@ impl Book {
                 Next::Change(change) => self.take_in(change),
                 Next::SetBack => {
                     tracing::error!(
-                        "the ledger went back in time, as after a restore: it is listed anew, and what it lost is written back"
+                        "the ledger went back in time, as after a restore: listing it again and writing back what it lost"
                     );
                     changes = self.ledger.changes();
                     self.set_back.send_modify(|times| *times += 1);
@@ -152,7 +152,7 @@ impl Book {
             Change::Gone(key) => self.lose(&key),
             Change::Broken(error) => {
                 self.reachable.store(false, Ordering::Relaxed);
-                tracing::warn!(%error, "the ledger's watch broke; it is set up again");
+                tracing::warn!(%error, "the ledger's watch broke; restarting it");
             }
         }
     }
@@ -190,7 +190,7 @@ impl Book {
     #[must_use]
     pub fn missing(&self) -> Option<&'static str> {
         if !*self.listed.borrow() {
-            Some("the ledger was not read yet")
+            Some("the ledger has not been read yet")
         } else if !self.reachable.load(Ordering::Relaxed) {
             Some("the ledger can't be reached")
         } else {
@@ -294,7 +294,7 @@ impl Book {
                     let next = recording.appended(&result);
                     if let (recording::Next::PauseAndRead, Err(error)) = (next, &result) {
                         tracing::error!(%error, kind = key.kind.as_str(), namespace = key.namespace, resource = key.name,
-                            "an outcome can't be recorded yet; trying again");
+                            "an outcome can't be recorded yet; retrying");
                     }
                     if next == recording::Next::Append {
                         base = self.known(key).entry;

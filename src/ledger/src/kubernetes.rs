@@ -63,7 +63,7 @@ impl KubernetesLedger {
     async fn get(&self, name: &str) -> Result<Option<(LedgerEntry, Entry)>, ReadError> {
         let found = tokio::time::timeout(CALL_TIMEOUT, self.stored.get_opt(name))
             .await
-            .map_err(|_| ReadError(format!("no answer to reading LedgerEntry {name} in time")))?
+            .map_err(|_| ReadError(format!("reading LedgerEntry {name} timed out")))?
             .map_err(|e| ReadError(e.to_string()))?;
         let Some(object) = found else { return Ok(None) };
         let object: LedgerEntry = serde_json::to_value(object)
@@ -164,7 +164,7 @@ fn is_written(next: &Entry, stored: &Entry) -> bool {
 
 fn of_another(key: &Key, (object, entry): &(LedgerEntry, Entry)) -> ReadError {
     ReadError(format!(
-        "LedgerEntry {} is that of {} and stands where that of {key} belongs; rename or delete it",
+        "LedgerEntry {} belongs to {} but has the name of the entry for {key}; rename or delete it",
         object.name_any(),
         entry.key
     ))
@@ -218,7 +218,7 @@ fn to_change(event: Watched) -> Option<Change> {
             Ok(entry) => Some(Change::Entry(Box::new(entry))),
             Err(error) => {
                 // The resource finds out when it reads its entry before an append.
-                tracing::error!(%error, "a ledger entry can't be read; its resource will not order");
+                tracing::error!(%error, "a ledger entry can't be read; its resource sends nothing");
                 None
             }
         },

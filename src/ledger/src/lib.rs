@@ -102,7 +102,7 @@ pub enum AppendError {
     #[error("the ledger can't be written: {0}")]
     Rejected(String),
     /// The store did not answer, and reading again failed too: it may or may not be written.
-    #[error("the ledger did not say whether it was written: {0}")]
+    #[error("it is unknown whether the ledger was written: {0}")]
     Ambiguous(String),
 }
 

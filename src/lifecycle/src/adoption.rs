@@ -69,7 +69,7 @@ fn contradicts_the_provider(state: &State, id: Option<&str>, number: Option<&Pho
         && placed_by_us
     {
         return Some(format!(
-            "spec.adopt.orderId is {wanted}, but this resource placed order {known}; remove spec.adopt.orderId, or adopt {wanted} under another name"
+            "spec.adopt.orderId is {wanted}, but this resource placed order {known}; remove spec.adopt.orderId, or adopt {wanted} in a resource with another name"
         ));
     }
     if let (Some(wanted), Some(known)) = (number, &state.number)
@@ -118,23 +118,24 @@ pub(super) fn contested(view: &View) -> Option<Result<Remark, Next>> {
     let (what, whose) = (what(&bid.claim), whose(view, &rival));
     Some(Ok(if rival.title == Title::Placed {
         let words = format!(
-            "{what} belongs to {whose}, too, by TENIOS's word; if it was cancelled meanwhile, this order does not have it any more: look in the TENIOS portal"
+            "TENIOS also gave {what} to {whose}; if it was cancelled in the meantime, this order no longer has it: check the TENIOS portal"
         );
         Remark { reason: "GivenTwice", words }
     } else {
-        let words = format!("{what} was adopted by {whose} before; look in the TENIOS portal whose it is");
+        let words =
+            format!("{what} was adopted earlier by {whose}; check the TENIOS portal to see whose it is");
         Remark { reason: ALSO_CLAIMED, words }
     }))
 }
 
 fn in_conflict(view: &View, bid: &Bid, rival: &Rival) -> Next {
     let mend = if rival.key.namespace == view.key.namespace {
-        "keep one of the two"
+        "keep only one of the two"
     } else {
         "check spec.adopt, or ask the operator's administrators, who can see both"
     };
     let mut next = conflict(format!(
-        "{} is claimed by {} already and can have only one owner; {mend}",
+        "{} is already claimed by {} and can have only one owner; {mend}",
         what(&bid.claim),
         whose(view, rival)
     ));
@@ -160,7 +161,7 @@ fn whose(view: &View, rival: &Rival) -> String {
     if rival.key.namespace == view.key.namespace {
         format!("PhoneNumberOrder {}", rival.key.name)
     } else {
-        "another resource in another namespace".into()
+        "a resource in another namespace".into()
     }
 }
 
@@ -168,7 +169,6 @@ fn whose(view: &View, rival: &Rival) -> String {
 #[must_use]
 pub fn also_claimed(claim: &Claim, by: Option<&str>) -> Remark {
     let by = by.map_or_else(|| "another resource".to_owned(), |name| format!("PhoneNumberOrder {name}"));
-    let words =
-        format!("{by} claims {} as well, by its spec.adopt; nothing changes for this order", what(claim));
+    let words = format!("{by} also claims {} in its spec.adopt; nothing changes for this order", what(claim));
     Remark { reason: ALSO_CLAIMED, words }
 }

@@ -174,7 +174,7 @@ impl<'a, M: Managed> View<'a, M> {
             Some(Found::Usable(access_key)) => return Ok(access_key),
             None => Decision::Need(need()),
             Some(Found::Missing(why) | Found::Invalid(why)) => {
-                self.waits_for_secret(Reason::AccessKeyNotFound, format!("waits for the access key: {why}"))
+                self.waits_for_secret(Reason::AccessKeyNotFound, format!("waiting for the access key: {why}"))
             }
         }))
     }
@@ -234,8 +234,9 @@ fn settle<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
             outcome_unknown,
             Reason::OutcomeUnknown,
             format!(
-                "it is unknown whether {request} {attempt} was {taken} ({why}); check the TENIOS portal. If it was: set {adopt_field}. If it was not: kubectl annotate {short_name} {} --overwrite {}={attempt}",
+                "it is unknown whether {request} {attempt} was {taken} ({why}); check the TENIOS portal. If it was, set {adopt_field} to its id. If it was not, run: kubectl annotate {short_name} {} -n {} --overwrite {}={attempt}",
                 view.key.name,
+                view.key.namespace,
                 tenios_api::NOT_PLACED_ANNOTATION
             ),
         ))),
@@ -245,14 +246,14 @@ fn settle<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
 /// Nothing is open or accepted: whether a request may be made, and what stands in between.
 fn submit<M: Managed>(view: &View<M>) -> Decision<M> {
     if view.deleting {
-        return Decision::Rest(M::waits(Reason::Deleting, "is being deleted: nothing is sent"));
+        return Decision::Rest(M::waits(Reason::Deleting, "the resource is being deleted; nothing is sent"));
     }
     let valid = match M::valid(view) {
         Ok(valid) => valid,
         Err(why) => return Decision::Rest(M::waits(Reason::InvalidSpec, why)),
     };
     if M::is_suspended(view.spec) {
-        let message = "spec.suspend is true: nothing is sent";
+        let message = "spec.suspend is true; nothing is sent";
         return Decision::Rest(Standing::new(M::WORDS.suspended, Reason::Suspended, message));
     }
     back_off(view).unwrap_or_else(|| M::submit(view, &valid))
@@ -282,7 +283,7 @@ fn back_off<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
         }
         Phase::NotProcessed { why, .. } => {
             let next = next.map(shown).unwrap_or_default();
-            let message = format!("the last request was not processed ({why}); tried again at {next}");
+            let message = format!("the last request was not processed ({why}); it will be retried at {next}");
             M::waits(Reason::ProviderUnavailable, message)
         }
         _ => return None,

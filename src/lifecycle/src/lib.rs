@@ -134,7 +134,7 @@ fn pending(state: &State, sender: Sender, not_placed: Option<&str>, now: Timesta
 /// The same whoever sends: two replicas that both believe to lead would otherwise correct each other's
 /// words without end.
 fn in_flight(attempt: &AttemptId) -> String {
-    format!("request {attempt} was intended; its outcome is not recorded yet, and it may still be on its way")
+    format!("request {attempt} may be in flight: its intent is recorded, its outcome is not yet")
 }
 
 /// A value of the not-placed annotation that has no effect. The one that worked stays on the resource
@@ -161,13 +161,13 @@ fn stray_annotation(state: &State, not_placed: Option<&str>) -> Option<Remark> {
 fn strays(state: &State, what: &str) -> String {
     let named = state.strays.iter().fold(String::new(), |text, stray| {
         let number = stray.number.as_ref().map(|n| format!(" with number {n}")).unwrap_or_default();
-        let id = if stray.id.is_empty() { "of an unknown id" } else { &stray.id };
-        format!("{text}; {what} {id}{number} was also placed, by attempt {}", stray.attempt)
+        let id = if stray.id.is_empty() { "with an unknown id" } else { &stray.id };
+        format!("{text}; {what} {id}{number} was also accepted, for attempt {}", stray.attempt)
     });
     match state.strays_beyond {
         0 => named,
         more => {
-            format!("{named}; and {more} more, which are in the operator's log: check the TENIOS portal")
+            format!("{named}; and {more} more, listed in the operator's log: check the TENIOS portal")
         }
     }
 }
@@ -199,8 +199,8 @@ fn refusal_message(refusal: &tenios_ledger::Refusal, edit: &str, next: Option<Ti
         );
     }
     match next {
-        Some(at) => format!("{text}; tried again at {}", shown(at)),
-        None => format!("{text}; change {edit} to try again"),
+        Some(at) => format!("{text}; it will be retried at {}", shown(at)),
+        None => format!("{text}; change {edit} to retry"),
     }
 }
 

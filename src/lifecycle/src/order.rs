@@ -255,7 +255,7 @@ fn stands(view: &View, accepted: &Accepted) -> Next {
     let how = if view.push {
         "TENIOS pushes the number when it is assigned".to_owned()
     } else {
-        "the operator runs without --push-base-url: when the number is in the TENIOS portal, set spec.adopt.phoneNumber".into()
+        "the operator runs without --push-base-url, so TENIOS does not report the number: once the TENIOS portal shows it, set spec.adopt.phoneNumber".into()
     };
     let message = format!("order {id} is placed; {how}{strays}");
     rest(OrderState::AwaitingNumber, Reason::AwaitingNumber, message)
@@ -281,9 +281,9 @@ fn changed_terms(view: &View) -> Option<String> {
             && !(same_link && name.starts_with("spec.linkTo"))
     };
     let name = names.into_iter().find(differs)?;
-    let value = |terms: &Terms| terms.get(name).map_or("nothing".to_owned(), |v| format!("{v:?}"));
+    let value = |terms: &Terms| terms.get(name).map_or("not set".to_owned(), |v| format!("{v:?}"));
     Some(format!(
-        "{name} is {}, but what was ordered under this name had {}; nothing is sent. Revert it, or give the new order another name",
+        "{name} is {}, but it was {} in the order placed under this name; nothing is sent. Restore the old value, or use another name for a new order",
         value(&wanted),
         value(ordered)
     ))
@@ -300,9 +300,9 @@ fn intent(view: &View, valid: &ValidOrder, link: &Link) -> Result<OrderIntent, B
         Link::None => None,
         Link::Number(number) => Some(number.clone()),
         Link::Missing(name) => {
-            return waits(format!("waits for PhoneNumberOrder {name}, which does not exist"));
+            return waits(format!("waiting for PhoneNumberOrder {name}, which does not exist"));
         }
-        Link::Waiting(name) => return waits(format!("waits for the number of PhoneNumberOrder {name}")),
+        Link::Waiting(name) => return waits(format!("waiting for the number of PhoneNumberOrder {name}")),
     };
     let access_key = view.access_key(|| OrderNeed::AccessKey(spec.access_key_secret_ref.clone()))?;
     match &view.answers.budget {
@@ -311,10 +311,8 @@ fn intent(view: &View, valid: &ValidOrder, link: &Link) -> Result<OrderIntent, B
         }
         Some(Budget::Exceeded { whose, until }) => {
             let wait = Duration::try_from(until.duration_since(view.now)).unwrap_or_default();
-            let message = format!(
-                "the order budget of {whose} is used up; the order is placed from {} on",
-                shown(*until)
-            );
+            let message =
+                format!("the order budget of {whose} is used up; this order continues at {}", shown(*until));
             // Bounded, because another order may give its place back when it turns out not to have left.
             let wait = wait.clamp(Duration::from_millis(50), view.pace.retry_max);
             Err(Box::new(Decision::Rest(
@@ -340,31 +338,33 @@ fn approved(view: &View, source: VerificationSource) -> Result<String, Box<Next>
         SeenVerification::Submitted { approval: Approval::Pending, proven: false, .. } => (
             Reason::AwaitingApproval,
             format!(
-                "waits for PhoneVerification {name} to be approved: once the TENIOS portal shows that it is: kubectl tenios approve {name}, or spec.approval: Approved in its manifest"
+                "waiting for PhoneVerification {name} to be approved; once the TENIOS portal shows the approval, run: kubectl tenios approve {name} -n {}, or set spec.approval: Approved in its manifest",
+                view.key.namespace
             ),
         ),
         SeenVerification::Submitted { approval: Approval::Rejected, .. } => (
             Reason::VerificationRejected,
-            format!("PhoneVerification {name} was rejected; set spec.verificationRef to another one"),
+            format!("PhoneVerification {name} was rejected; point spec.verificationRef to another one"),
         ),
         SeenVerification::Missing => (
             Reason::AwaitingVerification,
-            format!("waits for PhoneVerification {name}, which does not exist"),
+            format!("waiting for PhoneVerification {name}, which does not exist"),
         ),
         SeenVerification::Unreadable => (
             Reason::AwaitingVerification,
-            format!("waits for PhoneVerification {name}, which this version of the operator can't read"),
+            format!("waiting for PhoneVerification {name}, which this version of the operator can't read"),
         ),
         SeenVerification::InConflict => (
             Reason::AwaitingVerification,
             format!(
-                "waits for PhoneVerification {name}, which is in conflict with what was submitted under its name"
+                "waiting for PhoneVerification {name}, which is in conflict with what was submitted under its name"
             ),
         ),
         SeenVerification::NotSubmitted => (
             Reason::AwaitingVerification,
             format!(
-                "waits for PhoneVerification {name} to be submitted; kubectl describe pver {name} shows what holds it back"
+                "waiting for PhoneVerification {name} to be submitted; to see what holds it back, run: kubectl describe pver {name} -n {}",
+                view.key.namespace
             ),
         ),
     };

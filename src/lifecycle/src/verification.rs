@@ -151,7 +151,7 @@ impl Managed for PhoneVerification {
             && submitted_by_us
         {
             return Some(conflict(format!(
-                "spec.adopt.verificationId is {wanted}, but this resource submitted verification {known}; remove spec.adopt, or adopt {wanted} under another name"
+                "spec.adopt.verificationId is {wanted}, but this resource submitted verification {known}; remove spec.adopt, or adopt {wanted} in a resource with another name"
             )));
         }
         // Only orders are claimed.
@@ -165,7 +165,7 @@ impl Managed for PhoneVerification {
         if let Some(name) = changed(view.spec, view.state) {
             let difference = difference(name, &Self::terms(view.spec), &view.state.terms);
             return Some(conflict(format!(
-                "{difference}; nothing is sent. Revert it, or give the new verification another name"
+                "{difference}; nothing is sent. Restore the old value, or use another name for a new verification"
             )));
         }
         let (state, reason, message) = submitted(view);
@@ -197,11 +197,13 @@ impl Managed for PhoneVerification {
         match &view.answers.document {
             None => Decision::Need(VerificationNeed::Document(spec.document.secret_ref.clone())),
             Some(Found::Missing(why)) => {
-                view.waits_for_secret(Reason::DocumentNotFound, format!("waits for the document: {why}"))
+                view.waits_for_secret(Reason::DocumentNotFound, format!("waiting for the document: {why}"))
             }
             Some(Found::Invalid(why)) => view.waits_for_secret(
                 Reason::DocumentInvalid,
-                format!("the document can't be sent: {why}; store the complete PDF in the Secret, as it is"),
+                format!(
+                    "the document can't be sent: {why}; store the complete, unmodified PDF in the Secret"
+                ),
             ),
             Some(Found::Usable(document)) => Decision::Send(VerificationIntent {
                 spec: spec.clone(),
@@ -285,7 +287,7 @@ fn submitted(view: &View) -> (VerificationState, Reason, String) {
         (Approval::Rejected, _) => (
             VerificationState::Rejected,
             Reason::Rejected,
-            "was rejected by TENIOS, as spec.approval says; submit another document as another PhoneVerification"
+            "was rejected by TENIOS, according to spec.approval; submit another document in a new PhoneVerification"
                 .to_owned(),
         ),
         (Approval::Approved, _) => (VerificationState::Approved, Reason::Approved, "is approved".to_owned()),
@@ -303,8 +305,8 @@ fn submitted(view: &View) -> (VerificationState, Reason, String) {
             VerificationState::AwaitingApproval,
             Reason::AwaitingApproval,
             format!(
-                "is submitted; once the TENIOS portal shows that it is approved: kubectl tenios approve {}, or spec.approval: Approved in its manifest",
-                view.key.name
+                "is submitted; once the TENIOS portal shows the approval, run: kubectl tenios approve {} -n {}, or set spec.approval: Approved in its manifest",
+                view.key.name, view.key.namespace
             ),
         ),
     }
@@ -330,8 +332,8 @@ fn difference(name: &str, wanted: &Terms, submitted: &Terms) -> String {
         };
         return format!("{fields} {differ} from what was submitted under this name");
     }
-    let value = |terms: &Terms| terms.get(name).map_or("nothing".into(), |value| format!("{value:?}"));
-    format!("{name} is {}, but what was submitted under this name had {}", value(wanted), value(submitted))
+    let value = |terms: &Terms| terms.get(name).map_or("not set".into(), |value| format!("{value:?}"));
+    format!("{name} is {}, but it was {} in the submission under this name", value(wanted), value(submitted))
 }
 
 /// None where an earlier version submitted it, which recorded no hints.

@@ -22,13 +22,13 @@ pub enum BaseUrlError {
     #[error("must begin with https:// or http:// and a host")]
     Scheme,
     /// What URLs don't have, and what some readers drop in silence.
-    #[error("has a blank, a backslash or an invisible character in it")]
+    #[error("must not contain a blank, a backslash or an invisible character")]
     Character,
     /// Credentials.
-    #[error("must not hold a user or a password")]
+    #[error("must not contain a user or a password")]
     Credentials,
     /// A query or a fragment.
-    #[error("must have neither a query (?) nor a fragment (#)")]
+    #[error("must not have a query (?) or a fragment (#)")]
     Tail,
     /// Not 1 to 65535.
     #[error("has no valid port: expected 1 to 65535")]
@@ -37,7 +37,7 @@ pub enum BaseUrlError {
     #[error("has no valid host")]
     Host,
     /// Anything else.
-    #[error("is no URL: expected one such as https://host.example/path")]
+    #[error("is not a URL: expected one such as https://host.example/path")]
     NoUrl,
 }
 

@@ -56,7 +56,7 @@ fn read(path: &Path) -> Result<HeaderValue, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let token = trimmed(&text);
     let header = HeaderValue::try_from(format!("Bearer {token}")).ok().filter(|_| !token.is_empty());
-    let mut header = header.ok_or_else(|| format!("{}: holds no token", path.display()))?;
+    let mut header = header.ok_or_else(|| format!("{}: contains no token", path.display()))?;
     header.set_sensitive(true);
     Ok(header)
 }

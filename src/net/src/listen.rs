@@ -96,7 +96,9 @@ impl FromStr for Listen {
             _ => text.parse().map(Self::At).ok(),
         };
         match listen {
-            Some(listen) if listen.port() == 0 => Err("port 0 is none that anybody could be told"),
+            Some(listen) if listen.port() == 0 => {
+                Err("port 0 is not allowed: nobody could know which port it became")
+            }
             Some(listen) => Ok(listen),
             None => Err("expected an address and a port, such as :8080, 127.0.0.1:8080 or [::]:8080"),
         }

@@ -60,14 +60,14 @@ fn parse(name: &str, url: &str) -> Result<Uri, String> {
         // The proxy resolves names either way.
         "socks5" | "socks5h" => "socks5".into(),
         _ => {
-            return Err(format!("{name}: a proxy has a URL that begins with http://, https:// or socks5://"));
+            return Err(format!("{name}: must begin with http://, https:// or socks5://"));
         }
     };
     let authority = rest.split('/').next().unwrap_or(rest);
     let uri = Uri::builder().scheme(scheme.as_str()).authority(authority).path_and_query("/").build();
     uri.ok()
         .filter(|uri| uri.host().is_some_and(|host| !host.is_empty()))
-        .ok_or_else(|| format!("{name}: is no URL of a proxy"))
+        .ok_or_else(|| format!("{name}: is not the URL of a proxy"))
 }
 
 /// As Go has it, and so kubectl.

@@ -31,9 +31,9 @@ enum Flaw {
     Empty,
     #[error("is not PEM but DER: convert it with `openssl x509 -inform der -in FILE -out ca.pem`")]
     Der,
-    #[error("holds a private key and no certificate")]
+    #[error("contains a private key and no certificate")]
     Key,
-    #[error("holds no certificate in PEM (-----BEGIN CERTIFICATE-----)")]
+    #[error("contains no certificate in PEM (-----BEGIN CERTIFICATE-----)")]
     NoCertificate,
     #[error("is damaged PEM")]
     Damaged,

@@ -53,13 +53,13 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     if let Some(path) = options.access_key_file.as_deref().filter(|path| path.is_dir()) {
         return Err(flag(
             "--access-key-file",
-            format!("{} is a directory: name the file in it", path.display()),
+            format!("{} is a directory: give the path of the file in it", path.display()),
         ));
     }
     let awaits_key = Arc::new(AwaitedFile::new(options.access_key_file.clone()));
     if let Some((path, error)) = awaits_key.missing() {
         tracing::warn!(path = %path.display(), %error,
-            "--access-key-file is not there yet: not ready until the Secret that it is mounted from has this key");
+            "the file of --access-key-file does not exist yet: not ready until the Secret that it is mounted from has this key");
     }
     let client = connect()?;
     let metrics = Arc::new(Metrics::default());
@@ -92,7 +92,7 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     tokio::spawn(skew::watch(client.clone(), metrics.clone(), stop.clone()));
     let leading = tokio::spawn(lead(options.clone(), client, context.clone(), set_backs, stop.clone()));
     terminated.await;
-    tracing::info!("told to stop: no new request, those in flight are finished and recorded");
+    tracing::info!("shutting down: no new requests are sent, those in flight are finished and recorded");
     stop.cancel();
     let lost = context.drain(options.drain_timeout).await;
     report_lost(&lost, &options.termination_log);
@@ -208,7 +208,7 @@ fn serve_health(
     let (book, context) = (book.clone(), context.clone());
     let answer = move |request: http::Request<tenios_http_server::RequestBody>| {
         let watches = (!context.is_standby_or_watching()).then_some("the watches are not established yet");
-        let key = awaits_key.missing().map(|_| "the file of --access-key-file is not there yet");
+        let key = awaits_key.missing().map(|_| "the file of --access-key-file does not exist yet");
         let missing = book.missing().or(watches).or(key);
         std::future::ready(health::probe(request.method(), request.uri().path(), missing))
     };
@@ -250,7 +250,7 @@ async fn lead(
     }
     let mut leader = Leader::new(client, options.namespace.as_ref(), options.lease_duration);
     while !stop.is_cancelled() && leader.acquire(&stop).await {
-        tracing::info!("this replica leads");
+        tracing::info!("this replica is the leader");
         context.lead(true);
         let term = stop.child_token();
         let controlling = control(&context, set_backs.clone(), &term);
@@ -259,7 +259,7 @@ async fn lead(
             () = leader.hold(&stop) => {}
             () = &mut controlling => {}
         }
-        tracing::info!("this replica does not lead any more");
+        tracing::info!("this replica is no longer the leader");
         term.cancel();
         controlling.await;
         context.lead(false);
@@ -281,7 +281,7 @@ async fn control(context: &Arc<Context>, mut set_backs: watch::Receiver<u64>, st
         term.cancel();
         if tokio::time::timeout(Duration::from_secs(2), &mut work).await.is_err() {
             // Reconciles can be dropped at any point; what has left goes on in tasks of its own.
-            tracing::warn!("the controllers did not end in time; they are dropped");
+            tracing::warn!("the controllers did not stop in time and are aborted");
             work.abort();
         }
     }

@@ -15,7 +15,7 @@ pub fn access_key(bytes: Vec<u8>) -> Result<SecretString, String> {
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         return Err("is text in UTF-16; save it as UTF-8".into());
     }
-    let no_key = |why: &str| Err(format!("is no access key: {why}"));
+    let no_key = |why: &str| Err(format!("is not an access key: {why}"));
     let Ok(text) = String::from_utf8(bytes) else {
         return no_key("expected one line of text, in UTF-8");
     };
@@ -24,7 +24,7 @@ pub fn access_key(bytes: Vec<u8>) -> Result<SecretString, String> {
         Some(TextFlaw::Blank) => Err("is empty".into()),
         Some(TextFlaw::Control) => no_key("expected one line of text"),
         Some(TextFlaw::Invisible) => {
-            no_key("there is a no-break, zero-width or other invisible character within")
+            no_key("it contains a no-break, zero-width or other invisible character")
         }
         None if text.len() > LIMIT => no_key("it is longer than 1,024 bytes"),
         None => Ok(text.to_owned().into()),

@@ -188,7 +188,7 @@ async fn read(response: &mut reqwest::Response, patience: &mut Patience) -> Body
             }
             Some(Err(error)) => break End::Broken(causes(&error)),
             None if declared.is_none() => break End::LeftOpen,
-            None => break End::Broken("the time for it was over".into()),
+            None => break End::Broken("it timed out".into()),
         }
     };
     Body { bytes, end }

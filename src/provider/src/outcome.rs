@@ -105,7 +105,7 @@ pub(super) fn classify(
         400..=499 if !matches!(status, 408 | 409 | 425 | 499) => {
             return Outcome::Refused(presentable(&refusal(answer), redact));
         }
-        _ => format!("HTTP {status}, which does not tell whether the request was processed"),
+        _ => format!("HTTP {status}, which does not say whether the request was processed"),
     };
     // A person has to find out what became of it, and this may be all there is to go by.
     let said = answer.arrived().map(|text| shown(&text, SAID, redact));
@@ -114,14 +114,14 @@ pub(super) fn classify(
 }
 
 fn not_processed(status: u16, retry_after: Option<u32>) -> Outcome {
-    Outcome::NotProcessed { why: format!("HTTP {status}: the provider asks to try again later"), retry_after }
+    Outcome::NotProcessed { why: format!("HTTP {status}: TENIOS asks to retry later"), retry_after }
 }
 
 /// The id, or why there is none.
 fn accepted(answer: &Answer, id_field: &str) -> Result<String, String> {
     match &answer.body.end {
         End::Whole | End::LeftOpen => {}
-        End::TooLarge => return Err("with an answer too large to be one".into()),
+        End::TooLarge => return Err("with an oversized answer".into()),
         End::Broken(why) => return Err(format!("but its answer broke off: {why}")),
     }
     let json = answer.text().and_then(|text| serde_json::from_str::<Value>(&text).ok());
@@ -137,7 +137,7 @@ fn accepted(answer: &Answer, id_field: &str) -> Result<String, String> {
         None => return Err("with an unreadable answer".into()),
     };
     if id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(format!("with a {id_field} that can't be one"));
+        return Err(format!("with an unusable {id_field}"));
     }
     Ok(id)
 }

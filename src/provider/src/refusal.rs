@@ -193,7 +193,7 @@ pub(super) fn without_markup(text: &str) -> String {
 pub(super) fn arrived(body: &Body) -> Option<String> {
     let text = match super::decode::text(&body.bytes, super::ANSWER_LIMIT) {
         Some(text) => one_line(&without_markup(&text)),
-        None => format!("{} bytes that are no text", body.bytes.len()),
+        None => format!("{} bytes that are not text", body.bytes.len()),
     };
     Some(text).filter(|text| !text.is_empty())
 }

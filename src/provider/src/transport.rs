@@ -56,10 +56,10 @@ impl Current {
         match renewed {
             Ok(client) => {
                 self.client = client;
-                tracing::info!("the file of --tenios-ca-file has changed and was read again");
+                tracing::info!("the file of --tenios-ca-file changed and was read again");
             }
             Err(error) => {
-                tracing::warn!(%error, "the file of --tenios-ca-file can't be used; the former roots stay in use");
+                tracing::warn!(%error, "the file of --tenios-ca-file can't be used; the previous roots stay in use");
             }
         }
     }

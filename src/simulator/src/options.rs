@@ -11,26 +11,26 @@ use tenios_flags::{Trimmed, duration_or_zero};
 use tenios_http_server::{Tls, TlsError};
 use tenios_net::trimmed;
 
-/// A simulator of the TENIOS Number Order API, to try things out.
+/// A simulator of the TENIOS Number Order API, for tests and experiments.
 #[derive(Debug, Parser)]
 #[command(name = "tenios-simulator", version)]
 pub struct SimulatorOptions {
-    /// Where it listens.
+    /// Address to listen on.
     #[arg(long, env = "TENIOS_LISTEN", default_value = "127.0.0.1:8787", value_parser = socket)]
     listen: SocketAddr,
     /// The access key of its account.
     #[arg(long, env = "TENIOS_ACCESS_KEY", hide_env_values = true, value_parser = Trimmed(NonEmptyStringValueParser::new()))]
     access_key: String,
-    /// How long after its creation a document is approved; `never` leaves that to /_simulator/.
+    /// Delay before a new document is approved; `never` leaves the approval to /_simulator/.
     #[arg(long, env = "TENIOS_APPROVE_AFTER", default_value = "0s", value_parser = approval)]
     approve_after: Approval,
-    /// How long after an order its number is assigned and pushed.
+    /// Delay before the number of a new order is assigned and pushed.
     #[arg(long, env = "TENIOS_ASSIGN_AFTER", default_value = "2s", value_parser = duration_or_zero)]
     assign_after: Duration,
-    /// File in which every request is recorded, one JSON object a line.
+    /// File to record every request in, one JSON object per line.
     #[arg(long, env = "TENIOS_JOURNAL", value_parser = Trimmed(PathBufValueParser::new()))]
     journal: Option<PathBuf>,
-    /// Certificate chain, as PEM; without it plain HTTP.
+    /// Certificate chain, as PEM; without it, plain HTTP.
     #[arg(long, env = "TENIOS_TLS_CERT_FILE", requires = "tls_key_file", value_parser = Trimmed(PathBufValueParser::new()))]
     tls_cert_file: Option<PathBuf>,
     /// Private key, as PEM.

@@ -62,18 +62,18 @@ fn a_bad_row_is_reported_with_line_and_column_and_the_others_are_made() {
     let said = plugin(directory.path(), &["generate", "-f", "branches.csv"], "");
     assert_eq!(said.code, Some(1));
     for expected in [
-        "branches.csv:3: column name: \"Bad Name\" is no name",
-        "branches.csv:4: column zip: a German postcode has 5 digits; a spreadsheet may have cut a leading zero",
-        "branches.csv:5: column areaCode: 2211 is no German area code",
+        "branches.csv:3: column name: \"Bad Name\" is not a valid name",
+        "branches.csv:4: column zip: a German postcode has 5 digits; a spreadsheet may have dropped a leading zero",
+        "branches.csv:5: column areaCode: 2211 is not a German area code",
         "branches.csv:5: column documentType: \"PASSPORT\" must be one of",
         "branches.csv:6: column city: is empty",
         "branches.csv:7: column document: letter.doc is not a PDF",
         "branches.csv:8: column document: gone.pdf",
         "branches.csv:9: column document: large.pdf has",
-        "branches.csv:11: column name: \"good\" is also in line 2",
-        "branches.csv:12: has 2 columns, and the header 8",
+        "branches.csv:11: column name: \"good\" is already used in line 2",
+        "branches.csv:12: has 2 columns, but the header has 8",
         "branches.csv:13: column name: is longer than 253 characters",
-        "3 branches done",
+        "3 branches generated",
     ] {
         assert!(said.stderr.contains(expected), "{expected}\n{}", said.stderr);
     }
@@ -130,10 +130,10 @@ fn what_yaml_takes_for_a_number_stays_text_to_kubectl_too() {
 fn a_header_that_makes_no_sense_is_named() {
     let directory = Directory::new();
     for (table, expected) in [
-        ("name,city\n".to_owned(), "missing: zip, street"),
-        (HEADER.replace("zip", "plz"), "there is no column \"plz\""),
-        (HEADER.replace("zip", "city"), "column city occurs twice"),
-        (String::new(), "missing: name"),
+        ("name,city\n".to_owned(), "missing columns: zip, street"),
+        (HEADER.replace("zip", "plz"), "unknown column \"plz\""),
+        (HEADER.replace("zip", "city"), "column city occurs more than once"),
+        (String::new(), "missing columns: name"),
     ] {
         directory.write("branches.csv", &table);
         let said = plugin(directory.path(), &["generate", "-f", "branches.csv"], "");
@@ -235,11 +235,11 @@ fn what_a_spreadsheet_damaged_is_refused_in_words() {
         (
             "4",
             "1067",
-            "column zip: a German postcode has 5 digits; a spreadsheet may have cut a leading zero",
+            "column zip: a German postcode has 5 digits; a spreadsheet may have dropped a leading zero",
         ),
         ("4", "\"1,067E+03\"", "column zip: "),
-        ("#NAME?", "50667", "column houseNumber: #NAME? is an error of the spreadsheet"),
-        ("4", "########", "column zip: ######## is an error of the spreadsheet"),
+        ("#NAME?", "50667", "column houseNumber: #NAME? is a spreadsheet error"),
+        ("4", "########", "column zip: ######## is a spreadsheet error"),
         ("=A1", "50667", "column houseNumber: =A1 is a formula"),
     ] {
         let said = generate(&directory, format!("{HEADER}{}", row(number, zip)));
@@ -269,7 +269,7 @@ fn a_quotation_mark_that_is_not_closed_swallows_no_row_in_silence() {
         let said = generate(&directory, &table);
         assert_eq!(said.code, Some(1), "{table}");
         assert!(
-            said.stderr.contains("branches.csv:3: column ") && said.stderr.contains("was not closed"),
+            said.stderr.contains("branches.csv:3: column ") && said.stderr.contains("is not closed"),
             "{table}{}",
             said.stderr
         );
@@ -278,10 +278,10 @@ fn a_quotation_mark_that_is_not_closed_swallows_no_row_in_silence() {
     let early = format!("{HEADER}{}{}", open.replace("open", "\"open"), office("b"));
     let said = generate(&directory, early);
     assert!(said.stderr.contains("branches.csv:2: has 5 columns"), "{}", said.stderr);
-    assert!(said.stderr.contains("1 branches done"), "{}", said.stderr);
+    assert!(said.stderr.contains("1 branches generated"), "{}", said.stderr);
     let header = generate(&directory, format!("{}{}", HEADER.replace("zip", "\"zip"), office("a")));
     assert!(
-        header.stderr.contains("branches.csv:1: ") && header.stderr.contains("was not closed"),
+        header.stderr.contains("branches.csv:1: ") && header.stderr.contains("is not closed"),
         "{}",
         header.stderr
     );
@@ -291,9 +291,9 @@ fn a_quotation_mark_that_is_not_closed_swallows_no_row_in_silence() {
 fn a_table_without_rows_and_what_is_no_table_fail() {
     let directory = Directory::new();
     for (table, expected) in [
-        (HEADER.as_bytes().to_vec(), "branches.csv:1: there is no row below the header"),
-        (format!("{HEADER},,,,,,,\n\u{a0},,,,,,,\n").into_bytes(), "there is no row below the header"),
-        (format!("sep=,\n{HEADER}").into_bytes(), "branches.csv:2: there is no row below the header"),
+        (HEADER.as_bytes().to_vec(), "branches.csv:1: there are no rows below the header"),
+        (format!("{HEADER},,,,,,,\n\u{a0},,,,,,,\n").into_bytes(), "there are no rows below the header"),
+        (format!("sep=,\n{HEADER}").into_bytes(), "branches.csv:2: there are no rows below the header"),
         (b"PK\x03\x04rest".to_vec(), "save the spreadsheet as \"CSV UTF-8\""),
         (format!("{}x,", HEADER.replace('\n', ",\n")).into_bytes(), "branches.csv:2: has 2 columns"),
         (

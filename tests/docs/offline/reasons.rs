@@ -40,9 +40,9 @@ fn every_reason_has_a_heading_and_every_heading_a_reason() {
 }
 
 #[test]
-fn each_section_tells_what_happens_by_itself_and_what_to_do() {
+fn each_section_tells_what_happens_automatically_and_what_to_do() {
     for (name, text) in sections() {
-        for part in ["By itself: ", "What to do"] {
+        for part in ["Automatically: ", "What to do"] {
             assert!(text.lines().any(|line| line.starts_with(part)), "{name} has no line {part:?}");
         }
     }

@@ -55,9 +55,9 @@ fn p24_an_order_that_links_to_itself_or_in_a_ring_says_so() {
     says(&beside, ring, "spec.linkTo.orderRef forms a cycle: b -> c -> b");
     let itself = [("a", Some("b")), ("b", Some("b"))];
     says(&itself, ring, "spec.linkTo.orderRef names b, the order itself");
-    says(&[("a", Some("b")), ("b", None)], waits, "waits for the number of PhoneNumberOrder b");
-    says(&[("a", Some("b")), ("b", Some("c"))], waits, "waits for the number of PhoneNumberOrder b");
-    says(&[("a", Some("b"))], waits, "waits for PhoneNumberOrder b, which does not exist");
+    says(&[("a", Some("b")), ("b", None)], waits, "waiting for the number of PhoneNumberOrder b");
+    says(&[("a", Some("b")), ("b", Some("c"))], waits, "waiting for the number of PhoneNumberOrder b");
+    says(&[("a", Some("b"))], waits, "waiting for PhoneNumberOrder b, which does not exist");
 }
 
 proptest! {
@@ -148,7 +148,8 @@ fn an_order_waits_until_its_verification_is_approved_probed_or_proven() {
                 let stalled = approval == "Rejected";
                 let expected = if stalled { Reason::VerificationRejected } else { Reason::AwaitingApproval };
                 assert_eq!((standing.reason, standing.reason.stalls()), (expected, stalled));
-                let way = ": kubectl tenios approve v, or spec.approval: Approved in its manifest";
+                let way =
+                    ", run: kubectl tenios approve v -n shop, or set spec.approval: Approved in its manifest";
                 assert_eq!(standing.message.ends_with(way), approval == "Pending", "{}", standing.message);
                 false
             }

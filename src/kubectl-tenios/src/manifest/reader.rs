@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
                     && span.slice(self.parsed).is_some_and(has_unknown_escape)
                 {
                     return fail(
-                        "an escape that YAML 1.1 does not know, and kubectl refuses: \\/ or half a character",
+                        "an escape that YAML 1.1 does not have and kubectl rejects: \\/ or half a character",
                     );
                 }
                 let text = self.with_separators(text, style, span);
@@ -194,13 +194,13 @@ impl<'a> Reader<'a> {
                 };
                 let size = content.size();
                 if size > MOST_VALUES {
-                    return fail("is too large once its anchors are put in");
+                    return fail("is too large once its aliases are expanded");
                 }
                 return self.put(Node { line: open.line, size, content }, open.anchor);
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor).map(Rc::clone) {
                 Some(node) => return self.place(node, line),
-                None => return fail("an alias stands inside of what it means"),
+                None => return fail("an alias refers to a value that contains it"),
             },
             _ => {}
         }
@@ -248,7 +248,7 @@ impl Node {
                 Ok(Key::Name(number.as_f64().unwrap_or_default().to_string(), line))
             }
             Content::Scalar { value, .. } => Ok(Key::Name(value.to_string(), line)),
-            _ => fail("a list or an object is no name of a field"),
+            _ => fail("a list or an object can't be the name of a field"),
         }
     }
 }

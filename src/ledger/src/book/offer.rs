@@ -45,6 +45,6 @@ impl Book {
                 Err(error) => return Offered::Failed(error.to_string()),
             }
         }
-        Offered::Failed("somebody else writes this entry all the time".into())
+        Offered::Failed("somebody else keeps changing this entry".into())
     }
 }

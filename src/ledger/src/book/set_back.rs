@@ -68,7 +68,7 @@ impl Book {
             self.tell(&key);
             if let Err(error) = looked {
                 tracing::error!(%error, kind = key.kind.as_str(), namespace = key.namespace, name = key.name,
-                    "what the ledger may have lost can't be looked at or written back yet; trying again");
+                    "what the ledger may have lost can't be checked or written back yet; retrying");
                 self.suspects.add(key);
                 mended = false;
             }
@@ -103,7 +103,7 @@ impl Book {
                 Err(error) => return Err(error),
             }
         }
-        Err(AppendError::Rejected("somebody else writes this entry all the time".into()))
+        Err(AppendError::Rejected("somebody else keeps changing this entry".into()))
     }
 
     /// Takes over what is stored; where that has lost something, returns what is known instead.

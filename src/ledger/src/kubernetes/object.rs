@@ -38,7 +38,7 @@ pub fn to_entry(object: &LedgerEntry) -> Result<Entry, String> {
     let kind = match spec.kind.as_str() {
         "PhoneVerification" => Kind::Verification,
         "PhoneNumberOrder" => Kind::Order,
-        _ => return Err(unreadable(&object.name_any(), "spec.kind", ": an unknown kind")),
+        _ => return Err(unreadable(&object.name_any(), "spec.kind", " is unknown")),
     };
     let broken = |part, why: String| unreadable(&object.name_any(), part, &why);
     let snapshot: State = read(spec.snapshot.clone()).map_err(|why| broken("spec.snapshot.", why))?;
@@ -57,7 +57,9 @@ pub fn to_entry(object: &LedgerEntry) -> Result<Entry, String> {
 }
 
 pub(super) fn unreadable(name: &str, part: &str, why: &str) -> String {
-    format!("LedgerEntry {name} was written by another version of the operator: {part}{why}")
+    format!(
+        "LedgerEntry {name} was written by another version of the operator and can't be read: {part}{why}"
+    )
 }
 
 pub(super) fn readable(object: DeserializeGuard<LedgerEntry>) -> Result<Entry, String> {
@@ -65,7 +67,7 @@ pub(super) fn readable(object: DeserializeGuard<LedgerEntry>) -> Result<Entry, S
     // Its own words quote what it found.
     object
         .0
-        .map_err(|_| unreadable(&name, "", "it has a field of a wrong type"))
+        .map_err(|_| unreadable(&name, "", "it has a field of the wrong type"))
         .and_then(|object| to_entry(&object))
 }
 

@@ -64,7 +64,7 @@ impl NotStarted {
             // Its ledger entry was deleted under it; the errand wakes this resource when it ends.
             Self::Busy => Standing::new(sending, sent, "an earlier request is still being sent"),
             Self::Full => awaits_its_turn(waiting),
-            Self::Stopping => Standing::new(waiting, sent, "the operator is stopping; nothing is sent"),
+            Self::Stopping => Standing::new(waiting, sent, "the operator is shutting down; nothing is sent"),
             // Not shown by this operator; it looks again in case the other one is gone.
             Self::ServedByAnother(why) => {
                 Standing::new(waiting, Reason::Conflict, why.clone()).again_in(pace.retry_max)
@@ -72,7 +72,7 @@ impl NotStarted {
             Self::Ledger(why) => ledger_unavailable(waiting, why),
             Self::Unseen(why) => {
                 let message = format!(
-                    "nothing is sent while the resource can't be read right before: {why}; it is tried again"
+                    "nothing is sent: the resource could not be read once more right before the request ({why}); retrying"
                 );
                 Standing::new(waiting, Reason::LedgerUnavailable, message)
             }
@@ -82,20 +82,21 @@ impl NotStarted {
 
 /// It is woken when it is.
 pub(super) fn awaits_its_turn<S>(waiting: S) -> Standing<S> {
-    let message = "waits for its turn: the maximum number of requests to TENIOS is in flight";
+    let message =
+        "waiting for its turn: as many requests to TENIOS are in flight as --provider-concurrency allows";
     Standing::new(waiting, Reason::ProviderUnavailable, message)
 }
 
 /// Nothing is sent that was not recorded.
 pub(super) fn ledger_unavailable<S>(waiting: S, why: &str) -> Standing<S> {
-    let message = format!("nothing is sent while the ledger can't be written: {why}");
+    let message = format!("nothing is sent while the ledger can't be written ({why}); retrying");
     Standing::new(waiting, Reason::LedgerUnavailable, message)
 }
 
 /// A visit has an end also where somebody else changes the resource or its entry all the time.
 pub(super) fn never_rests<S>(waiting: S) -> Standing<S> {
-    let message = "nothing is sent: the resource or its ledger entry is changed all the time by somebody else, such \
-                   as two tools that correct each other; it is looked at again";
+    let message = "nothing is sent: somebody else keeps changing the resource or its ledger entry, such as two tools \
+                   that undo each other's changes; retrying";
     Standing::new(waiting, Reason::LedgerUnavailable, message)
 }
 
@@ -171,7 +172,7 @@ async fn outcome(metrics: &Metrics, key: &Key, attempt: &AttemptId, call: JoinHa
     let Ok(event) = call.await else {
         metrics.reconcile_error(key.kind, "panic");
         tracing::error!("the call to TENIOS panicked, so its outcome is unknown; please report this");
-        let why = "the operator failed in the middle of it".into();
+        let why = "the operator failed while it was sending".into();
         return Event::Unknown { attempt: attempt.clone(), at: Timestamp::now(), why };
     };
     event

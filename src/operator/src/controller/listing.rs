@@ -32,12 +32,12 @@ impl Watching {
     fn consequence(self) -> &'static str {
         match self {
             Self::Resources(_) => {
-                "can't be listed, so that nothing is done there; it is tried again. Look whether the namespace \
-                 exists and a RoleBinding lets the operator read it, or take it out of --watch-namespace"
+                "can't be listed, so nothing is done there; retrying. Check that the namespace exists and that a \
+                 RoleBinding lets the operator read it, or remove it from --watch-namespace"
             }
             Self::Leases => {
-                "can't be listed, so that each is read when it is needed, and that one was deleted is seen late. \
-                 The operator's role has to allow list and watch on Leases named tenios-operator-ledger"
+                "can't be listed, so each Lease is read when it is needed, and a deletion is noticed late. The \
+                 operator's role has to allow list and watch on Leases named tenios-operator-ledger"
             }
         }
     }
@@ -91,7 +91,7 @@ impl Listing {
             tracing::info!(
                 resources = self.of.plural(),
                 namespace = self.namespace(),
-                "listed, and watched again"
+                "listed and watched again"
             );
         }
     }
@@ -103,8 +103,7 @@ impl Listing {
         if before.is_some_and(|before| before.why == why) {
             return;
         }
-        let means =
-            if self.is_listed() { "a watch broke; it is set up again" } else { self.of.consequence() };
+        let means = if self.is_listed() { "a watch broke; restarting it" } else { self.of.consequence() };
         tracing::warn!(resources = self.of.plural(), namespace = self.namespace(), error = why, "{means}");
     }
 

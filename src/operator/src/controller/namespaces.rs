@@ -176,7 +176,7 @@ fn changed(context: &Context, namespace: &str, whose: &Whose) {
             tracing::warn!(namespace, "{}", served_by_another(namespace, ledger));
         }
         (Whose::Anothers(_), _) => {
-            tracing::info!(namespace, "the namespace is not another operator's any more");
+            tracing::info!(namespace, "the namespace no longer belongs to another operator");
         }
         // Claimed by this operator, which goes on.
         _ => return,
@@ -194,8 +194,8 @@ pub(super) fn served_by_another(namespace: &str, ledger: &str) -> String {
         format!("the operator in namespace {ledger}")
     };
     format!(
-        "{other} keeps the ledger of namespace {namespace}, and this one leaves it alone; \
-         if that one is gone for good, move its ledger here and delete Lease {CLAIM}"
+        "namespace {namespace} is served by {other}, so this operator ignores it and sends nothing; if the other one \
+         is gone for good, move its ledger entries to this operator's namespace, then delete Lease {CLAIM}"
     )
 }
 

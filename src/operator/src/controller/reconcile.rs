@@ -265,7 +265,7 @@ async fn report_unreadable<K: Reconciled>(
     let Some(Unreadable { why, status: previous }) = unreadable::look(&context.client, object).await? else {
         return Ok(None);
     };
-    let message = format!("this version of the operator can't read the resource: {why}; nothing is sent");
+    let message = format!("nothing is sent: this version of the operator can't read the resource: {why}");
     let standing = Standing::new(K::WORDS.waiting, Reason::InvalidSpec, message);
     let known = context.book.known(key);
     let generation = object.meta().generation.unwrap_or_default();

@@ -220,11 +220,11 @@ async fn reconcile<K: Reconciled>(object: Arc<Guarded<K>>, context: Arc<Context>
         Ok(Ok(Some(wait))) => Ok(Action::requeue(wait)),
         Ok(Err(failed)) => {
             context.metrics.reconcile_error(kind, "apiserver");
-            tracing::warn!(error = %failed, %key, "a reconcile failed; it is tried again");
+            tracing::warn!(error = %failed, %key, "a reconcile failed; retrying");
             if let Some(why) = failed.refusal() {
                 let words = format!(
-                    "the apiserver refuses what the operator does for this resource, so that its status may not be \
-                     true; it is tried again: {why}"
+                    "the apiserver rejects what the operator does for this resource, so its status may be out of \
+                     date; retrying: {why}"
                 );
                 context.warn(&key, &*object, "ReconcileFailed", &words).await;
             }
@@ -232,9 +232,9 @@ async fn reconcile<K: Reconciled>(object: Arc<Guarded<K>>, context: Arc<Context>
         }
         Err(panic) => {
             context.metrics.reconcile_error(kind, "panic");
-            tracing::error!(error = %panic, %key, "a reconcile panicked; please report it");
-            let words = "the operator failed in the middle of a reconcile, so that the status may not be true; it is \
-                         tried again. Please report it with the operator's log";
+            tracing::error!(error = %panic, %key, "a reconcile panicked; please report this");
+            let words = "a reconcile of this resource panicked, so its status may be out of date; retrying. Please \
+                         report this with the operator's log";
             context.warn(&key, &*object, "ReconcileFailed", words).await;
             Ok(Action::requeue(context.config.pace.retry_max))
         }

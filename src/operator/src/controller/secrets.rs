@@ -83,7 +83,7 @@ impl Secrets {
     async fn read(&self, namespace: &str, reference: &SecretKeyRef) -> Result<Found<Vec<u8>>, Failed> {
         if !can_be_a_name(&reference.name) {
             return Ok(Found::Missing(format!(
-                "Secret {:?} does not exist: this is no valid name of a Secret",
+                "Secret {:?} can't exist: that is not a valid name for a Secret",
                 reference.name
             )));
         }
@@ -94,7 +94,7 @@ impl Secrets {
             Ok(None) => return Ok(Found::Missing(format!("Secret {:?} does not exist", reference.name))),
             Err(Failed::Apiserver(kube::Error::Api(status))) if status.code == 403 => {
                 return Ok(Found::Missing(format!(
-                    "Secret {:?} may not be read by the operator",
+                    "the operator is not allowed to read Secret {:?}",
                     reference.name
                 )));
             }

@@ -90,20 +90,20 @@ fn say(kind: &str, Skew { lacking, unknown }: &Skew) {
     let version = env!("CARGO_PKG_VERSION");
     match (lacking.is_empty(), unknown.is_empty()) {
         (true, true) => {
-            tracing::info!(kind, version, "the CRD in the cluster is the one of this operator again");
+            tracing::info!(kind, version, "the CRD in the cluster matches this operator again");
         }
         (false, _) => tracing::warn!(
             kind,
             version,
             lacking = list(lacking),
             unknown = list(unknown),
-            "the CRD in the cluster is older than this operator: what it lacks is not stored; apply the CRDs of this version"
+            "the CRD in the cluster is older than this operator: fields that it lacks are not stored; apply the CRDs of this version"
         ),
         (true, false) => tracing::warn!(
             kind,
             version,
             unknown = list(unknown),
-            "the CRD in the cluster is newer than this operator: what it does not know is not read; upgrade the operator"
+            "the CRD in the cluster is newer than this operator, which ignores the fields it does not know; upgrade the operator"
         ),
     }
 }

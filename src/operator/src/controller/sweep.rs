@@ -46,11 +46,11 @@ async fn sweep(context: &Context) -> bool {
     let results: Vec<_> = removed.buffer_unordered(AT_ONCE).collect().await;
     let removed = results.iter().filter(|result| result.is_ok()).count();
     if removed > 0 {
-        tracing::debug!(removed, "ledger entries that cost nothing went with their resources");
+        tracing::debug!(removed, "deleted ledger entries of resources that are gone and cost nothing");
     }
     let failed = results.into_iter().find_map(Result::err);
     if let Some(error) = &failed {
-        tracing::warn!(%error, "ledger entries of resources that are gone can't be deleted; it is tried again. \
+        tracing::warn!(%error, "ledger entries of resources that are gone can't be deleted; retrying. \
             The Role in the operator's namespace has to allow it");
     }
     failed.is_none()

@@ -50,85 +50,85 @@ pub struct RunOptions {
     /// Extra trust roots for the TENIOS API, as PEM; read again when they change.
     #[arg(long, env = "TENIOS_CA_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
     pub tenios_ca_file: Option<PathBuf>,
-    /// The operator's own access key; read again when it changes.
+    /// File with the operator's own access key; read again for each request.
     #[arg(long, env = "TENIOS_ACCESS_KEY_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
     pub access_key_file: Option<PathBuf>,
     /// Timeout of one request to TENIOS, from connecting to the last byte.
     #[arg(long, env = "TENIOS_PROVIDER_TIMEOUT", default_value = "60s", value_parser = duration)]
     pub provider_timeout: Duration,
-    /// How long after the write of its intent began a request may still be sent.
+    /// How long a request may take to leave, counted from before its intent is recorded.
     #[arg(long, env = "TENIOS_SEND_WITHIN", default_value = "10s", value_parser = duration)]
     pub send_within: Duration,
-    /// Maximum number of requests to TENIOS in flight.
+    /// Maximum number of concurrent requests to TENIOS.
     #[arg(long, env = "TENIOS_PROVIDER_CONCURRENCY", default_value = "16", value_parser = Trimmed(RangedU64ValueParser::<u16>::new().range(1..=1024)))]
     pub provider_concurrency: u16,
-    /// Maximum number of resources of one kind and namespace that are reconciled at a time; all namespaces together have twice as many.
+    /// Maximum number of concurrent reconciles per kind and namespace; twice as many for all namespaces together.
     #[arg(long, env = "TENIOS_CONCURRENCY", default_value = "16", value_parser = Trimmed(RangedU64ValueParser::<u16>::new().range(1..=1024)))]
     pub concurrency: u16,
-    /// Public https:// URL of the push receiver; without it orders go out without push.
+    /// Public https:// URL of the push receiver; without it, orders are placed without a push.
     #[arg(long, env = "TENIOS_PUSH_BASE_URL", value_parser = push_base_url)]
     pub push_base_url: Option<BaseUrl>,
-    /// Where the push receiver listens.
+    /// Address that the push receiver listens on.
     #[arg(long, env = "TENIOS_PUSH_LISTEN", default_value = ":8082")]
     pub push_listen: Listen,
-    /// Certificate chain of the push receiver, as PEM; without it plain HTTP, behind an Ingress.
+    /// Certificate chain of the push receiver, as PEM; without it, plain HTTP for use behind an Ingress.
     #[arg(long, env = "TENIOS_PUSH_TLS_CERT_FILE", requires = "push_tls_key_file", value_parser = Trimmed(PathBufValueParser::new()))]
     pub push_tls_cert_file: Option<PathBuf>,
     /// Private key of the push receiver, as PEM.
     #[arg(long, env = "TENIOS_PUSH_TLS_KEY_FILE", requires = "push_tls_cert_file", value_parser = Trimmed(PathBufValueParser::new()))]
     pub push_tls_key_file: Option<PathBuf>,
-    /// Push keys, one a line: the first signs, all verify.
+    /// File of push keys, one per line: the first signs, all verify.
     #[arg(long, env = "TENIOS_PUSH_KEY_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
     pub push_key_file: Option<PathBuf>,
-    /// Where the ledger is kept: kubernetes.
+    /// Where the ledger is kept.
     #[arg(long, env = "TENIOS_LEDGER", default_value = "kubernetes", value_parser = Trimmed(PossibleValuesParser::new(["kubernetes"])))]
     pub ledger: String,
-    /// The operator's own namespace, which holds ledger and lease.
+    /// The operator's own namespace, which holds the ledger and the leader lease.
     #[arg(long, env = "TENIOS_NAMESPACE", default_value = "tenios-system")]
     pub namespace: Namespace,
-    /// A namespace to watch, once for each or separated by commas; without it all.
+    /// Namespace to watch; repeatable, or several separated by commas. Without it, all namespaces.
     #[arg(long, env = "TENIOS_WATCH_NAMESPACE")]
     pub watch_namespace: Vec<Namespaces>,
-    /// Order requests with the operator's own access key in a rolling window, as COUNT/TIME; each other key may send as many.
+    /// Maximum number of order requests with the operator's own access key in a rolling window, as COUNT/TIME; each other key has a budget of the same size.
     #[arg(long, env = "TENIOS_ORDER_BUDGET", default_value = "100/24h", value_parser = budget)]
     pub order_budget: Budget,
-    /// Order requests of one namespace in a rolling window, as COUNT/TIME.
+    /// Maximum number of order requests per namespace in a rolling window, as COUNT/TIME.
     #[arg(long, env = "TENIOS_ORDER_BUDGET_PER_NAMESPACE", default_value = "20/24h", value_parser = budget)]
     pub order_budget_per_namespace: Budget,
-    /// Whether one of several replicas is elected to do the work.
+    /// Whether to elect one of several replicas as the leader.
     #[arg(long, env = "TENIOS_LEADER_ELECTION", default_value = "true", default_missing_value = "true", num_args = 0..=1, action = ArgAction::Set, value_parser = switch)]
     pub leader_election: bool,
-    /// How long the others wait after the leading replica stopped responding.
+    /// Duration of the leader lease: how long a crashed leader blocks the other replicas.
     #[arg(long, env = "TENIOS_LEASE_DURATION", default_value = "15s", value_parser = seconds)]
     pub lease_duration: Duration,
-    /// Where /livez and /readyz are served.
+    /// Address that /livez and /readyz are served on.
     #[arg(long, env = "TENIOS_HEALTH_LISTEN", default_value = ":8081")]
     pub health_listen: Listen,
-    /// Where /metrics is served.
+    /// Address that /metrics is served on.
     #[arg(long, env = "TENIOS_METRICS_LISTEN", default_value = ":8080")]
     pub metrics_listen: Listen,
-    /// Format of the logs.
+    /// Log format.
     #[arg(long, env = "TENIOS_LOG_FORMAT", default_value = "json", value_parser = Trimmed(EnumValueParser::<LogFormat>::new()))]
     pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug, trace or off, and TARGET=LEVEL for a part of it, separated by commas.
+    /// Log filter: a level (error, warn, info, debug, trace, off), TARGET=LEVEL for a part of the program, or a list of these separated by commas.
     #[arg(long, env = "TENIOS_LOG", default_value = "info")]
     pub log: LogFilter,
-    /// Initial wait before retrying what is awaited, or was provably not processed.
+    /// Initial delay before an unmet dependency is checked again, or a request that was provably not processed is retried.
     #[arg(long, env = "TENIOS_RETRY_MIN", default_value = "5s", value_parser = duration)]
     pub retry_min: Duration,
-    /// Maximum of that wait.
+    /// Maximum of that delay.
     #[arg(long, env = "TENIOS_RETRY_MAX", default_value = "5m", value_parser = duration)]
     pub retry_max: Duration,
-    /// Initial wait before retrying an unchanged spec after a refusal whose cause can pass.
+    /// Initial delay before an unedited spec is retried after a refusal whose cause can go away.
     #[arg(long, env = "TENIOS_REFUSAL_RETRY_MIN", default_value = "10m", value_parser = duration)]
     pub refusal_retry_min: Duration,
-    /// Maximum of that wait.
+    /// Maximum of that delay.
     #[arg(long, env = "TENIOS_REFUSAL_RETRY_MAX", default_value = "6h", value_parser = duration)]
     pub refusal_retry_max: Duration,
-    /// Where traces are sent, as OTLP/HTTP in JSON: the base URL of a collector. Without it nothing is traced.
+    /// Base URL of an OpenTelemetry collector for traces, as OTLP/HTTP in JSON. Without it, nothing is traced.
     #[arg(long, env = "TENIOS_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<BaseUrl>,
-    /// How long SIGTERM waits for requests in flight to end and be recorded.
+    /// How long shutdown waits for requests in flight to finish and be recorded.
     #[arg(long, env = "TENIOS_DRAIN_TIMEOUT", default_value = "80s", value_parser = duration)]
     pub drain_timeout: Duration,
     /// File for ids that could not be stored before the process has to exit.
@@ -167,16 +167,16 @@ impl RunOptions {
             return Err("--push-base-url: http:// needs --allow-http".into());
         }
         if self.push_base_url.is_some() && self.push_key_file.is_none() {
-            return Err("--push-key-file: needed with --push-base-url".into());
+            return Err("--push-key-file: required with --push-base-url".into());
         }
         if self.drain_timeout < self.provider_timeout + self.send_within {
-            return Err("--drain-timeout: is below --provider-timeout and --send-within together".into());
+            return Err("--drain-timeout: must be at least --provider-timeout plus --send-within".into());
         }
         if self.retry_min > self.retry_max {
-            return Err("--retry-min: is above --retry-max".into());
+            return Err("--retry-min: must not be above --retry-max".into());
         }
         if self.refusal_retry_min > self.refusal_retry_max {
-            return Err("--refusal-retry-min: is above --refusal-retry-max".into());
+            return Err("--refusal-retry-min: must not be above --refusal-retry-max".into());
         }
         self.check_listeners()
     }
@@ -189,7 +189,7 @@ impl RunOptions {
         ];
         for (n, (name, listen)) in listeners.iter().enumerate() {
             if let Some((other, _)) = listeners[..n].iter().find(|(_, other)| listen.collides(*other)) {
-                return Err(format!("{name}: {listen} is taken by {other}"));
+                return Err(format!("{name}: {listen} is already used by {other}"));
             }
         }
         Ok(())

@@ -19,7 +19,7 @@ impl FromStr for Namespace {
         if (1..=63).contains(&name.len()) && ends && name.bytes().all(inner) {
             Ok(Self(name.to_owned()))
         } else {
-            Err("a namespace has a name of lower-case letters, digits and -, at most 63")
+            Err("expected the name of a namespace: lower-case letters, digits and -, at most 63 characters")
         }
     }
 }
@@ -54,11 +54,11 @@ impl FromStr for Namespaces {
         let names = text.split(',').map(trimmed).filter(|name| !name.is_empty());
         let names: Vec<Namespace> =
             names.map(str::parse).collect::<Result<_, _>>().map_err(|why| match text.trim() {
-                "*" | "all" => "to watch all namespaces, leave the flag and its variable out",
+                "*" | "all" => "to watch all namespaces, omit the flag and its variable",
                 _ => why,
             })?;
         if names.is_empty() {
-            return Err("names no namespace; to watch all, leave the flag and its variable out");
+            return Err("names no namespace; to watch all, omit the flag and its variable");
         }
         Ok(Self(names))
     }

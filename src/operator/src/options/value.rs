@@ -18,12 +18,12 @@ pub(super) fn budget(text: &str) -> Result<Budget, String> {
     }
     let requests = match requests.parse() {
         Ok(0) => {
-            return Err("must allow one request or more; to stop all orders, scale the operator to 0".into());
+            return Err("must allow at least one request; to stop all orders, scale the operator to 0".into());
         }
         Ok(requests) => requests,
-        Err(_) => return Err("allows more requests than can be counted".into()),
+        Err(_) => return Err("the number of requests is too large".into()),
     };
-    let window = duration(window).map_err(|why| format!("its time {why}"))?;
+    let window = duration(window).map_err(|why| format!("the window {why}"))?;
     let window = SignedDuration::try_from(window).map_err(|_| wrong())?;
     Ok(Budget { requests, window })
 }
@@ -33,7 +33,7 @@ pub(super) fn tenios_url(text: &str) -> Result<BaseUrl, String> {
     let url = BaseUrl::from_str(text).map_err(|flaw| flaw.to_string())?;
     for method in [["number", "order"], ["verification", "create"]] {
         if url.has_segments(&method) {
-            return Err(format!("must end before /{}, which is put behind it", method.join("/")));
+            return Err(format!("must end before /{}, which is appended to it", method.join("/")));
         }
     }
     Ok(url)
@@ -44,7 +44,7 @@ pub(super) fn push_base_url(text: &str) -> Result<BaseUrl, String> {
     let url = BaseUrl::from_str(text).map_err(|flaw| flaw.to_string())?;
     let path = PREFIX.trim_matches('/');
     if url.has_segments(&path.split('/').collect::<Vec<_>>()) {
-        return Err(format!("must end before /{path}, which is put behind it"));
+        return Err(format!("must end before /{path}, which is appended to it"));
     }
     Ok(url)
 }

@@ -126,7 +126,7 @@ impl Receiver {
         if told.number.is_none() {
             // The sender knew the secret, so the id is the provider's word: a person needs it to adopt.
             tracing::error!(%key, %attempt, order_id, phonenumber = push.number_as_it_came(),
-                "a genuine push carries no E.164 number; look it up in the TENIOS portal, and record it with spec.adopt.phoneNumber");
+                "a genuine push carries no E.164 number; look the number up in the TENIOS portal, and record it in spec.adopt.phoneNumber");
         }
         if told.order_id.is_none() && told.number.is_some() {
             tracing::warn!(%key, %attempt, "a genuine push carries no order id; its number is stored under the order of its path");
@@ -147,20 +147,20 @@ impl Receiver {
         match self.book.offer(key, &event).await {
             Offered::Known => true,
             Offered::Appended => {
-                tracing::info!(?event, "what was pushed is stored");
+                tracing::info!(?event, "a push is stored");
                 self.book.tell(key);
                 true
             }
             Offered::Full => {
                 tracing::error!(
                     ?event,
-                    "as many orders beside this one are recorded as can be; a push that tells of another \
-                    one is not taken: check the TENIOS portal, where each of them costs money"
+                    "no more additional orders can be recorded for this resource, so a push about another one is \
+                    not accepted: check the TENIOS portal, where each of them costs money"
                 );
                 false
             }
             Offered::Failed(error) => {
-                tracing::error!(error, "a push can't be stored; the provider is told to try again");
+                tracing::error!(error, "a push can't be stored; TENIOS is asked to send it again");
                 false
             }
         }

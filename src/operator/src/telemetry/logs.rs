@@ -29,10 +29,10 @@ pub enum LogFilterError {
     #[error("is empty: expected error, warn, info, debug, trace or off")]
     Empty,
     /// Neither a level nor a target.
-    #[error("{0:?} is no level: expected error, warn, info, debug, trace or off, or TARGET=LEVEL")]
+    #[error("{0:?} is not a level: expected error, warn, info, debug, trace or off, or TARGET=LEVEL")]
     Level(String),
     /// What stands before the `=` is no path of a module.
-    #[error("{0:?} is no target: expected the path of a module such as tenios_operator::push")]
+    #[error("{0:?} is not a target: expected the path of a module such as tenios_operator::push")]
     Target(String),
 }
 

@@ -117,7 +117,7 @@ impl Metrics {
         r.register("provider_requests", "Requests to TENIOS by outcome", self.provider_requests.clone());
         r.register(
             "provider_request_duration_seconds",
-            "Time of requests to TENIOS",
+            "Duration of requests to TENIOS",
             self.provider_duration.clone(),
         );
         r.register("resources", "Resources by state", self.resources.clone());
@@ -127,20 +127,16 @@ impl Metrics {
         r.register("ledger_reachable", "Whether the ledger can be read", self.ledger_reachable.clone());
         r.register(
             "order_budget_limit",
-            "Orders that the operator's budget allows in its window",
+            "Order requests that --order-budget allows in its window",
             self.budget_limit.clone(),
         );
-        r.register(
-            "order_budget_remaining",
-            "Orders that the operator's budget still allows",
-            self.budget.clone(),
-        );
-        r.register("reconcile_duration_seconds", "Time of reconciles", self.reconcile_duration.clone());
+        r.register("order_budget_remaining", "Order requests left in --order-budget", self.budget.clone());
+        r.register("reconcile_duration_seconds", "Duration of reconciles", self.reconcile_duration.clone());
         r.register("reconcile_errors", "Failed reconciles", self.reconcile_errors.clone());
-        r.register("leader", "Whether this replica leads", self.leader.clone());
+        r.register("leader", "Whether this replica is the leader", self.leader.clone());
         r.register(
             "crd_compatible",
-            "Whether the CRD in the cluster is the one of this version",
+            "Whether the CRD in the cluster matches this version",
             self.crd_compatible.clone(),
         );
         r.register(
@@ -150,11 +146,11 @@ impl Metrics {
         );
         r.register(
             "namespaces_unlisted",
-            "Watched namespaces that can't be listed, so that nothing is done there",
+            "Watched namespaces that can't be listed, so nothing is done there",
             self.namespaces_unlisted.clone(),
         );
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        r.register("build", "The version that runs", build);
+        r.register("build", "The running version", build);
     }
 
     fn begin(&self) {

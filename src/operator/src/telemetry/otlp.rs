@@ -53,7 +53,7 @@ impl Exporter {
         }
         let left = self.under_way + self.spans.len() as u64 + self.dropped.load(Ordering::Relaxed);
         if self.lost + left > 0 {
-            tracing::warn!(lost = self.lost + left, "the process ends, and not all traces were sent");
+            tracing::warn!(lost = self.lost + left, "not all traces were sent before the process exits");
         }
     }
 
@@ -100,8 +100,9 @@ impl Exporter {
                 self.lost = 0;
             }
             (_, 0) => {
-                let why = sent.as_ref().err().map_or("there are more than can be sent", String::as_str);
-                tracing::warn!(why, "traces can't be sent; they are dropped until they can");
+                let why =
+                    sent.as_ref().err().map_or("there are more than can be sent in time", String::as_str);
+                tracing::warn!(why, "traces can't be sent; dropping them until they can");
             }
             _ => {}
         }

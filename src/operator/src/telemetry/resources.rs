@@ -64,7 +64,7 @@ impl Collector for Stands {
         }
         let mut ages = encoder.encode_descriptor(
             "resources_oldest_timestamp_seconds",
-            "Since when the resource that is in a state longest is in it",
+            "Unix time at which the resource that has been in this state longest entered it",
             None,
             MetricType::Gauge,
         )?;
