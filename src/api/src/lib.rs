@@ -9,6 +9,7 @@ pub mod crd;
 pub mod digest;
 pub mod germany;
 pub mod ledger_entry;
+pub mod name;
 pub mod order;
 pub mod pdf;
 pub mod phone_number;

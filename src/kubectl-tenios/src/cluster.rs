@@ -11,7 +11,7 @@ use kube::{Client, Config};
 use secrecy::SecretString;
 
 use super::Failure;
-use super::validate::is_name;
+use tenios_api::name::is_dns_label;
 use tenios_net::{Bearer, causes, kubeconfig};
 
 /// For the apiserver's audit log.
@@ -83,7 +83,7 @@ pub(super) struct Cluster {
 
 /// What is empty counts as not given, to kubectl.
 fn namespace(text: &str) -> Result<String, String> {
-    if text.is_empty() || is_name(text, 63, false) {
+    if text.is_empty() || is_dns_label(text) {
         Ok(text.into())
     } else {
         Err("expected the name of a namespace: lower-case letters, digits and -, at most 63 characters"

@@ -38,7 +38,7 @@ fn link(text: &str) -> Result<Link, String> {
     if text.starts_with('+') {
         return phone_number(text).map(Link::Number);
     }
-    if validate::is_name(text, 253, true) {
+    if tenios_api::name::is_dns_subdomain(text) {
         Ok(Link::Order(text.into()))
     } else {
         Err(format!("{text:?} is neither a number that begins with + nor the name of a PhoneNumberOrder"))

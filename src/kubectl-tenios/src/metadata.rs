@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::manifest::Step;
 use super::schema::Check;
-use super::validate::is_name;
+use tenios_api::name::{is_dns_label, is_dns_subdomain};
 
 /// The fields of `ObjectMeta`.
 const FIELDS: [&str; 15] = [
@@ -52,11 +52,17 @@ pub(super) fn metadata(check: &mut Check, metadata: &Value) {
     });
 }
 
+/// The apiserver puts letters and digits behind it, so that it may end with a dash.
+fn begins_a_name(prefix: &str) -> bool {
+    is_dns_subdomain(prefix)
+        || prefix.strip_suffix('-').is_some_and(|rest| is_dns_subdomain(&format!("{rest}x")))
+}
+
 fn names(check: &mut Check, fields: &Map<String, Value>) {
     let given = |name: &str| fields.get(name).filter(|value| !value.is_null() && *value != "");
     let prefix = given("generateName");
     match given("name") {
-        Some(Value::String(name)) if is_name(name, 253, true) => {}
+        Some(Value::String(name)) if is_dns_subdomain(name) => {}
         None if prefix.is_some() => {}
         None => check.field("name", |check| check.report("is missing")),
         Some(name) => check.field("name", |check| {
@@ -66,13 +72,13 @@ fn names(check: &mut Check, fields: &Map<String, Value>) {
         }),
     }
     if let Some(prefix) = prefix
-        && !prefix.as_str().is_some_and(|prefix| is_name(&format!("{prefix}x"), 253 + 1, true))
+        && !prefix.as_str().is_some_and(begins_a_name)
     {
         check
             .field("generateName", |check| check.report(format!("{prefix} is not a valid prefix of a name")));
     }
     if let Some(namespace) = given("namespace")
-        && !namespace.as_str().is_some_and(|name| is_name(name, 63, false))
+        && !namespace.as_str().is_some_and(is_dns_label)
     {
         check.field("namespace", |check| check.report(format!("{namespace} is not a valid namespace")));
     }
@@ -122,7 +128,7 @@ fn finalizers(check: &mut Check, finalizers: Option<&Value>) {
 fn is_qualified_name(name: &str, any_case: bool) -> bool {
     let (prefix, name) = name.split_once('/').map_or((None, name), |(prefix, name)| (Some(prefix), name));
     let prefix = prefix.map(|prefix| if any_case { prefix.to_ascii_lowercase() } else { prefix.to_owned() });
-    prefix.is_none_or(|prefix| is_name(&prefix, 253, true)) && is_qualified(name)
+    prefix.is_none_or(|prefix| is_dns_subdomain(&prefix)) && is_qualified(name)
 }
 
 /// The part of it behind the domain, and what a label may be set to.

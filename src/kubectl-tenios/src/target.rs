@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Failure;
 use super::cluster::Cluster;
-use super::validate::is_name;
+use tenios_api::name::is_dns_subdomain;
 use tenios_api::{PhoneNumberOrder, PhoneVerification};
 use tenios_ledger::Kind;
 
@@ -41,7 +41,7 @@ impl FromStr for Target {
 
 /// A name as a resource may have one: what else is in a path would ask for something else.
 pub(super) fn resource_name(text: &str) -> Result<String, String> {
-    if is_name(text, 253, true) {
+    if is_dns_subdomain(text) {
         Ok(text.into())
     } else {
         Err(format!(

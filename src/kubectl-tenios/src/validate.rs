@@ -246,17 +246,6 @@ fn schema(kind: &str) -> Option<&'static JSONSchemaProps> {
     crd.spec.versions.first()?.schema.as_ref()?.open_api_v3_schema.as_ref()
 }
 
-/// RFC 1123, with or without dots.
-pub(super) fn is_name(name: &str, most: usize, dots: bool) -> bool {
-    let label = |label: &str| {
-        !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
-    name.len() <= most && if dots { name.split('.').all(label) } else { label(name) }
-}
-
 /// No schema can hold the list of area codes.
 fn area_code(check: &mut Check, spec: &Value) {
     let Some(code) = spec["areaCode"].as_str() else { return };

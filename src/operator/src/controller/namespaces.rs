@@ -18,12 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::listing::Listing;
 use super::{Context, Failed, call, posting};
+use tenios_api::name::is_dns_label;
 
 /// Name of the Lease in each namespace from which something was sent.
 pub const CLAIM: &str = "tenios-operator-ledger";
-
-/// The longest name of a namespace.
-const NAME_LIMIT: usize = 63;
 
 /// Whose a namespace is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +93,8 @@ impl Namespaces {
         let holder = lease.data["spec"]["holderIdentity"].as_str().unwrap_or_default();
         match holder {
             holder if holder == self.ledger => Whose::Ours,
-            holder if is_a_name(holder) => Whose::Anothers(holder.to_owned()),
+            // A tenant can write the Lease, and what he writes goes into logs and Events.
+            holder if is_dns_label(holder) => Whose::Anothers(holder.to_owned()),
             _ => Whose::Anothers(String::new()),
         }
     }
@@ -114,14 +113,6 @@ impl Namespaces {
 
 fn leases() -> ApiResource {
     ApiResource::erase::<Lease>(&())
-}
-
-/// Whether a namespace can be called so. A tenant can write the Lease, and what he writes goes into logs and
-/// Events.
-fn is_a_name(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= NAME_LIMIT
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// Follows the Leases of this name in the watched namespace, or in all, until `stop`. A namespace that comes
@@ -201,7 +192,7 @@ pub(super) fn served_by_another(namespace: &str, ledger: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_a_name, served_by_another};
+    use super::{is_dns_label, served_by_another};
 
     #[test]
     fn what_a_lease_holds_is_quoted_only_where_a_namespace_can_be_called_so() {
@@ -212,7 +203,7 @@ mod tests {
             ("Shop", false),
             (&"x".repeat(64), false),
         ] {
-            assert_eq!(is_a_name(text), expected, "{text:?}");
+            assert_eq!(is_dns_label(text), expected, "{text:?}");
         }
         assert!(served_by_another("shop", "").starts_with("another operator keeps"));
     }

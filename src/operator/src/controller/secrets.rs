@@ -12,6 +12,7 @@ use tokio::sync::{Mutex as Door, OwnedMutexGuard, Semaphore, SemaphorePermit};
 
 use super::{Failed, call};
 use tenios_api::SecretKeyRef;
+use tenios_api::name::is_dns_subdomain;
 use tenios_api::pdf::Document;
 use tenios_lifecycle::Found;
 use tenios_provider::access_key;
@@ -81,7 +82,8 @@ impl Secrets {
     }
 
     async fn read(&self, namespace: &str, reference: &SecretKeyRef) -> Result<Found<Vec<u8>>, Failed> {
-        if !can_be_a_name(&reference.name) {
+        // A tenant chose it, and it stands in the path of a request as it is.
+        if !is_dns_subdomain(&reference.name) {
             return Ok(Found::Missing(format!(
                 "Secret {:?} can't exist: that is not a valid name for a Secret",
                 reference.name
@@ -138,17 +140,6 @@ impl Reading {
         namespaces.insert(namespace.to_owned(), Arc::downgrade(&door));
         door
     }
-}
-
-/// As the apiserver has it (RFC 1123, a subdomain). The name stands in the path of a request as it is, and a
-/// tenant chose it: with a slash or a question mark it would name something else, and with a blank it makes
-/// no request at all.
-fn can_be_a_name(name: &str) -> bool {
-    let end = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    name.len() <= 253
-        && end(name.bytes().next())
-        && end(name.bytes().last())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
 }
 
 #[cfg(test)]

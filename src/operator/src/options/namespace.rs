@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tenios_api::name::is_dns_label;
 use tenios_net::trimmed;
 
 /// A name that a namespace can have (RFC 1123, a label).
@@ -14,9 +15,7 @@ impl FromStr for Namespace {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let name = trimmed(text);
-        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        let ends = !name.starts_with('-') && !name.ends_with('-');
-        if (1..=63).contains(&name.len()) && ends && name.bytes().all(inner) {
+        if is_dns_label(name) {
             Ok(Self(name.to_owned()))
         } else {
             Err("expected the name of a namespace: lower-case letters, digits and -, at most 63 characters")

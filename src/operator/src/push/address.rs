@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use sha2::Sha256;
 
 use tenios_api::digest::hex;
+use tenios_api::name::{is_dns_label, is_dns_subdomain};
 use tenios_ledger::{AttemptId, Key, Kind};
 use tenios_net::{BaseUrl, trimmed};
 use tenios_provider::PushTarget;
@@ -118,11 +119,7 @@ pub(super) fn canonical(path: &str) -> String {
 pub(super) fn parse(path: &str) -> Option<(Key, AttemptId)> {
     let mut parts = path.strip_prefix(PREFIX)?.split('/');
     let (namespace, name, attempt) = (parts.next()?, parts.next()?, parts.next()?);
-    let plain = |text: &str, limit: usize| {
-        (1..=limit).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
-    };
-    if parts.next().is_some() || !plain(namespace, 63) || !plain(name, 253) {
+    if parts.next().is_some() || !is_dns_label(namespace) || !is_dns_subdomain(name) {
         return None;
     }
     let key = Key { kind: Kind::Order, namespace: namespace.into(), name: name.into() };
