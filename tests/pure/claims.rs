@@ -81,7 +81,7 @@ fn rivals(index: &Index, key: &Key) -> Vec<(Bid, Key)> {
 fn index(entries: &[Entry]) -> Index {
     let mut index = Index::default();
     for entry in entries {
-        index.apply(entry.clone());
+        index.apply(entry);
     }
     index
 }
@@ -91,8 +91,8 @@ fn who_shares_a_claim_is_woken_and_inherits_it() {
     let own = payer(Some("acc0"), true);
     let (first, second) = (key("shop", "first"), key("shop", "second"));
     let mut index = Index::default();
-    index.apply(entry(&first, &[adopted(&own, Some(1), None, 1)]));
-    let related = news(index.apply(entry(&second, &[adopted(&own, Some(1), None, 2)])));
+    index.apply(&entry(&first, &[adopted(&own, Some(1), None, 1)]));
+    let related = news(index.apply(&entry(&second, &[adopted(&own, Some(1), None, 2)])));
     assert_eq!(related, std::slice::from_ref(&first));
     assert_eq!(rivals(&index, &second)[0].1, first);
     assert_eq!(index.remove(&first), std::slice::from_ref(&second));
@@ -106,10 +106,10 @@ fn p15_an_id_that_the_provider_gave_belongs_to_its_order_and_not_to_who_adopted_
     let own = payer(Some("acc0"), true);
     let (squatter, owner) = (key("elsewhere", "squatter"), key("shop", "owner"));
     let mut index = Index::default();
-    index.apply(entry(&squatter, &[adopted(&own, Some(1), Some(1), 0)]));
+    index.apply(&entry(&squatter, &[adopted(&own, Some(1), Some(1), 0)]));
     assert_eq!(rivals(&index, &squatter), []);
     let placed = entry(&owner, &[intended(&own, 1), accepted(1), assigned(1, 1, 2)]);
-    let related = news(index.apply(placed));
+    let related = news(index.apply(&placed));
     assert!(related.contains(&squatter), "the one that loses it looks again: {related:?}");
     assert_eq!(rivals(&index, &owner), []);
     assert_eq!(rivals(&index, &squatter).len(), 2);
@@ -192,7 +192,7 @@ fn p26_it_costs_nothing_how_many_of_other_accounts_claim_the_same() {
     let mut index = Index::default();
     for n in 0..500 {
         let (key, payer) = (key("theirs", &format!("o{n}")), payer(Some(&format!("acc{n}")), false));
-        let related = news(index.apply(entry(&key, &[adopted(&payer, Some(1), Some(1), n)])));
+        let related = news(index.apply(&entry(&key, &[adopted(&payer, Some(1), Some(1), n)])));
         assert_eq!(related, [], "nobody is woken by it");
     }
 }

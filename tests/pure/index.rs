@@ -56,26 +56,26 @@ fn sorted(mut keys: Vec<Key>) -> Vec<Key> {
 fn only_what_was_appended_to_what_is_known_is_news() {
     let mut index = Index::default();
     let once = entry(order("o"), &[intended(0)]);
-    assert_eq!(news(index.apply(once.clone())), []);
-    assert_eq!(index.apply(once.clone()), Applied::Known, "the same again");
+    assert_eq!(news(index.apply(&once)), []);
+    assert_eq!(index.apply(&once), Applied::Known, "the same again");
     let twice = once.with(&[accepted("1")], WriterId::random());
-    assert_eq!(news(index.apply(twice.clone())), []);
-    assert_eq!(index.apply(once.clone()), Applied::Older);
+    assert_eq!(news(index.apply(&twice)), []);
+    assert_eq!(index.apply(&once), Applied::Older);
     let other = once.with(&[accepted("2")], WriterId::random());
-    assert_eq!(index.apply(other.clone()), Applied::Diverged, "of the same revision");
+    assert_eq!(index.apply(&other), Applied::Diverged, "of the same revision");
     let longer = other.with(&[accepted("2")], WriterId::random());
-    assert_eq!(index.apply(longer), Applied::Diverged, "of a higher revision");
+    assert_eq!(index.apply(&longer), Applied::Diverged, "of a higher revision");
     assert_eq!(index.get(&order("o")).unwrap().entry.events, twice.events);
-    assert_eq!(index.iter().count(), 1);
+    assert_eq!(index.len(), 1);
 }
 
 #[test]
 fn labels_that_others_put_on_an_entry_change_its_version_alone() {
     let mut index = Index::default();
     let once = entry(order("o"), &[intended(0)]);
-    index.apply(once.clone());
+    index.apply(&once);
     let labelled = Entry { version: Some(Version::new("labelled".into())), ..once };
-    assert_eq!(index.apply(labelled.clone()), Applied::Known);
+    assert_eq!(index.apply(&labelled), Applied::Known);
     assert_eq!(index.get(&order("o")).unwrap().entry.version, labelled.version, "what an append compares");
 }
 
@@ -83,20 +83,20 @@ fn labels_that_others_put_on_an_entry_change_its_version_alone() {
 fn an_order_that_was_taken_proves_its_verification_and_wakes_it() {
     let mut index = Index::default();
     let (verification, other) = (key(Kind::Verification, "v"), key(Kind::Verification, "other"));
-    index.apply(entry(verification.clone(), &[intended(0), accepted("v1")]));
-    index.apply(entry(other, &[intended(0), accepted("v2")]));
+    index.apply(&entry(verification.clone(), &[intended(0), accepted("v1")]));
+    index.apply(&entry(other, &[intended(0), accepted("v2")]));
     assert!(!index.is_proven("v1"));
-    let related = news(index.apply(entry(order("o"), &[intended(0), accepted("300000")])));
+    let related = news(index.apply(&entry(order("o"), &[intended(0), accepted("300000")])));
     assert_eq!(related, [verification]);
     assert!(index.is_proven("v1") && !index.is_proven("v2"));
-    index.apply(entry(order("second"), &[intended(0), accepted("300001")]));
+    index.apply(&entry(order("second"), &[intended(0), accepted("300001")]));
     index.remove(&order("o"));
     assert!(index.is_proven("v1"), "the second one proves it, too");
     index.remove(&order("second"));
     assert!(!index.is_proven("v1"));
     // A verification that is gone is woken no more.
     index.remove(&key(Kind::Verification, "v"));
-    assert_eq!(news(index.apply(entry(order("o"), &[intended(0), accepted("300000")]))), []);
+    assert_eq!(news(index.apply(&entry(order("o"), &[intended(0), accepted("300000")]))), []);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn what_is_adopted_proves_nothing() {
     let mut index = Index::default();
     let adopted =
         Event::Adopted { at: at(0), id: Some("300000".into()), number: None, account: None, own: false };
-    index.apply(entry(order("o"), &[adopted]));
+    index.apply(&entry(order("o"), &[adopted]));
     assert!(!index.is_proven("v1"));
 }
 
@@ -112,13 +112,13 @@ fn what_is_adopted_proves_nothing() {
 fn p08_what_a_list_does_not_name_is_told_and_stays_until_it_was_looked_at() {
     let mut index = Index::default();
     for name in ["a", "b", "c"] {
-        index.apply(entry(order(name), &[intended(0)]));
+        index.apply(&entry(order(name), &[intended(0)]));
     }
     assert_eq!(index.end_listing(), [], "no list was begun");
     index.begin_listing();
-    index.apply(entry(order("b"), &[intended(0)]));
+    index.apply(&entry(order("b"), &[intended(0)]));
     assert_eq!(sorted(index.end_listing()), [order("a"), order("c")]);
-    assert_eq!(index.iter().count(), 3, "the list may be an old one");
+    assert_eq!(index.len(), 3, "the list may be an old one");
     index.remove(&order("a"));
     index.remove(&order("b"));
     index.remove(&order("c"));
@@ -129,9 +129,9 @@ fn p08_what_a_list_does_not_name_is_told_and_stays_until_it_was_looked_at() {
 fn p14_the_budget_counts_orders_within_its_window_and_says_when_a_place_is_free() {
     let mut index = Index::default();
     for second in 0..3 {
-        index.apply(entry(order(&format!("o{second}")), &[intended(second)]));
+        index.apply(&entry(order(&format!("o{second}")), &[intended(second)]));
     }
-    index.apply(entry(key(Kind::Verification, "v"), &[intended(0)]));
+    index.apply(&entry(key(Kind::Verification, "v"), &[intended(0)]));
     let opens = |limit, reserved| index.budget_opens(&namespace("shop"), limit, HOUR, at(10), reserved);
     assert_eq!(index.spent(&namespace("shop"), HOUR, at(10)).len(), 3, "a verification costs nothing");
     assert_eq!(index.spent(&namespace("elsewhere"), HOUR, at(10)), []);

@@ -140,7 +140,7 @@ impl Book {
     fn take_in(&self, change: Change) {
         match change {
             Change::Listing => self.index.lock().begin_listing(),
-            Change::Entry(entry) => self.learn(*entry, true),
+            Change::Entry(entry) => self.learn(&entry, true),
             Change::Listed => {
                 let missing = self.index.lock().end_listing();
                 for key in missing {
@@ -198,7 +198,7 @@ impl Book {
         }
     }
 
-    fn learn(&self, entry: Entry, tell_own: bool) {
+    fn learn(&self, entry: &Entry, tell_own: bool) {
         let key = entry.key.clone();
         let mut index = self.index.lock();
         let applied = index.apply(entry);
@@ -274,7 +274,7 @@ impl Book {
             },
             result => result,
         };
-        self.learn(result?, false);
+        self.learn(&result?, false);
         Ok(())
     }
 

@@ -4,11 +4,11 @@
 //! the provider said about a request of ours counts for more than what a person says, whoever came first;
 //! so nobody takes anything from another by adopting what is or will be his.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::index::remove_from;
 use super::{Account, Key, Kind, Payer, State};
 
 /// Something that has one owner.
@@ -81,11 +81,17 @@ fn looks_under(payer: &Payer, namespace: &str) -> Vec<Scope> {
 struct Rank {
     title: Title,
     order: i128,
-    key: Key,
+    key: Arc<Key>,
 }
 
 impl Rank {
-    fn of(bid: &Bid, key: &Key) -> Self {
+    /// Before or at every other one.
+    fn first() -> Self {
+        let key = Key { kind: Kind::Verification, namespace: String::new(), name: String::new() };
+        Self { title: Title::Placed, order: i128::MIN, key: Arc::new(key) }
+    }
+
+    fn of(bid: &Bid, key: &Arc<Key>) -> Self {
         let order = match (&bid.claim, bid.title, bid.since) {
             (_, _, None) => i128::MAX,
             // A number that was cancelled may be given out again: then it is the newer order's.
@@ -96,33 +102,34 @@ impl Rank {
     }
 }
 
-/// Every claim that is recorded.
+/// Every claim that is recorded. One set, not a set for each claim, which nearly always would have one member: a node of
+/// a tree has room for eleven, and an order claims two things in three scopes.
 #[derive(Debug, Default)]
-pub(super) struct Claims(BTreeMap<(Claim, Scope), BTreeSet<Rank>>);
+pub(super) struct Claims(BTreeSet<(Claim, Scope, Rank)>);
 
 impl Claims {
     /// Takes in what this entry claims. Returns the others that claim the same.
-    pub(super) fn insert(&mut self, key: &Key, state: &State) -> Vec<Key> {
+    pub(super) fn insert(&mut self, key: &Arc<Key>, state: &State) -> Vec<Key> {
         let payer = state.payer();
         let mut related = Vec::new();
         for bid in bids(key, state) {
-            related.extend(self.others(&bid.claim, &payer, key).map(|rank| rank.key.clone()));
+            related.extend(self.others(&bid.claim, &payer, key).map(|rank| Key::clone(&rank.key)));
             for scope in found_under(&payer, &key.namespace) {
-                self.0.entry((bid.claim.clone(), scope)).or_default().insert(Rank::of(&bid, key));
+                self.0.insert((bid.claim.clone(), scope, Rank::of(&bid, key)));
             }
         }
         related
     }
 
     /// Lets go of what this entry claimed. Returns the others that claim the same.
-    pub(super) fn remove(&mut self, key: &Key, state: &State) -> Vec<Key> {
+    pub(super) fn remove(&mut self, key: &Arc<Key>, state: &State) -> Vec<Key> {
         let payer = state.payer();
         let mut related = Vec::new();
         for bid in bids(key, state) {
             for scope in found_under(&payer, &key.namespace) {
-                remove_from(&mut self.0, &(bid.claim.clone(), scope), &Rank::of(&bid, key));
+                self.0.remove(&(bid.claim.clone(), scope, Rank::of(&bid, key)));
             }
-            related.extend(self.others(&bid.claim, &payer, key).map(|rank| rank.key.clone()));
+            related.extend(self.others(&bid.claim, &payer, key).map(|rank| Key::clone(&rank.key)));
         }
         related
     }
@@ -130,17 +137,25 @@ impl Claims {
     /// Whose claim comes before this one.
     pub(super) fn rival(&self, key: &Key, bid: &Bid, payer: &Payer) -> Option<Rival> {
         let best = self.firsts(&bid.claim, payer, key).min()?;
-        (*best < Rank::of(bid, key)).then(|| Rival { key: best.key.clone(), title: best.title })
+        let ours = Rank::of(bid, &Arc::new(key.clone()));
+        (*best < ours).then(|| Rival { key: Key::clone(&best.key), title: best.title })
     }
 
+    /// For each scope, those who claim it, the first one first.
     fn under<'a>(
         &'a self,
         claim: &Claim,
         payer: &Payer,
         key: &Key,
-    ) -> impl Iterator<Item = &'a BTreeSet<Rank>> + use<'a> {
-        let places = looks_under(payer, &key.namespace).into_iter().map(|scope| (claim.clone(), scope));
-        places.filter_map(|place| self.0.get(&place)).collect::<Vec<_>>().into_iter()
+    ) -> impl Iterator<Item = impl Iterator<Item = &'a Rank> + use<'a>> + use<'a> {
+        let (claim, scopes) = (claim.clone(), looks_under(payer, &key.namespace));
+        scopes.into_iter().map(move |scope| {
+            let from = (claim.clone(), scope.clone(), Rank::first());
+            let claim = claim.clone();
+            let claimants =
+                self.0.range(from..).take_while(move |known| (&known.0, &known.1) == (&claim, &scope));
+            claimants.map(|(_, _, rank)| rank)
+        })
     }
 
     fn others<'a>(
@@ -149,7 +164,7 @@ impl Claims {
         payer: &Payer,
         key: &'a Key,
     ) -> impl Iterator<Item = &'a Rank> + use<'a> {
-        self.under(claim, payer, key).flatten().filter(move |rank| rank.key != *key)
+        self.under(claim, payer, key).flatten().filter(move |rank| *rank.key != *key)
     }
 
     /// The first of each scope, so that it costs nothing how many claim the same.
@@ -159,7 +174,7 @@ impl Claims {
         payer: &Payer,
         key: &'a Key,
     ) -> impl Iterator<Item = &'a Rank> + use<'a> {
-        self.under(claim, payer, key).filter_map(move |ranks| ranks.iter().find(|rank| rank.key != *key))
+        self.under(claim, payer, key).filter_map(move |mut ranks| ranks.find(|rank| *rank.key != *key))
     }
 }
 

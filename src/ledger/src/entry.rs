@@ -22,6 +22,12 @@ impl WriterId {
         Self(bits)
     }
 
+    /// Its bits.
+    #[must_use]
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+
     /// As stored: 16 hexadecimal digits; none where the text is not that.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

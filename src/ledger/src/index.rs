@@ -2,13 +2,13 @@
 //! reconcile looks at all of them: who owns an order id or number, what the budget has left, which
 //! verification ids an accepted order has proven.
 
-use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::claims::Claims;
+use super::packed::Packed;
 use super::spending::Spending;
 use super::{Bid, Entry, Key, Kind, Lineage, Payer, Purse, Rival, State};
 
@@ -19,6 +19,37 @@ pub struct Known {
     pub entry: Arc<Entry>,
     /// What its events fold into.
     pub state: Arc<State>,
+}
+
+/// An entry at rest.
+#[derive(Debug)]
+struct Kept {
+    packed: Packed,
+    worth: Worth,
+}
+
+/// What says whether an entry has to be kept once its resource is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Worth {
+    /// Whether a request may have placed something.
+    pub may_have_placed: bool,
+    /// Whether the outcome of the newest one is not known.
+    pub is_undecided: bool,
+    /// When the newest refusal came.
+    pub refused: Option<Timestamp>,
+    /// When something was submitted or taken last.
+    pub submitted: Option<Timestamp>,
+}
+
+impl Worth {
+    fn of(state: &State) -> Self {
+        Self {
+            may_have_placed: state.may_have_placed(),
+            is_undecided: state.is_undecided(),
+            refused: state.refused.iter().max().copied(),
+            submitted: state.accepted.as_ref().map(|accepted| accepted.at).max(state.spent.last().copied()),
+        }
+    }
 }
 
 /// What became of an entry that was told.
@@ -37,13 +68,17 @@ pub enum Applied {
 /// The index over all entries that were seen.
 #[derive(Debug, Default)]
 pub struct Index {
-    entries: HashMap<Key, Known>,
+    entries: HashMap<Arc<Key>, Kept>,
     claims: Claims,
-    proven: BTreeMap<String, BTreeSet<Key>>,
-    verifications: BTreeMap<String, BTreeSet<Key>>,
+    /// Which verification ids an accepted order has proven, and which.
+    proven: BTreeSet<(String, Arc<Key>)>,
+    /// Whose the verification ids are.
+    verifications: BTreeSet<(String, Arc<Key>)>,
+    /// With which verification ids something was, or may have been, ordered, and by how many.
+    ordered_with: BTreeMap<String, usize>,
     spending: Spending,
     /// Whose entry was the last that was news.
-    latest: Option<Key>,
+    latest: Option<Arc<Key>>,
     /// Seen since the current listing began.
     listing: Option<BTreeSet<Key>>,
 }
@@ -52,7 +87,33 @@ impl Index {
     /// The entry of this key as last seen. It may be behind what is stored; the append will tell.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<Known> {
-        self.entries.get(key).cloned()
+        self.entries.get(key).map(|kept| kept.packed.known(key))
+    }
+
+    /// Of how many keys an entry is known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What of each entry says whether it has to be kept, in no order.
+    pub(super) fn worth(&self) -> impl Iterator<Item = (&Key, &Worth)> {
+        self.entries.iter().map(|(key, kept)| (key.as_ref(), &kept.worth))
+    }
+
+    pub(super) fn worth_of(&self, key: &Key) -> Option<&Worth> {
+        self.entries.get(key).map(|kept| &kept.worth)
+    }
+
+    /// The verifications that something was, or may have been, ordered with.
+    pub(super) fn ordered_with(&self) -> BTreeSet<&Key> {
+        self.ordered_with.keys().flat_map(|id| keys_of(&self.verifications, id)).collect()
     }
 
     /// The entry that changed last, as far as is known.
@@ -61,23 +122,17 @@ impl Index {
         self.get(self.latest.as_ref()?)
     }
 
-    /// Every entry, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Known> {
-        self.entries.values()
-    }
-
     /// Takes over an entry that was appended to the one that is known, and any where none is known. Another
     /// one is only told of: it may be an old copy, or the store may have been set back.
-    pub fn apply(&mut self, entry: Entry) -> Applied {
+    pub fn apply(&mut self, entry: &Entry) -> Applied {
         if let Some(seen) = &mut self.listing {
             seen.insert(entry.key.clone());
         }
-        let lineage =
-            self.entries.get(&entry.key).map_or(Lineage::Later, |known| known.entry.lineage(&entry));
-        match lineage {
+        let known = self.get(&entry.key);
+        match known.as_ref().map_or(Lineage::Later, |known| known.entry.lineage(entry)) {
             Lineage::Later => Applied::News(self.replace(entry)),
             Lineage::Same => {
-                self.reversion(entry);
+                self.reversion(known, entry);
                 Applied::Known
             }
             Lineage::Earlier => Applied::Older,
@@ -86,49 +141,63 @@ impl Index {
     }
 
     /// Others' labels on it change its version and nothing else.
-    fn reversion(&mut self, entry: Entry) {
-        if let Some(known) = self.entries.get_mut(&entry.key)
-            && known.entry.version != entry.version
+    fn reversion(&mut self, known: Option<Known>, entry: &Entry) {
+        if let Some(known) = known.filter(|known| known.entry.version != entry.version)
+            && let Some(kept) = self.entries.get_mut(&entry.key)
         {
-            known.entry = Arc::new(entry);
+            kept.packed = Packed::new(entry, &known.state);
         }
     }
 
     /// Takes over what is stored, whatever is known. Returns the keys whose resources it concerns, too: those
     /// that share a claim, and the verification that it proves.
-    pub fn replace(&mut self, stored: Entry) -> Vec<Key> {
+    pub fn replace(&mut self, stored: &Entry) -> Vec<Key> {
         let before = self.remove(&stored.key);
         let state = stored.state();
-        let mut related = self.claim_all(&stored.key, &state);
+        let key = Arc::new(stored.key.clone());
+        let mut related = self.claim_all(&key, &state);
         related.extend(before);
-        self.latest = Some(stored.key.clone());
-        self.entries.insert(stored.key.clone(), Known { entry: Arc::new(stored), state: Arc::new(state) });
+        self.latest = Some(key.clone());
+        let kept = Kept { packed: Packed::new(stored, &state), worth: Worth::of(&state) };
+        self.entries.insert(key, kept);
         related
     }
 
     /// Forgets an entry; returns the keys that shared a claim with it.
     pub fn remove(&mut self, key: &Key) -> Vec<Key> {
-        let Some(known) = self.entries.remove(key) else { return Vec::new() };
+        let Some((key, kept)) = self.entries.remove_entry(key) else { return Vec::new() };
+        let (key, known) = (&key, kept.packed.known(&key));
+        if let Some(id) = ordered_with(key, &known.state)
+            && let Some(count) = self.ordered_with.get_mut(id)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.ordered_with.remove(id);
+            }
+        }
         let related = self.claims.remove(key, &known.state);
         if let Some(id) = proven_by(key, &known.state) {
-            remove_from(&mut self.proven, id, key);
+            self.proven.remove(&(id.to_owned(), key.clone()));
         }
         if let Some(id) = known.state.id().filter(|_| key.kind == Kind::Verification) {
-            remove_from(&mut self.verifications, id, key);
+            self.verifications.remove(&(id.to_owned(), key.clone()));
         }
         self.spending.remove(key, &known.state);
         related
     }
 
-    fn claim_all(&mut self, key: &Key, state: &State) -> Vec<Key> {
+    fn claim_all(&mut self, key: &Arc<Key>, state: &State) -> Vec<Key> {
         let mut related = self.claims.insert(key, state);
         if let Some(id) = proven_by(key, state)
-            && self.proven.entry(id.to_owned()).or_default().insert(key.clone())
+            && self.proven.insert((id.to_owned(), key.clone()))
         {
-            related.extend(self.verifications.get(id).into_iter().flatten().cloned());
+            related.extend(keys_of(&self.verifications, id).cloned());
+        }
+        if let Some(id) = ordered_with(key, state) {
+            *self.ordered_with.entry(id.to_owned()).or_default() += 1;
         }
         if let Some(id) = state.id().filter(|_| key.kind == Kind::Verification) {
-            self.verifications.entry(id.to_owned()).or_default().insert(key.clone());
+            self.verifications.insert((id.to_owned(), key.clone()));
         }
         self.spending.insert(key, state);
         related
@@ -148,7 +217,7 @@ impl Index {
     /// A full list is complete: what it did not name is gone, if the list is not an old one.
     pub fn end_listing(&mut self) -> Vec<Key> {
         let Some(seen) = self.listing.take() else { return Vec::new() };
-        self.entries.keys().filter(|k| !seen.contains(k)).cloned().collect()
+        self.entries.keys().filter(|k| !seen.contains(k.as_ref())).map(|k| Key::clone(k)).collect()
     }
 
     /// Another resource of the same account whose claim comes before this one.
@@ -160,7 +229,7 @@ impl Index {
     /// Whether an order with this verification id was accepted, which proves its approval.
     #[must_use]
     pub fn is_proven(&self, verification_id: &str) -> bool {
-        self.proven.get(verification_id).is_some_and(|keys| !keys.is_empty())
+        keys_of(&self.proven, verification_id).next().is_some()
     }
 
     /// When one more request fits `limit` requests per `window`: none means now.
@@ -183,23 +252,21 @@ impl Index {
     }
 }
 
-/// Keeps no set that has become empty.
-pub(super) fn remove_from<K, Q, V>(map: &mut BTreeMap<K, BTreeSet<V>>, id: &Q, member: &V)
-where
-    K: Ord + Borrow<Q>,
-    Q: Ord + ?Sized,
-    V: Ord,
-{
-    if let Some(members) = map.get_mut(id) {
-        members.remove(member);
-        if members.is_empty() {
-            map.remove(id);
-        }
-    }
+fn keys_of<'a>(set: &'a BTreeSet<(String, Arc<Key>)>, id: &str) -> impl Iterator<Item = &'a Key> + use<'a> {
+    let first = Key { kind: Kind::Verification, namespace: String::new(), name: String::new() };
+    let id = id.to_owned();
+    let from = set.range((id.clone(), Arc::new(first))..);
+    from.take_while(move |(known, _)| *known == id).map(|(_, key)| key.as_ref())
 }
 
 /// The verification id that this accepted order proves.
 fn proven_by<'a>(key: &Key, state: &'a State) -> Option<&'a str> {
     let ours = key.kind == Kind::Order && state.accepted.as_ref().is_some_and(|a| a.attempt.is_some());
     if ours { state.terms.get(super::terms::VERIFICATION_ID).map(String::as_str) } else { None }
+}
+
+/// The verification id of what was, or may have been, ordered.
+fn ordered_with<'a>(key: &Key, state: &'a State) -> Option<&'a str> {
+    let placed = key.kind == Kind::Order && state.may_have_placed();
+    state.terms.get(super::terms::VERIFICATION_ID).filter(|_| placed).map(String::as_str)
 }

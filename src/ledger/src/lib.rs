@@ -17,6 +17,7 @@ mod facts;
 mod fold;
 mod index;
 pub mod kubernetes;
+mod packed;
 pub mod recording;
 mod spending;
 pub mod terms;

@@ -2,10 +2,10 @@
 //! key of a tenant, who pays for himself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::index::remove_from;
 use super::{Account, Key, Kind, State};
 
 /// What is counted together.
@@ -40,18 +40,23 @@ impl Purse {
 
 /// See the module documentation.
 #[derive(Debug, Default)]
-pub(super) struct Spending(BTreeMap<Purse, BTreeSet<(Timestamp, Key)>>);
+pub(super) struct Spending(BTreeMap<Purse, BTreeSet<(Timestamp, Arc<Key>)>>);
 
 impl Spending {
-    pub(super) fn insert(&mut self, key: &Key, state: &State) {
+    pub(super) fn insert(&mut self, key: &Arc<Key>, state: &State) {
         for (purse, at) in spent_by(key, state) {
             self.0.entry(purse).or_default().insert((at, key.clone()));
         }
     }
 
-    pub(super) fn remove(&mut self, key: &Key, state: &State) {
+    pub(super) fn remove(&mut self, key: &Arc<Key>, state: &State) {
         for (purse, at) in spent_by(key, state) {
-            remove_from(&mut self.0, &purse, &(at, key.clone()));
+            if let Some(spent) = self.0.get_mut(&purse) {
+                spent.remove(&(at, key.clone()));
+                if spent.is_empty() {
+                    self.0.remove(&purse);
+                }
+            }
         }
     }
 

@@ -1,13 +1,14 @@
 //! Which entries need not outlive their resource. Whatever may have cost money stays for ever.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::Book;
-use crate::{Entry, Key, Kind, Known, RemoveError, State, terms};
+use crate::index::Worth;
+use crate::{Entry, Key, Kind, RemoveError};
 
 /// Submitted verifications whose resources are gone, so many newest of each namespace are kept, for whoever
 /// re-creates one. TENIOS charges nothing for a verification, so that they could be made and deleted without end.
@@ -19,23 +20,30 @@ impl Book {
     pub fn forgettable(&self, now: Timestamp, is_gone: impl Fn(&Key) -> bool) -> Vec<Arc<Entry>> {
         let since = now.checked_sub(self.longest_window()).unwrap_or(Timestamp::MIN);
         let index = self.index.lock();
-        let ordered_with: BTreeSet<&str> = index.iter().filter_map(ordered_with).collect();
-        let may_go = |known: &&Known| {
-            let is_used = known.state.id().is_some_and(|id| ordered_with.contains(id));
-            cost_nothing(known, since) || (was_submitted(known) && !is_used)
+        // Whoever re-creates both finds that it was approved.
+        let ordered_with = index.ordered_with();
+        let may_go = |(key, worth): &(&Key, &Worth)| {
+            cost_nothing(key, worth, since) || (was_submitted(key, worth) && !ordered_with.contains(key))
         };
-        let candidates: Vec<Known> = index.iter().filter(may_go).cloned().collect();
+        let candidates: Vec<(Key, Worth)> =
+            index.worth().filter(may_go).map(|(key, worth)| (key.clone(), *worth)).collect();
         drop(index);
-        let gone = candidates.into_iter().filter(|known| is_gone(&known.entry.key));
-        let (mut submitted, free): (Vec<_>, Vec<_>) = gone.partition(|known| known.state.may_have_placed());
-        submitted.sort_by_key(|known| Reverse(last_submitted(&known.state)));
+        let gone = candidates.into_iter().filter(|(key, _)| is_gone(key));
+        let (mut submitted, free): (Vec<_>, Vec<_>) = gone.partition(|(_, worth)| worth.may_have_placed);
+        submitted.sort_by_key(|(_, worth)| Reverse(worth.submitted));
         let mut kept: HashMap<String, usize> = HashMap::new();
-        let excess = submitted.into_iter().filter(|known| {
-            let kept = kept.entry(known.entry.key.namespace.clone()).or_default();
+        let excess = submitted.into_iter().filter(|(key, _)| {
+            let kept = kept.entry(key.namespace.clone()).or_default();
             *kept += 1;
             *kept > VERIFICATIONS_KEPT
         });
-        free.into_iter().chain(excess).map(|known| known.entry).collect()
+        let keys = free.into_iter().chain(excess);
+        keys.filter_map(|(key, worth)| self.unless_it_changed(&key, &worth)).collect()
+    }
+
+    fn unless_it_changed(&self, key: &Key, worth: &Worth) -> Option<Arc<Entry>> {
+        let index = self.index.lock();
+        index.get(key).filter(|_| index.worth_of(key) == Some(worth)).map(|known| known.entry)
     }
 
     /// Deletes an entry unless it was written meanwhile.
@@ -56,23 +64,12 @@ impl Book {
 }
 
 /// Nothing can have been placed, and no refusal counts for a budget any more.
-fn cost_nothing(known: &Known, since: Timestamp) -> bool {
-    let counts =
-        known.entry.key.kind == Kind::Order && known.state.refused.iter().any(|refused| *refused > since);
-    !known.state.may_have_placed() && !counts
+fn cost_nothing(key: &Key, worth: &Worth, since: Timestamp) -> bool {
+    let counts = key.kind == Kind::Order && worth.refused.is_some_and(|refused| refused > since);
+    !worth.may_have_placed && !counts
 }
 
 /// A verification whose requests all have an outcome.
-fn was_submitted(known: &Known) -> bool {
-    known.entry.key.kind == Kind::Verification && !known.state.is_undecided()
-}
-
-/// The verification id of what may have been ordered. Whoever re-creates both finds that it was approved.
-fn ordered_with(known: &Known) -> Option<&str> {
-    let placed = known.entry.key.kind == Kind::Order && known.state.may_have_placed();
-    known.state.terms.get(terms::VERIFICATION_ID).filter(|_| placed).map(String::as_str)
-}
-
-fn last_submitted(state: &State) -> Option<Timestamp> {
-    state.accepted.as_ref().map(|accepted| accepted.at).max(state.spent.last().copied())
+fn was_submitted(key: &Key, worth: &Worth) -> bool {
+    key.kind == Kind::Verification && !worth.is_undecided
 }

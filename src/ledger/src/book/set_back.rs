@@ -95,7 +95,7 @@ impl Book {
             match self.ledger.append(&base, &events).await {
                 Ok(both) => {
                     let key = both.key.clone();
-                    let related = self.index.lock().replace(both.clone());
+                    let related = self.index.lock().replace(&both);
                     self.tell_all(related.into_iter().chain([key]));
                     return Ok(known(both));
                 }
@@ -118,10 +118,10 @@ impl Book {
         let related = if stored.version.is_none() {
             index.remove(&stored.key)
         } else {
-            match index.apply(stored.clone()) {
+            match index.apply(stored) {
                 Applied::News(related) => related,
                 Applied::Known => Vec::new(),
-                Applied::Older | Applied::Diverged => index.replace(stored.clone()),
+                Applied::Older | Applied::Diverged => index.replace(stored),
             }
         };
         drop(index);
