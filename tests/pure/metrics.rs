@@ -7,7 +7,7 @@ use rstest::rstest;
 use tenios_api::{Condition, ConditionStatus, ConditionType, Reason};
 use tenios_ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
 use tenios_lifecycle::since;
-use tenios_operator::telemetry::{Metrics, ProviderLabels, Stand};
+use tenios_operator::telemetry::{Metrics, ProviderLabels, TrackedResource};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -17,8 +17,8 @@ fn order(name: &str) -> Key {
     Key { kind: Kind::Order, namespace: "shop".into(), name: name.into() }
 }
 
-fn stand(state: &str, reason: Reason, since: i64) -> Stand {
-    Stand { state: state.into(), reason, since: Some(at(since)) }
+fn resource(state: &str, reason: Reason, since: i64) -> TrackedResource {
+    TrackedResource { state: state.into(), reason, since: Some(at(since)) }
 }
 
 fn lines(metrics: &Metrics, start: &str) -> Vec<String> {
@@ -33,15 +33,15 @@ fn the_oldest_of_each_state_is_told_and_goes_with_the_last_one() {
     for younger in 0..20 {
         metrics.resource(
             &order(&format!("y{younger}")),
-            Some(stand("AwaitingNumber", Reason::AwaitingNumber, 400)),
+            Some(resource("AwaitingNumber", Reason::AwaitingNumber, 400)),
         );
     }
-    metrics.resource(&order("a"), Some(stand("AwaitingNumber", Reason::AwaitingNumber, 200)));
-    metrics.resource(&order("b"), Some(stand("AwaitingNumber", Reason::AwaitingNumber, 100)));
+    metrics.resource(&order("a"), Some(resource("AwaitingNumber", Reason::AwaitingNumber, 200)));
+    metrics.resource(&order("b"), Some(resource("AwaitingNumber", Reason::AwaitingNumber, 100)));
     let labels = "{kind=\"PhoneNumberOrder\",state=\"AwaitingNumber\"}";
     assert_eq!(oldest(&metrics), [format!("{labels} 100")]);
     // One comes as another goes: the count stands still, the age does not.
-    metrics.resource(&order("c"), Some(stand("AwaitingNumber", Reason::AwaitingNumber, 300)));
+    metrics.resource(&order("c"), Some(resource("AwaitingNumber", Reason::AwaitingNumber, 300)));
     metrics.resource(&order("b"), None);
     assert_eq!(oldest(&metrics), [format!("{labels} 200")]);
     for key in metrics.resources() {
@@ -49,7 +49,7 @@ fn the_oldest_of_each_state_is_told_and_goes_with_the_last_one() {
     }
     metrics.resource(
         &order("c"),
-        Some(Stand { state: "Unreadable".into(), reason: Reason::InvalidSpec, since: None }),
+        Some(TrackedResource { state: "Unreadable".into(), reason: Reason::InvalidSpec, since: None }),
     );
     assert!(oldest(&metrics).is_empty(), "{}", metrics.encode());
 }
@@ -57,13 +57,13 @@ fn the_oldest_of_each_state_is_told_and_goes_with_the_last_one() {
 #[test]
 fn those_that_wait_are_counted_by_what_they_wait_for() {
     let metrics = Metrics::default();
-    metrics.resource(&order("a"), Some(stand("Waiting", Reason::BudgetExceeded, 1)));
-    metrics.resource(&order("b"), Some(stand("Waiting", Reason::BudgetExceeded, 1)));
-    metrics.resource(&order("c"), Some(stand("Refused", Reason::Refused, 1)));
+    metrics.resource(&order("a"), Some(resource("Waiting", Reason::BudgetExceeded, 1)));
+    metrics.resource(&order("b"), Some(resource("Waiting", Reason::BudgetExceeded, 1)));
+    metrics.resource(&order("c"), Some(resource("Refused", Reason::Refused, 1)));
     let waiting = |metrics| lines(metrics, "tenios_resources_waiting");
     assert_eq!(waiting(&metrics), ["{kind=\"PhoneNumberOrder\",reason=\"BudgetExceeded\"} 2"]);
-    metrics.resource(&order("a"), Some(stand("Waiting", Reason::AwaitingApproval, 1)));
-    metrics.resource(&order("b"), Some(stand("Assigned", Reason::NumberAssigned, 1)));
+    metrics.resource(&order("a"), Some(resource("Waiting", Reason::AwaitingApproval, 1)));
+    metrics.resource(&order("b"), Some(resource("Assigned", Reason::NumberAssigned, 1)));
     assert_eq!(waiting(&metrics), ["{kind=\"PhoneNumberOrder\",reason=\"AwaitingApproval\"} 1"]);
 }
 
@@ -88,7 +88,7 @@ fn the_table_in_the_docs_has_every_metric_and_no_other() {
     metrics.provider_request(ProviderLabels { endpoint: "number/order", outcome: "accepted" }, 0.1);
     metrics.reconciled(Kind::Order, 0.1);
     metrics.crd_compatible("LedgerEntry", true);
-    metrics.resource(&order("a"), Some(stand("Waiting", Reason::Suspended, 1)));
+    metrics.resource(&order("a"), Some(resource("Waiting", Reason::Suspended, 1)));
     let text = metrics.encode();
     let announced = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let told: BTreeSet<String> = announced

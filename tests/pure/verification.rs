@@ -10,7 +10,7 @@ use tenios_api::pdf::Document;
 use tenios_api::verification::VerificationState;
 use tenios_api::{PhoneVerification, PhoneVerificationSpec, PhoneVerificationStatus, Reason};
 use tenios_ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
-use tenios_lifecycle::verification::{VerificationNeed, stands};
+use tenios_lifecycle::verification::{VerificationNeed, matches_submitted};
 use tenios_lifecycle::{Answers, Decision, Found, Intent, Pace, Sender, Standing, decide, project};
 
 use crate::given::{ALONE, KEY as ACCESS_KEY, Others, UNASKED};
@@ -236,13 +236,13 @@ fn p12_what_the_status_knows_comes_back_into_the_ledger() {
 #[test]
 fn only_what_was_submitted_stands_for_its_spec() {
     let submitted = state("submitted");
-    assert!(stands(&spec(&json!({})), &submitted));
-    assert!(!stands(&spec(&json!({"areaCode": "30"})), &submitted));
+    assert!(matches_submitted(&spec(&json!({})), &submitted));
+    assert!(!matches_submitted(&spec(&json!({"areaCode": "30"})), &submitted));
     let other = json!({"country": "Germany", "city": "Köln", "zip": "50667", "street": "Domkloster", "houseNumber": "5"});
-    assert!(!stands(&spec(&json!({"address": other})), &submitted));
+    assert!(!matches_submitted(&spec(&json!({"address": other})), &submitted));
     // Another key may pay for it; it is the same document.
     let key = json!({"accessKeySecretRef": {"name": "a", "key": "b"}});
-    assert!(stands(&spec(&key), &submitted));
+    assert!(matches_submitted(&spec(&key), &submitted));
 }
 
 #[test]
@@ -336,7 +336,11 @@ fn p12_an_address_recorded_as_it_was_written_is_the_same_for_this_version(
     };
     let (spec, state) = (spec(&json!({"address": address(now)})), recorded_as_written(&address(then)));
     let said = said(decided(&spec, &state, &UNASKED, |_| {}));
-    assert_eq!((stands(&spec, &state), said.starts_with("AwaitingApproval")), (same, same), "{said}");
+    assert_eq!(
+        (matches_submitted(&spec, &state), said.starts_with("AwaitingApproval")),
+        (same, same),
+        "{said}"
+    );
 }
 
 /// An upgrade is no edit: it makes nothing try again that was refused for good.

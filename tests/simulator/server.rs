@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use rstest::rstest;
-use tenios_http_server::{BodyError, Limits, RequestBody, Server, Talk, Tls, TlsError, read_body};
+use tenios_http_server::{BodyError, Limits, RequestBody, Server, Tls, TlsError, read_body};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -189,7 +189,7 @@ async fn p19_where_only_the_handler_may_answer_the_server_closes(
     let (address, _stop) = start(hasty()).await;
     let answer = rest(connect(address, request).await).await;
     assert!(answer.starts_with(&format!("HTTP/1.1 {otherwise} ")), "{answer}");
-    let (address, _stop) = start(Limits { talk: Talk::HandlerOnly, ..hasty() }).await;
+    let (address, _stop) = start(Limits { library_responses: false, ..hasty() }).await;
     assert_eq!(rest(connect(address, request).await).await, "");
     assert_good_request_passes(address).await;
 }
@@ -219,17 +219,18 @@ async fn an_endless_chunked_body_is_refused_and_the_answer_is_not_lost() {
 #[tokio::test]
 async fn pipelined_requests_are_bounded() {
     let many = GOOD.repeat(300);
-    for (talk, expected) in [(Talk::Once, 1), (Talk::HandlerOnly, 1), (Talk::Many, 100)] {
-        let (address, _stop) = start(Limits { talk, ..patient() }).await;
+    for (library_responses, max_requests_per_connection) in [(true, 1), (false, 1), (true, 100)] {
+        let (address, _stop) =
+            start(Limits { max_requests_per_connection, library_responses, ..patient() }).await;
         let answers = rest(connect(address, &many).await).await;
-        assert_eq!(answers.matches("HTTP/1.1 200 ").count(), expected);
+        assert_eq!(answers.matches("HTTP/1.1 200 ").count(), max_requests_per_connection);
         assert_eq!(answers.matches("connection: close").count(), 1);
     }
 }
 
 #[tokio::test]
 async fn a_kept_connection_does_not_idle_for_long() {
-    let (address, _stop) = start(Limits { talk: Talk::Many, ..hasty() }).await;
+    let (address, _stop) = start(Limits { max_requests_per_connection: 100, ..hasty() }).await;
     let answers = rest(connect(address, GOOD).await).await;
     assert!(answers.starts_with("HTTP/1.1 200 ") && !answers.contains("connection: close"), "{answers}");
 }

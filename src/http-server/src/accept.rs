@@ -11,8 +11,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{Terms, serve};
-use super::seats::Seats;
+use super::connection::{ConnectionConfig, serve};
+use super::slots::ConnectionSlots;
 use super::{Limits, RequestBody, Tls};
 
 /// The pause after an error of `accept` itself, such as too many open files.
@@ -30,7 +30,7 @@ pub(super) async fn run<H, F>(
     H: Fn(http::Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
-    let seats = Seats::new(limits.connections);
+    let slots = ConnectionSlots::new(limits.connections);
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -41,16 +41,16 @@ pub(super) async fn run<H, F>(
             Ok((stream, _)) => {
                 // Answers are small and written at once: waiting for more only delays them.
                 let _ = stream.set_nodelay(true);
-                // None: every seat is taken by a request that is being answered. The stream is dropped.
-                if let Some(seat) = seats.take() {
-                    let terms = Terms { limits, tls: tls.clone(), draining: shutdown.clone() };
-                    tasks.spawn(serve(stream, seat, terms, handler.clone()));
+                // None: every slot is taken by a request that is being answered. The stream is dropped.
+                if let Some(slot) = slots.take() {
+                    let config = ConnectionConfig { limits, tls: tls.clone(), draining: shutdown.clone() };
+                    tasks.spawn(serve(stream, slot, config, handler.clone()));
                 }
             }
             Err(error) if only_that_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
-                seats.evict_one();
+                slots.evict_one();
                 sleep(BACK_OFF).await;
             }
         }
@@ -60,9 +60,9 @@ pub(super) async fn run<H, F>(
     if timeout(LAST_CALL, tasks.wait()).await.is_ok() {
         return;
     }
-    seats.evict_silent();
+    slots.evict_silent();
     if timeout(limits.header_timeout + limits.request_timeout, tasks.wait()).await.is_err() {
-        seats.evict_all();
+        slots.evict_all();
         tasks.wait().await;
     }
 }

@@ -1,4 +1,4 @@
-//! Bodies that tell their connection's seat: of a request, when it has arrived, and of an answer, when it is over.
+//! Bodies that tell their connection's slot: of a request, when it has arrived, and of an answer, when it is over.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -9,20 +9,20 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::seats::{Seat, Stage};
+use super::slots::{Slot, WaitingFor};
 
 /// The body of a request, as it arrives.
 pub struct RequestBody {
     incoming: Incoming,
-    seat: Arc<Seat>,
+    slot: Arc<Slot>,
     complete: bool,
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, seat: Arc<Seat>) -> Self {
+    pub(super) fn new(incoming: Incoming, slot: Arc<Slot>) -> Self {
         let complete = incoming.is_end_stream();
-        seat.set(if complete { Stage::Answer } else { Stage::Body });
-        Self { incoming, seat, complete }
+        slot.set(if complete { WaitingFor::Answer } else { WaitingFor::Body });
+        Self { incoming, slot, complete }
     }
 }
 
@@ -43,7 +43,7 @@ impl Body for RequestBody {
         let polled = Pin::new(&mut self.incoming).poll_frame(context);
         if !self.complete && (matches!(polled, Poll::Ready(None)) || self.incoming.is_end_stream()) {
             self.complete = true;
-            self.seat.set(Stage::Answer);
+            self.slot.set(WaitingFor::Answer);
         }
         polled
     }
@@ -60,8 +60,8 @@ impl Body for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         if !self.complete {
-            self.seat.leave_unread();
-            self.seat.set(Stage::Answer);
+            self.slot.leave_unread();
+            self.slot.set(WaitingFor::Answer);
         }
     }
 }
@@ -100,14 +100,14 @@ where
 #[error("the handler did not answer in time")]
 pub(super) struct Ended;
 
-/// The body of an answer, which tells the seat of a connection that may go on to a next request when it is over.
+/// The body of an answer, which tells the slot of a connection that may go on to a next request when it is over.
 pub(super) struct ReplyBody {
     data: Full<Bytes>,
-    kept: Option<Arc<Seat>>,
+    kept: Option<Arc<Slot>>,
 }
 
 impl ReplyBody {
-    pub(super) fn new(data: Full<Bytes>, kept: Option<Arc<Seat>>) -> Self {
+    pub(super) fn new(data: Full<Bytes>, kept: Option<Arc<Slot>>) -> Self {
         Self { data, kept }
     }
 }
@@ -134,8 +134,8 @@ impl Body for ReplyBody {
 
 impl Drop for ReplyBody {
     fn drop(&mut self) {
-        if let Some(seat) = self.kept.take() {
-            seat.set(Stage::Head);
+        if let Some(slot) = self.kept.take() {
+            slot.set(WaitingFor::Head);
         }
     }
 }

@@ -20,12 +20,10 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::body::{Ended, ReplyBody};
-use super::seats::{Seat, Stage};
-use super::voice::{Leave, Voice};
-use super::{Limits, RequestBody, Talk, Tls};
+use super::response_gate::{GateOpener, ResponseGate};
+use super::slots::{Slot, WaitingFor};
+use super::{Limits, RequestBody, Tls};
 
-/// Requests that a kept connection may carry.
-const REQUESTS: usize = 100;
 /// How old a kept connection may become before it takes no further request.
 const KEPT_FOR: Duration = Duration::from_secs(300);
 /// hyper takes no smaller buffer, and the larger ones are only allocated when needed.
@@ -36,64 +34,64 @@ const LINGER_BYTES: u64 = 1024 * 1024;
 const LINGER: Duration = Duration::from_millis(500);
 
 /// What all connections of a server have in common.
-pub(super) struct Terms {
+pub(super) struct ConnectionConfig {
     pub(super) limits: Limits,
     pub(super) tls: Option<Tls>,
     pub(super) draining: CancellationToken,
 }
 
 /// One connection as the service sees it.
-struct Conversation {
-    seat: Arc<Seat>,
-    leave: Leave,
+struct Connection {
+    slot: Arc<Slot>,
+    opener: GateOpener,
     limits: Limits,
     requests: AtomicUsize,
 }
 
-pub(super) async fn serve<H, F>(stream: TcpStream, seat: Seat, terms: Terms, handler: H)
+pub(super) async fn serve<H, F>(stream: TcpStream, slot: Slot, config: ConnectionConfig, handler: H)
 where
     H: Fn(Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
-    let seat = Arc::new(seat);
-    let conversation = Conversation {
-        seat: seat.clone(),
-        leave: Leave::new(terms.limits.talk != Talk::HandlerOnly),
-        limits: terms.limits,
+    let slot = Arc::new(slot);
+    let connection = Connection {
+        slot: slot.clone(),
+        opener: GateOpener::new(config.limits.library_responses),
+        limits: config.limits,
         requests: AtomicUsize::new(0),
     };
     let work = async {
-        let Some(tls) = terms.tls else {
-            return converse(stream, conversation, &terms.draining, handler).await;
+        let Some(tls) = config.tls else {
+            return serve_http1(stream, connection, &config.draining, handler).await;
         };
         let handshake = tls.acceptor().accept(stream);
-        if let Ok(Ok(stream)) = timeout(terms.limits.header_timeout, handshake).await {
-            converse(stream, conversation, &terms.draining, handler).await;
+        if let Ok(Ok(stream)) = timeout(config.limits.header_timeout, handshake).await {
+            serve_http1(stream, connection, &config.draining, handler).await;
         }
     };
     tokio::select! {
-        () = seat.evicted().cancelled() => {}
+        () = slot.evicted().cancelled() => {}
         () = work => {}
     }
 }
 
-async fn converse<I, H, F>(io: I, conversation: Conversation, draining: &CancellationToken, handler: H)
+async fn serve_http1<I, H, F>(io: I, connection: Connection, draining: &CancellationToken, handler: H)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
-    let limits = conversation.limits;
-    let io = Voice::new(io, conversation.leave.clone());
-    let many = limits.talk == Talk::Many;
-    let conversation = Arc::new(conversation);
-    let seat = conversation.seat.clone();
+    let limits = connection.limits;
+    let io = ResponseGate::new(io, connection.opener.clone());
+    let many = limits.max_requests_per_connection > 1;
+    let connection = Arc::new(connection);
+    let slot = connection.slot.clone();
     let handler = Arc::new(handler);
     let service = service_fn(move |request| {
-        Box::pin(answer(conversation.clone(), handler.clone(), request))
+        Box::pin(answer(connection.clone(), handler.clone(), request))
             as Pin<Box<dyn Future<Output = _> + Send>>
     });
-    let mut connection = http1::Builder::new()
+    let mut serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_header_size(limits.header_bytes)
@@ -102,10 +100,10 @@ where
         .serve_connection(TokioIo::new(io), service);
     let once = limits.header_timeout + limits.request_timeout;
     let ended = tokio::select! {
-        ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
-        () = leave(draining, if many { KEPT_FOR } else { once }) => {
-            Pin::new(&mut connection).graceful_shutdown();
-            let rest = poll_fn(|context| connection.poll_without_shutdown(context));
+        ended = poll_fn(|context| serving.poll_without_shutdown(context)) => ended,
+        () = drained_or_aged(draining, if many { KEPT_FOR } else { once }) => {
+            Pin::new(&mut serving).graceful_shutdown();
+            let rest = poll_fn(|context| serving.poll_without_shutdown(context));
             match timeout(once, rest).await {
                 Ok(ended) => ended,
                 Err(_) => return,
@@ -113,20 +111,20 @@ where
         }
     };
     match ended {
-        Ok(()) => close(connection.into_parts().io.into_inner(), &seat).await,
+        Ok(()) => close(serving.into_parts().io.into_inner(), &slot).await,
         Err(error) => tracing::trace!(%error, "a connection ended early"),
     }
 }
 
-async fn leave(draining: &CancellationToken, age: Duration) {
+async fn drained_or_aged(draining: &CancellationToken, age: Duration) {
     tokio::select! {
         () = draining.cancelled() => {}
         () = sleep(age) => {}
     }
 }
 
-async fn close<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, seat: &Seat) {
-    seat.set(Stage::Head);
+async fn close<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, slot: &Slot) {
+    slot.set(WaitingFor::Head);
     let farewell = async {
         if io.shutdown().await.is_ok() {
             let _ = tokio::io::copy(&mut io.take(LINGER_BYTES), &mut tokio::io::sink()).await;
@@ -136,7 +134,7 @@ async fn close<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, seat: &Seat) {
 }
 
 async fn answer<H, F>(
-    conversation: Arc<Conversation>,
+    connection: Arc<Connection>,
     handler: Arc<H>,
     request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Ended>
@@ -145,18 +143,17 @@ where
     F: Future<Output = Response<Full<Bytes>>>,
 {
     // Its head was read: whatever else is wrong with it is the handler's to answer.
-    conversation.leave.give();
-    let (seat, talk) = (&conversation.seat, conversation.limits.talk);
-    let request = request.map(|incoming| RequestBody::new(incoming, seat.clone()));
-    let response = match timeout(conversation.limits.request_timeout, handler(request)).await {
+    connection.opener.open();
+    let (slot, limits) = (&connection.slot, connection.limits);
+    let request = request.map(|incoming| RequestBody::new(incoming, slot.clone()));
+    let response = match timeout(limits.request_timeout, handler(request)).await {
         Ok(response) => response,
-        Err(_) if talk == Talk::HandlerOnly => return Err(Ended),
+        Err(_) if !limits.library_responses => return Err(Ended),
         Err(_) => too_slow(),
     };
-    let last = talk != Talk::Many
-        || seat.left_unread()
-        || conversation.requests.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS;
-    let kept = (!last).then(|| seat.clone());
+    let last = slot.left_unread()
+        || connection.requests.fetch_add(1, Ordering::Relaxed) + 1 >= limits.max_requests_per_connection;
+    let kept = (!last).then(|| slot.clone());
     let mut response = response.map(|data| ReplyBody::new(data, kept));
     if last {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -2,7 +2,7 @@
 //!
 //! A stranger may open connections here, so everything that one can hold is bounded: the number of
 //! connections, the time and bytes of a request's head, the time of a whole request, the age of a
-//! connection. Over the limit of connections a new one takes the place of the oldest that still keeps
+//! connection. Over the limit of connections a new one takes the slot of the oldest that still keeps
 //! the server waiting, so that any number of silent connections does not keep a real request out.
 
 #![forbid(unsafe_code)]
@@ -10,9 +10,9 @@
 mod accept;
 mod body;
 mod connection;
-mod seats;
+mod response_gate;
+mod slots;
 mod tls;
-mod voice;
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,17 +28,8 @@ use tokio_util::sync::CancellationToken;
 pub use body::{BodyError, RequestBody, read_body};
 pub use tls::{Tls, TlsError};
 
-/// What is said on one connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Talk {
-    /// Many requests and their answers: at most 100, within five minutes.
-    Many,
-    /// One request and its answer.
-    Once,
-    /// One request, and no answer but the handler's. Where the others say 400, 408, 414 or 431, because
-    /// something is no request within the bounds or takes too long, the connection is closed.
-    HandlerOnly,
-}
+/// Requests on one connection that is kept alive, for a server whose clients ask again and again.
+pub const KEEP_ALIVE_REQUESTS: usize = 100;
 
 /// What one server lets its clients have.
 #[derive(Clone, Copy, Debug)]
@@ -52,8 +43,11 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// Bytes of a request's head, with the request line.
     pub header_bytes: usize,
-    /// How much is said on one connection, and by whom.
-    pub talk: Talk,
+    /// Requests that one connection may carry. One that carries several is closed after five minutes.
+    pub max_requests_per_connection: usize,
+    /// Whether a client is told 400, 408, 414 or 431 where something is no request within the bounds or takes too
+    /// long. Otherwise the connection is closed, and no answer is sent but the handler's.
+    pub library_responses: bool,
 }
 
 impl Default for Limits {
@@ -64,7 +58,8 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(10),
             header_bytes: 16 * 1024,
-            talk: Talk::Once,
+            max_requests_per_connection: 1,
+            library_responses: true,
         }
     }
 }

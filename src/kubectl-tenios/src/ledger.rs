@@ -92,14 +92,14 @@ fn row(object: &LedgerEntry) -> Vec<Cell> {
     vec![
         namespace,
         Cell::from(format!("{}/{}", entry.key.kind.short(), entry.key.name).as_str()),
-        Cell::from(stands(&state)),
+        Cell::from(phase_label(&state)),
         table::or_dash(state.id()),
         table::or_dash(state.number.as_ref().map(|n| n.number.as_str())),
         Cell::from(state.attempts.to_string().as_str()),
     ]
 }
 
-fn stands(state: &State) -> &'static str {
+fn phase_label(state: &State) -> &'static str {
     match &state.phase {
         Phase::Idle => "no request",
         Phase::Open { .. } => "intended or in flight",
@@ -151,7 +151,7 @@ async fn show(
 fn summary(state: &State) -> String {
     let id = state.id().map(|id| format!(", id {id}")).unwrap_or_default();
     let number = state.number.as_ref().map(|n| format!(", number {}", n.number)).unwrap_or_default();
-    out::harmless(&format!("{}{id}{number}", stands(state)))
+    out::harmless(&format!("{}{id}{number}", phase_label(state)))
 }
 
 /// The stored form is what an event of any kind has in common.

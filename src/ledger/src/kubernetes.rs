@@ -19,7 +19,7 @@ use tenios_api::{FIELD_MANAGER, LedgerEntry};
 
 pub use names::object_name;
 pub use object::to_entry;
-use object::{Place, readable, to_object, unreadable};
+use object::{StoredVersion, readable, to_object, unreadable};
 
 /// One call to the apiserver. Its own limit is 60 s; a reconcile must not hang that long.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -95,10 +95,10 @@ impl KubernetesLedger {
                     PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
                 return self.api.create(&params, &object).await;
             };
-            let place = Place::of(version);
-            let patch = place.replaced_by(&object).map_err(kube::Error::SerdeError)?;
+            let stored = StoredVersion::of(version);
+            let patch = stored.replaced_by(&object).map_err(kube::Error::SerdeError)?;
             let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
-            self.api.patch(place.name, &params, &patch).await
+            self.api.patch(stored.name, &params, &patch).await
         };
         match tokio::time::timeout(CALL_TIMEOUT, written).await {
             Ok(Ok(stored)) => to_entry(&stored).map_err(AppendError::Ambiguous),
@@ -109,7 +109,7 @@ impl KubernetesLedger {
 
     async fn remove_now(&self, entry: &Entry) -> Result<bool, RemoveError> {
         let Some(version) = &entry.version else { return Ok(true) };
-        let Place { name, resource_version, .. } = Place::of(version);
+        let StoredVersion { name, resource_version, .. } = StoredVersion::of(version);
         let preconditions = Preconditions { resource_version: Some(resource_version.to_owned()), uid: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         match tokio::time::timeout(CALL_TIMEOUT, self.stored.delete(name, &params)).await {

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use jiff::Timestamp;
 
-use super::verification::stands;
+use super::verification::matches_submitted;
 use tenios_api::pdf::Document;
 use tenios_api::verification::Approval;
 use tenios_api::{PhoneNumber, PhoneVerificationSpec, SecretKeyRef};
@@ -142,7 +142,7 @@ impl SeenVerification {
         let Some(spec) = spec else { return Self::Unreadable };
         match state.id() {
             None => Self::NotSubmitted,
-            Some(_) if !stands(spec, state) => Self::InConflict,
+            Some(_) if !matches_submitted(spec, state) => Self::InConflict,
             Some(id) => Self::Submitted { id: id.to_owned(), approval: spec.approval, proven: is_proven(id) },
         }
     }

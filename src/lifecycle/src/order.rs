@@ -154,7 +154,7 @@ impl Managed for PhoneNumberOrder {
             Some(Ok(remark)) => Some(remark),
             None => None,
         };
-        Some(remarked(stands(view, accepted), remark))
+        Some(remarked(accepted_status(view, accepted), remark))
     }
 
     fn valid<'a>(view: &View<'a>) -> Result<(ValidOrder<'a>, Link), String> {
@@ -244,7 +244,7 @@ fn remarked(mut next: Next, remark: Option<Remark>) -> Next {
 }
 
 /// Where what was ordered stands.
-fn stands(view: &View, accepted: &Accepted) -> Next {
+fn accepted_status(view: &View, accepted: &Accepted) -> Next {
     let number = view.state.number.as_ref().map(|n| &n.number);
     let strays = strays(view.state, "order");
     if let Some(number) = number {

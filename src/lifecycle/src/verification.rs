@@ -272,7 +272,7 @@ const ADDRESS: &str = "spec.address";
 
 /// Whether what was submitted under this name is what the spec asks for.
 #[must_use]
-pub fn stands(spec: &PhoneVerificationSpec, state: &State) -> bool {
+pub fn matches_submitted(spec: &PhoneVerificationSpec, state: &State) -> bool {
     changed(spec, state).is_none()
 }
 

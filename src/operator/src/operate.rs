@@ -13,7 +13,7 @@ use crate::push::{Address, PushKeys, Receiver};
 use crate::telemetry::{self, Counted, Metrics, health};
 use kube::Client;
 use kube::config::KubeConfigOptions;
-use tenios_http_server::{Limits, Server, Talk, Tls, terminated};
+use tenios_http_server::{KEEP_ALIVE_REQUESTS, Limits, Server, Tls, terminated};
 use tenios_ledger::kubernetes::KubernetesLedger;
 use tenios_ledger::{Book, Budgets, Event, Key};
 use tenios_lifecycle::Pace;
@@ -193,7 +193,9 @@ fn serve_metrics(
         std::future::ready(health::scrape(request.method(), request.uri().path(), &metrics))
     };
     Ok(tokio::spawn(
-        server.with_limits(Limits { talk: Talk::Many, ..Limits::default() }).run(answer, stop.clone()),
+        server
+            .with_limits(Limits { max_requests_per_connection: KEEP_ALIVE_REQUESTS, ..Limits::default() })
+            .run(answer, stop.clone()),
     ))
 }
 
@@ -213,7 +215,9 @@ fn serve_health(
         std::future::ready(health::probe(request.method(), request.uri().path(), missing))
     };
     Ok(tokio::spawn(
-        server.with_limits(Limits { talk: Talk::Many, ..Limits::default() }).run(answer, stop.clone()),
+        server
+            .with_limits(Limits { max_requests_per_connection: KEEP_ALIVE_REQUESTS, ..Limits::default() })
+            .run(answer, stop.clone()),
     ))
 }
 

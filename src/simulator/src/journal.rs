@@ -93,7 +93,7 @@ pub(super) struct Journal {
 
 /// Where an entry is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct Position {
     era: u64,
     index: usize,
 }
@@ -103,25 +103,25 @@ impl Journal {
         Self { entries: Vec::new(), file, era: 0 }
     }
 
-    pub(super) fn begin(&mut self, entry: JournalEntry) -> Place {
+    pub(super) fn begin(&mut self, entry: JournalEntry) -> Position {
         self.entries.push(entry);
-        Place { era: self.era, index: self.entries.len() - 1 }
+        Position { era: self.era, index: self.entries.len() - 1 }
     }
 
-    pub(super) fn amend(&mut self, place: Place, change: impl FnOnce(&mut JournalEntry)) {
-        if place.era == self.era
-            && let Some(entry) = self.entries.get_mut(place.index)
+    pub(super) fn amend(&mut self, position: Position, change: impl FnOnce(&mut JournalEntry)) {
+        if position.era == self.era
+            && let Some(entry) = self.entries.get_mut(position.index)
         {
             change(entry);
         }
     }
 
     /// Appends an entry to the file.
-    pub(super) fn finish(&mut self, place: Place) {
-        if place.era != self.era {
+    pub(super) fn finish(&mut self, position: Position) {
+        if position.era != self.era {
             return;
         }
-        let (Some(entry), Some(file)) = (self.entries.get(place.index), &mut self.file) else {
+        let (Some(entry), Some(file)) = (self.entries.get(position.index), &mut self.file) else {
             return;
         };
         let written = serde_json::to_string(entry)

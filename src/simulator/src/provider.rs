@@ -64,7 +64,7 @@ impl Accepted {
 }
 
 /// What a call is judged by, apart from the account.
-pub(super) struct Terms<'a> {
+pub(super) struct Rules<'a> {
     pub(super) access_key: &'a SecretString,
     pub(super) plain_push: bool,
     pub(super) settings: &'a Settings,
@@ -73,18 +73,18 @@ pub(super) struct Terms<'a> {
 pub(super) fn process(
     method: Option<Method>,
     body: Option<&Value>,
-    terms: &Terms<'_>,
+    rules: &Rules<'_>,
     account: &mut Account,
 ) -> Result<Accepted, Refusal> {
     let method = method.ok_or_else(refusal::unknown_method)?;
     let request = Request(body.and_then(Value::as_object).ok_or_else(refusal::not_json)?);
-    if request.text("access_key") != Some(terms.access_key.expose_secret()) {
-        return Err(refusal::bad_key(terms.settings.bad_key));
+    if request.text("access_key") != Some(rules.access_key.expose_secret()) {
+        return Err(refusal::bad_key(rules.settings.bad_key));
     }
     match method {
-        Method::CreateVerification => create_verification(&request, terms.settings, account),
-        Method::OrderNumber => order_number(&request, terms, account),
-        Method::CancelNumber => cancel_number(&request, terms.settings, account),
+        Method::CreateVerification => create_verification(&request, rules.settings, account),
+        Method::OrderNumber => order_number(&request, rules, account),
+        Method::CancelNumber => cancel_number(&request, rules.settings, account),
     }
 }
 
@@ -156,7 +156,7 @@ fn is_area_code(area_code: &str, country: &str) -> bool {
 
 fn order_number(
     request: &Request<'_>,
-    terms: &Terms<'_>,
+    rules: &Rules<'_>,
     account: &mut Account,
 ) -> Result<Accepted, Refusal> {
     let [number_type, verification_id] = request.require(["number_type", "verification_id"])?;
@@ -166,13 +166,13 @@ fn order_number(
     let verification_id = uuid(verification_id).ok_or_else(refusal::verification_id)?;
     let document = account.document(verification_id).ok_or_else(refusal::verification_id)?;
     if document.state() != DocumentState::Approved {
-        return Err(terms.settings.unapproved.clone());
+        return Err(rules.settings.unapproved.clone());
     }
     let link_to_number = optional(request, "link_to_number", refusal::link_number, |number| {
         is_e164(number) && account.has_number(number)
     })?;
     let push_url =
-        optional(request, "push_url", refusal::push_url, |url| is_push_url(url, terms.plain_push))?;
+        optional(request, "push_url", refusal::push_url, |url| is_push_url(url, rules.plain_push))?;
     let push_secret = optional(request, "push_secret", refusal::push_secret, |secret| {
         (1..=PUSH_SECRET_LIMIT).contains(&secret.chars().count())
     })?;

@@ -12,8 +12,8 @@ use tokio::time::sleep;
 
 use super::connection::Reply;
 use super::fault::{Action, Canned, Plan};
-use super::journal::{Answered, Journal, JournalEntry, Place, redacted};
-use super::provider::{Accepted, Method, Terms, process};
+use super::journal::{Answered, Journal, JournalEntry, Position, redacted};
+use super::provider::{Accepted, Method, Rules, process};
 use super::settings::OrderIdType;
 use super::shared::Shared;
 use super::{admin, push, refusal};
@@ -49,7 +49,7 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
 /// happens to it: its client left, or the simulator stops.
 struct Arrival {
     shared: Arc<Shared>,
-    place: Place,
+    position: Position,
     open: bool,
 }
 
@@ -71,16 +71,16 @@ impl Arrival {
                 .and_then(|v| v.to_str().ok())
                 .map(str::to_owned),
         };
-        let place = shared.state().journal.begin(entry);
-        Self { shared, place, open: true }
+        let position = shared.state().journal.begin(entry);
+        Self { shared, position, open: true }
     }
 
     fn finish(&mut self, journal: &mut Journal, processed: bool, answer: Option<&Response<Bytes>>) {
-        journal.amend(self.place, |entry| {
+        journal.amend(self.position, |entry| {
             entry.processed = processed;
             entry.answer = answer.map(answered);
         });
-        journal.finish(self.place);
+        journal.finish(self.position);
         self.open = false;
     }
 }
@@ -88,7 +88,7 @@ impl Arrival {
 impl Drop for Arrival {
     fn drop(&mut self) {
         if self.open {
-            self.shared.state().journal.finish(self.place);
+            self.shared.state().journal.finish(self.position);
         }
     }
 }
@@ -126,7 +126,7 @@ async fn work(
     bytes: Bytes,
 ) -> Option<Reply> {
     let body: Option<Value> = serde_json::from_slice(&bytes).ok();
-    let (plan, era) = meet_faults(&shared, arrival.place, &path, &bytes, body.as_ref());
+    let (plan, era) = meet_faults(&shared, arrival.position, &path, &bytes, body.as_ref());
     sleep(plan.delay).await;
     if !plan.processes() {
         return Some(unprocessed(&shared, &mut arrival, plan.last));
@@ -144,14 +144,14 @@ async fn work(
 
 fn meet_faults(
     shared: &Shared,
-    place: Place,
+    position: Position,
     path: &str,
     bytes: &Bytes,
     body: Option<&Value>,
 ) -> (Plan, u64) {
     let mut state = shared.state();
     let (plan, taken) = state.faults.take(path, body);
-    state.journal.amend(place, |entry| {
+    state.journal.amend(position, |entry| {
         entry.complete = true;
         entry.bytes = bytes.len();
         entry.body = body.map(redacted);
@@ -171,9 +171,9 @@ fn judge(
 ) -> (Response<Bytes>, Option<u64>) {
     let mut guard = shared.state();
     let state = &mut *guard;
-    let terms =
-        Terms { access_key: &shared.access_key, plain_push: shared.plain_push, settings: &state.settings };
-    let outcome = process(method, body, &terms, &mut state.account);
+    let rules =
+        Rules { access_key: &shared.access_key, plain_push: shared.plain_push, settings: &state.settings };
+    let outcome = process(method, body, &rules, &mut state.account);
     let response = match &outcome {
         Ok(accepted) => {
             let order_id = if plan.numeric_order_id { OrderIdType::Number } else { state.settings.order_id };

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tenios_api::{Reason, crd};
 use tenios_ledger::{Key, Kind};
 use tenios_operator::options::Options;
-use tenios_operator::telemetry::{Metrics, ProviderLabels, Stand};
+use tenios_operator::telemetry::{Metrics, ProviderLabels, TrackedResource};
 use tenios_simulator::SimulatorOptions;
 
 #[test]
@@ -221,9 +221,12 @@ fn every_metric() -> String {
     let metrics = Metrics::default();
     metrics.provider_request(ProviderLabels { endpoint: "", outcome: "" }, 0.0);
     let key = Key { kind: Kind::Order, namespace: String::new(), name: String::new() };
-    let stand =
-        Stand { state: "Waiting".into(), reason: Reason::NotOrdered, since: Some(Timestamp::UNIX_EPOCH) };
-    metrics.resource(&key, Some(stand));
+    let resource = TrackedResource {
+        state: "Waiting".into(),
+        reason: Reason::NotOrdered,
+        since: Some(Timestamp::UNIX_EPOCH),
+    };
+    metrics.resource(&key, Some(resource));
     metrics.push("");
     metrics.append("");
     metrics.reconciled(Kind::Order, 0.0);

@@ -49,7 +49,7 @@ pub fn to_entry(object: &LedgerEntry) -> Result<Entry, String> {
     Ok(Entry {
         key: Key { kind, namespace: spec.namespace.clone(), name: spec.name.clone() },
         revision: spec.revision,
-        version: object.resource_version().map(|version| Place::version(object, &version)),
+        version: object.resource_version().map(|version| StoredVersion::version(object, &version)),
         writers,
         snapshot,
         events,
@@ -73,7 +73,7 @@ pub(super) fn readable(object: DeserializeGuard<LedgerEntry>) -> Result<Entry, S
 
 /// What a [`Version`] of this store says. The resource version alone would not do: after a restore, another
 /// revision can have the same.
-pub(super) struct Place<'a> {
+pub(super) struct StoredVersion<'a> {
     /// The object's name.
     pub(super) name: &'a str,
     pub(super) resource_version: &'a str,
@@ -82,7 +82,7 @@ pub(super) struct Place<'a> {
     writer: &'a str,
 }
 
-impl<'a> Place<'a> {
+impl<'a> StoredVersion<'a> {
     pub(super) fn of(version: &'a Version) -> Self {
         let mut parts = version.as_str().splitn(4, '@');
         let mut next = || parts.next().unwrap_or_default();

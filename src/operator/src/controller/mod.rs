@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::push::Address as PushAddress;
-use crate::telemetry::{Metrics, Stand};
+use crate::telemetry::{Metrics, TrackedResource};
 use tenios_api::{FIELD_MANAGER, Reason};
 use tenios_ledger::{Book, Event, Key};
 use tenios_lifecycle::{Pace, Remark};
@@ -257,8 +257,8 @@ impl Context {
     }
 
     /// Counts a resource where it stands.
-    fn stands(&self, key: &Key, state: String, reason: Reason, since: Option<Timestamp>) {
-        self.metrics.resource(key, Some(Stand { state, reason, since }));
+    fn track(&self, key: &Key, state: String, reason: Reason, since: Option<Timestamp>) {
+        self.metrics.resource(key, Some(TrackedResource { state, reason, since }));
     }
 
     /// Forgets what was only kept for a resource that is gone.

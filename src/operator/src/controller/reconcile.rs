@@ -246,7 +246,7 @@ async fn update_status<K: Reconciled>(
         return Ok(standing.again.or(Some(context.config.pace.retry_max)));
     }
     let since = since(&known.state, standing.reason, K::conditions(&next));
-    context.stands(key, format!("{:?}", standing.state), standing.reason, since);
+    context.track(key, format!("{:?}", standing.state), standing.reason, since);
     if status::write(&context.client, object, &previous, &next).await? {
         context.wake.changed(key);
         status::announce(&context.client, object, K::conditions(&previous), K::conditions(&next)).await;
@@ -271,7 +271,7 @@ async fn report_unreadable<K: Reconciled>(
     let generation = object.meta().generation.unwrap_or_default();
     let next = project::<K>(None, &known.state, &standing, generation, &previous, now());
     // Since when it is so stands in no status.
-    context.stands(key, "Unreadable".into(), standing.reason, None);
+    context.track(key, "Unreadable".into(), standing.reason, None);
     // What it showed before can't be read either, so the only memory of having reported it is ours.
     let words = format!("{generation}: {}", standing.message);
     if context.is_news(key, &words) {

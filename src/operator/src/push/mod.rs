@@ -23,7 +23,7 @@ pub use address::{Address, PREFIX, PushKeys, PushKeysError};
 use told::{Push, Told};
 
 use crate::telemetry::{Metrics, traced};
-use tenios_http_server::{Limits, RequestBody, Talk, read_body};
+use tenios_http_server::{Limits, RequestBody, read_body};
 use tenios_ledger::{AttemptId, Book, Event, Key, Offered};
 
 /// Bodies above this are not read: a real push has about 150 bytes.
@@ -60,7 +60,7 @@ impl Receiver {
     /// How it is to be served: no answer is given but its own.
     #[must_use]
     pub fn limits() -> Limits {
-        Limits { talk: Talk::HandlerOnly, ..Limits::default() }
+        Limits { library_responses: false, ..Limits::default() }
     }
 
     /// Answers one request.

@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::resources::{Stand, Stands, StateLabels};
+use super::resources::{ResourceGauges, StateLabels, TrackedResource};
 use tenios_ledger::{Key, Kind};
 
 /// The values of labels whose counters stand at 0 from the start: a series that begins with its first event does
@@ -67,7 +67,7 @@ pub struct Metrics {
     provider_requests: Family<ProviderLabels, Counter<u64, AtomicU64>>,
     provider_duration: Histograms<EndpointLabel>,
     resources: Family<StateLabels, Gauge<i64, AtomicI64>>,
-    stands: Arc<Stands>,
+    gauges: Arc<ResourceGauges>,
     pushes: Family<ResultLabel, Counter>,
     appends: Family<ResultLabel, Counter>,
     ledger_reachable: Gauge,
@@ -92,7 +92,7 @@ impl Default for Metrics {
             provider_requests: Family::default(),
             provider_duration: Family::new_with_constructor(milliseconds_to_minutes),
             resources: Family::default(),
-            stands: Arc::default(),
+            gauges: Arc::default(),
             pushes: Family::default(),
             appends: Family::default(),
             ledger_reachable: Gauge::default(),
@@ -121,7 +121,7 @@ impl Metrics {
             self.provider_duration.clone(),
         );
         r.register("resources", "Resources by state", self.resources.clone());
-        r.register_collector(Box::new(self.stands.clone()));
+        r.register_collector(Box::new(self.gauges.clone()));
         r.register("pushes", "Pushes received by result", self.pushes.clone());
         r.register("ledger_appends", "Ledger appends by result", self.appends.clone());
         r.register("ledger_reachable", "Whether the ledger can be read", self.ledger_reachable.clone());
@@ -179,14 +179,14 @@ impl Metrics {
     }
 
     /// A resource stands here now; nowhere where it is gone.
-    pub fn resource(&self, key: &Key, stand: Option<Stand>) {
-        let mut stands = self.stands.lock();
-        let now = stand.as_ref().map(|stand| stand.state.clone());
-        let before = match stand {
-            Some(stand) => stands.insert(key.clone(), stand),
-            None => stands.remove(key),
+    pub fn resource(&self, key: &Key, resource: Option<TrackedResource>) {
+        let mut tracked = self.gauges.lock();
+        let now = resource.as_ref().map(|resource| resource.state.clone());
+        let before = match resource {
+            Some(resource) => tracked.insert(key.clone(), resource),
+            None => tracked.remove(key),
         };
-        let before = before.map(|stand| stand.state);
+        let before = before.map(|resource| resource.state);
         if before == now {
             return;
         }
@@ -199,7 +199,7 @@ impl Metrics {
     /// The resources that are counted.
     #[must_use]
     pub fn resources(&self) -> Vec<Key> {
-        self.stands.lock().keys().cloned().collect()
+        self.gauges.lock().keys().cloned().collect()
     }
 
     /// A push was answered.

@@ -13,7 +13,7 @@ pub use counted::Counted;
 pub use logs::{LogFilter, LogFormat, init};
 pub use metrics::{Metrics, ProviderLabels};
 pub use otlp::Exporter;
-pub use resources::Stand;
+pub use resources::TrackedResource;
 pub use traces::{Traces, traced, traceparent, traces};
 
 /// What the targets of the program's own crates begin with.

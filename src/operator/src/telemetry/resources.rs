@@ -15,7 +15,7 @@ use tenios_ledger::Key;
 
 /// Where one resource stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stand {
+pub struct TrackedResource {
     /// `.status.state`, or `Unreadable`.
     pub state: String,
     /// The reason of `Ready`.
@@ -38,28 +38,28 @@ struct ReasonLabels {
 
 /// The resources of which this replica knows where they stand.
 #[derive(Debug, Default)]
-pub(super) struct Stands(Mutex<HashMap<Key, Stand>>);
+pub(super) struct ResourceGauges(Mutex<HashMap<Key, TrackedResource>>);
 
-impl Stands {
-    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<Key, Stand>> {
+impl ResourceGauges {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<Key, TrackedResource>> {
         self.0.lock()
     }
 }
 
-impl Collector for Stands {
+impl Collector for ResourceGauges {
     /// Of several thousand resources the oldest is sought at each scrape, and not at each change.
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let stands = self.lock();
+        let tracked = self.lock();
         let mut oldest = BTreeMap::new();
         let mut waiting = BTreeMap::new();
-        for (key, stand) in stands.iter() {
+        for (key, resource) in tracked.iter() {
             let kind = key.kind.as_str();
-            if let Some(since) = stand.since {
-                let known = oldest.entry((kind, stand.state.as_str())).or_insert(since);
+            if let Some(since) = resource.since {
+                let known = oldest.entry((kind, resource.state.as_str())).or_insert(since);
                 *known = since.min(*known);
             }
-            if stand.state == "Waiting" {
-                *waiting.entry((kind, stand.reason)).or_insert(0) += 1;
+            if resource.state == "Waiting" {
+                *waiting.entry((kind, resource.reason)).or_insert(0) += 1;
             }
         }
         let mut ages = encoder.encode_descriptor(

@@ -34,7 +34,7 @@ const SERVER: u8 = 2;
 const CLIENT: u8 = 3;
 
 /// A span's place in its trace, and what is known of it so far.
-struct Place {
+struct SpanRecord {
     trace: [u8; 16],
     span: [u8; 8],
     parent: Option<[u8; 8]>,
@@ -70,24 +70,24 @@ fn random<const N: usize>() -> [u8; N] {
 /// is traced.
 #[must_use]
 pub fn traceparent() -> Option<String> {
-    place(&Span::current(), |trace| format!("00-{}-{}-01", hex(&trace.trace), hex(&trace.span)))
+    record(&Span::current(), |record| format!("00-{}-{}-01", hex(&record.trace), hex(&record.span)))
 }
 
 /// The same span, with its field `trace_id` filled in where it is traced, so that its log lines have it.
 #[must_use]
 pub fn traced(span: Span) -> Span {
-    if let Some(trace) = place(&span, |trace| hex(&trace.trace)) {
+    if let Some(trace) = record(&span, |record| hex(&record.trace)) {
         span.record("trace_id", trace);
     }
     span
 }
 
-fn place<T>(span: &Span, read: impl Fn(&Place) -> T) -> Option<T> {
+fn record<T>(span: &Span, read: impl Fn(&SpanRecord) -> T) -> Option<T> {
     tracing::dispatcher::get_default(|dispatch| {
         let registry = dispatch.downcast_ref::<Registry>()?;
         let span = registry.span(&span.id()?)?;
         let extensions = span.extensions();
-        extensions.get::<Place>().map(&read)
+        extensions.get::<SpanRecord>().map(&read)
     })
 }
 
@@ -103,13 +103,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traces {
         let own = attributes.metadata().target().starts_with(OWN);
         let Some(span) = context.span(id).filter(|_| own) else { return };
         // Above it there may be one of another crate, such as kube's around each reconcile.
-        let parent = span
-            .scope()
-            .skip(1)
-            .find_map(|above| above.extensions().get::<Place>().map(|parent| (parent.trace, parent.span)));
+        let parent = span.scope().skip(1).find_map(|above| {
+            above.extensions().get::<SpanRecord>().map(|parent| (parent.trace, parent.span))
+        });
         let mut fields = Fields::default();
         attributes.record(&mut fields);
-        span.extensions_mut().insert(Place {
+        span.extensions_mut().insert(SpanRecord {
             trace: parent.map_or_else(random, |(trace, _)| trace),
             span: random(),
             parent: parent.map(|(_, span)| span),
@@ -122,31 +121,32 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traces {
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         if let Some(span) = context.span(id)
-            && let Some(trace) = span.extensions_mut().get_mut::<Place>()
+            && let Some(record) = span.extensions_mut().get_mut::<SpanRecord>()
         {
-            values.record(&mut trace.fields);
+            values.record(&mut record.fields);
         }
     }
 
     fn on_exit(&self, id: &Id, context: Context<'_, S>) {
         if let Some(span) = context.span(id)
-            && let Some(trace) = span.extensions_mut().get_mut::<Place>()
+            && let Some(record) = span.extensions_mut().get_mut::<SpanRecord>()
         {
-            trace.left = Some(SystemTime::now());
+            record.left = Some(SystemTime::now());
         }
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
-        let Some(trace) = context.span(&id).and_then(|span| span.extensions_mut().remove::<Place>()) else {
+        let Some(record) = context.span(&id).and_then(|span| span.extensions_mut().remove::<SpanRecord>())
+        else {
             return;
         };
-        if self.spans.try_send(trace.exported()).is_err() {
+        if self.spans.try_send(record.exported()).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-impl Place {
+impl SpanRecord {
     fn exported(self) -> Value {
         let nanos = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().to_string();
         let attributes: Vec<Value> = self

@@ -1,4 +1,4 @@
-//! Who may be connected, and who has to go when all seats are taken.
+//! Who may be connected, and who has to go when all slots are taken.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What a connection keeps the server waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum WaitingFor {
     /// The TLS handshake, the head of a request, or the next request.
     Head,
     /// The rest of a request's body.
@@ -18,8 +18,8 @@ pub(super) enum Stage {
     Answer,
 }
 
-struct Place {
-    stage: Stage,
+struct Occupant {
+    waiting_for: WaitingFor,
     evicted: CancellationToken,
 }
 
@@ -27,23 +27,23 @@ struct Place {
 struct Table {
     next: u64,
     // The key grows with each connection, so the first entry is the oldest.
-    places: BTreeMap<u64, Place>,
+    occupants: BTreeMap<u64, Occupant>,
 }
 
 impl Table {
-    fn oldest(&self, stage: Stage) -> Option<u64> {
-        self.places.iter().find(|(_, place)| place.stage == stage).map(|(id, _)| *id)
+    fn oldest(&self, waiting_for: WaitingFor) -> Option<u64> {
+        self.occupants.iter().find(|(_, occupant)| occupant.waiting_for == waiting_for).map(|(id, _)| *id)
     }
 
     fn evict(&mut self, id: u64) {
-        if let Some(place) = self.places.remove(&id) {
-            place.evicted.cancel();
+        if let Some(occupant) = self.occupants.remove(&id) {
+            occupant.evicted.cancel();
         }
     }
 
     /// Whoever keeps the server waiting goes first: for a head, then for a body.
     fn evict_one(&mut self) -> bool {
-        let victim = self.oldest(Stage::Head).or_else(|| self.oldest(Stage::Body));
+        let victim = self.oldest(WaitingFor::Head).or_else(|| self.oldest(WaitingFor::Body));
         if let Some(id) = victim {
             self.evict(id);
         }
@@ -52,27 +52,27 @@ impl Table {
 }
 
 #[derive(Clone)]
-pub(super) struct Seats {
+pub(super) struct ConnectionSlots {
     limit: usize,
     table: Arc<Mutex<Table>>,
 }
 
-impl Seats {
+impl ConnectionSlots {
     pub(super) fn new(limit: usize) -> Self {
         Self { limit: limit.max(1), table: Arc::default() }
     }
 
-    /// A seat, if need be somebody else's. None if every seat is taken by a complete request.
-    pub(super) fn take(&self) -> Option<Seat> {
+    /// A slot, if need be somebody else's. None if every slot is taken by a complete request.
+    pub(super) fn take(&self) -> Option<Slot> {
         let mut table = self.table.lock();
-        if table.places.len() >= self.limit && !table.evict_one() {
+        if table.occupants.len() >= self.limit && !table.evict_one() {
             return None;
         }
         let id = table.next;
         table.next += 1;
         let evicted = CancellationToken::new();
-        table.places.insert(id, Place { stage: Stage::Head, evicted: evicted.clone() });
-        Some(Seat { id, evicted, unread: AtomicBool::new(false), seats: self.clone() })
+        table.occupants.insert(id, Occupant { waiting_for: WaitingFor::Head, evicted: evicted.clone() });
+        Some(Slot { id, evicted, unread: AtomicBool::new(false), slots: self.clone() })
     }
 
     pub(super) fn evict_one(&self) {
@@ -81,31 +81,31 @@ impl Seats {
 
     pub(super) fn evict_silent(&self) {
         let mut table = self.table.lock();
-        while let Some(id) = table.oldest(Stage::Head) {
+        while let Some(id) = table.oldest(WaitingFor::Head) {
             table.evict(id);
         }
     }
 
     pub(super) fn evict_all(&self) {
         let mut table = self.table.lock();
-        while let Some((_, place)) = table.places.pop_first() {
-            place.evicted.cancel();
+        while let Some((_, occupant)) = table.occupants.pop_first() {
+            occupant.evicted.cancel();
         }
     }
 }
 
-/// One connection's seat; free again when this is dropped.
-pub(super) struct Seat {
+/// One connection's slot; free again when this is dropped.
+pub(super) struct Slot {
     id: u64,
     evicted: CancellationToken,
     unread: AtomicBool,
-    seats: Seats,
+    slots: ConnectionSlots,
 }
 
-impl Seat {
-    pub(super) fn set(&self, stage: Stage) {
-        if let Some(place) = self.seats.table.lock().places.get_mut(&self.id) {
-            place.stage = stage;
+impl Slot {
+    pub(super) fn set(&self, waiting_for: WaitingFor) {
+        if let Some(occupant) = self.slots.table.lock().occupants.get_mut(&self.id) {
+            occupant.waiting_for = waiting_for;
         }
     }
 
@@ -123,8 +123,8 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.seats.table.lock().places.remove(&self.id);
+        self.slots.table.lock().occupants.remove(&self.id);
     }
 }

@@ -8,35 +8,35 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Lets a connection speak, once and for all.
+/// Opens the gate of a connection, once and for all.
 #[derive(Clone)]
-pub(super) struct Leave(Arc<AtomicBool>);
+pub(super) struct GateOpener(Arc<AtomicBool>);
 
-impl Leave {
-    /// `given`: from the start.
-    pub(super) fn new(given: bool) -> Self {
-        Self(Arc::new(AtomicBool::new(given)))
+impl GateOpener {
+    /// `open`: from the start.
+    pub(super) fn new(open: bool) -> Self {
+        Self(Arc::new(AtomicBool::new(open)))
     }
 
-    pub(super) fn give(&self) {
+    pub(super) fn open(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-/// A stream that throws away what is written until it has leave to speak. hyper answers a head that it
+/// A stream that throws away what is written until its gate is open. hyper answers a head that it
 /// can't read by itself and has no setting against it.
-pub(super) struct Voice<I> {
+pub(super) struct ResponseGate<I> {
     stream: I,
-    leave: Leave,
+    opener: GateOpener,
 }
 
-impl<I> Voice<I> {
-    pub(super) fn new(stream: I, leave: Leave) -> Self {
-        Self { stream, leave }
+impl<I> ResponseGate<I> {
+    pub(super) fn new(stream: I, opener: GateOpener) -> Self {
+        Self { stream, opener }
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Voice<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for ResponseGate<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -46,13 +46,13 @@ impl<I: AsyncRead + Unpin> AsyncRead for Voice<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Voice<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for ResponseGate<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if !self.leave.0.load(Ordering::Relaxed) {
+        if !self.opener.0.load(Ordering::Relaxed) {
             return Poll::Ready(Ok(bytes.len()));
         }
         Pin::new(&mut self.stream).poll_write(context, bytes)
@@ -71,7 +71,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Voice<I> {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if !self.leave.0.load(Ordering::Relaxed) {
+        if !self.opener.0.load(Ordering::Relaxed) {
             return Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()));
         }
         Pin::new(&mut self.stream).poll_write_vectored(context, parts)
