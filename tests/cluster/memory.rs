@@ -8,7 +8,7 @@ use kube::api::{Api, PostParams};
 use serde_json::{Map, Value, json};
 use tenios_api::PhoneNumberOrder;
 use tenios_api::order::OrderState;
-use tenios_operator::controller::CLAIM;
+use tenios_operator::controller::NAMESPACE_LEASE;
 use tenios_simulator::{Action, Fault, Millis};
 
 use crate::world::{VERIFICATION, World};
@@ -66,7 +66,7 @@ async fn p26_labels_and_annotations_of_one_tenant_take_no_memory_from_others() {
 async fn p26_a_lease_of_a_megabyte_takes_no_memory_and_no_line_of_the_log() {
     let w = World::new("holder").await;
     let holder = format!("x\nlevel=ERROR forged\n{}", "y".repeat(1_000_000));
-    let lease = json!({"metadata": {"name": CLAIM}, "spec": {"holderIdentity": holder}});
+    let lease = json!({"metadata": {"name": NAMESPACE_LEASE}, "spec": {"holderIdentity": holder}});
     let leases: Api<Lease> = w.scenario.api();
     leases.create(&PostParams::default(), &serde_json::from_value(lease).unwrap()).await.unwrap();
     wait::until("the namespace is left alone", Duration::from_secs(60), async || {

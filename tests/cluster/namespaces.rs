@@ -6,7 +6,7 @@ use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
 use tenios_api::PhoneNumberOrder;
 use tenios_api::order::OrderState;
-use tenios_operator::controller::CLAIM;
+use tenios_operator::controller::NAMESPACE_LEASE;
 
 use crate::world::{PATIENCE, World, simulator};
 use harness::{OperatorOptions, Scenario, wait};
@@ -59,7 +59,7 @@ async fn p26_a_namespace_that_cant_be_listed_stops_only_itself() {
 async fn p24_what_waits_or_is_suspended_has_a_status_once_the_namespace_is_ours() {
     let w = World::with("left", |o| o.args(["--retry-min=5m", "--retry-max=5m"])).await;
     let leases: Api<Lease> = w.scenario.api();
-    let lease = json!({"metadata": {"name": CLAIM}, "spec": {"holderIdentity": "elsewhere"}});
+    let lease = json!({"metadata": {"name": NAMESPACE_LEASE}, "spec": {"holderIdentity": "elsewhere"}});
     leases.create(&PostParams::default(), &serde_json::from_value(lease).unwrap()).await.unwrap();
     metric(&w, "tenios_namespaces_of_others 1").await;
     let id = w.approved_document();
@@ -70,7 +70,7 @@ async fn p24_what_waits_or_is_suspended_has_a_status_once_the_namespace_is_ours(
         (told.count() == 2).then_some(())
     })
     .await;
-    leases.delete(CLAIM, &DeleteParams::default()).await.unwrap();
+    leases.delete(NAMESPACE_LEASE, &DeleteParams::default()).await.unwrap();
     w.order_at("suspended", OrderState::Suspended).await;
     w.order_at("waits", OrderState::Waiting).await;
     metric(&w, "tenios_namespaces_of_others 0").await;

@@ -4,7 +4,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, DeleteParams};
 use serde_json::json;
 use tenios_api::order::OrderState;
-use tenios_operator::controller::CLAIM;
+use tenios_operator::controller::NAMESPACE_LEASE;
 
 use crate::world::{ORDER, PATIENCE, SILENCE, VERIFICATION, World};
 use harness::{Operator, OperatorOptions, Scenario, wait};
@@ -22,7 +22,7 @@ async fn rival(w: &World) -> (Scenario, Operator) {
 
 async fn claim(w: &World) -> Option<String> {
     let leases: Api<Lease> = w.scenario.api();
-    leases.get_opt(CLAIM).await.unwrap()?.spec?.holder_identity
+    leases.get_opt(NAMESPACE_LEASE).await.unwrap()?.spec?.holder_identity
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn a_namespace_whose_operator_is_gone_is_taken_over_by_a_persons_hand() {
     .await;
     assert_eq!(w.requests(ORDER), 1, "it waits for a person");
     let leases: Api<Lease> = w.scenario.api();
-    leases.delete(CLAIM, &DeleteParams::default()).await.unwrap();
+    leases.delete(NAMESPACE_LEASE, &DeleteParams::default()).await.unwrap();
     w.order_at("later", OrderState::Assigned).await;
     assert_eq!(claim(&w).await, Some(other.operator_namespace.clone()));
     // The new ledger knows the first order from its status.

@@ -9,7 +9,7 @@ use super::world::{Attempt, BOGUS, Fate, Outcome, Presence, Provider, Stage, Wor
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// A replica decides about a resource and does what was decided.
-    Visits { replica: u8, key: u8, fate: Fate },
+    Reconciles { replica: u8, key: u8, fate: Fate },
     /// The write that was not answered arrives after all, or is found to be outdated.
     LateWriteArrives,
     /// It never will.
@@ -126,8 +126,8 @@ impl Model {
     fn of_replica(&self, world: &World, replica: u8, key: u8, all: &mut Vec<Action>) {
         let (r, k) = (usize::from(replica), usize::from(key));
         let one = &world.replicas[r];
-        if one.seen[k].presence != Presence::Gone && self.size.visits(replica) {
-            all.extend(fates(world).map(|fate| Action::Visits { replica, key, fate }));
+        if one.seen[k].presence != Presence::Gone && self.size.reconciles(replica) {
+            all.extend(fates(world).map(|fate| Action::Reconciles { replica, key, fate }));
         }
         if one.known[k] != world.ledger[k] {
             let was_set_back = world.set_backs > 0;

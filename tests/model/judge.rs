@@ -175,7 +175,7 @@ impl Model {
         // it for what is stored.
         let believes = |replica: u8| {
             let known = world.replicas[usize::from(replica)].known[usize::from(key)];
-            self.size.visits(replica) && known == world.ledger[usize::from(key)]
+            self.size.reconciles(replica) && known == world.ledger[usize::from(key)]
         };
         let counts = world.set_backs == 0 || (0..self.size.replicas).any(believes);
         if open_again && counts && (0..world.requests(key)).any(|n| !world.get(key, n).is_over()) {

@@ -8,8 +8,8 @@
 //! of steps cheap; all of them are pure.
 //!
 //! The life of an attempt is the shipped one, too: who may be sending, what did not leave, how an outcome is recorded,
-//! and what becomes of a push. Here is only in which order its steps are taken, as in `errand::start` and
-//! `errand::record`, and the CRDs' rule about frozen fields, which is CEL.
+//! and what becomes of a push. Here is only in which order its steps are taken, as in `provider_call::start` and
+//! `provider_call::record`, and the CRDs' rule about frozen fields, which is CEL.
 //!
 //! How the world is kept finite:
 //! - Requests of a resource are bounded ([`Size::attempts`]); what would be sent after the last is not

@@ -61,7 +61,7 @@ impl Model {
             | Action::LedgerListed { fate: Fate::Answered, .. }
             | Action::ResourceWatched { .. } => Some(5),
             Action::Elapses { .. } => Some(6),
-            Action::Visits { fate: Fate::Answered, .. } => Some(7),
+            Action::Reconciles { fate: Fate::Answered, .. } => Some(7),
             _ => None,
         };
         let mut ordered: Vec<_> = all.into_iter().filter_map(|a| Some((order(&a)?, a))).collect();
@@ -73,7 +73,7 @@ impl Model {
     fn rests_well(&self, world: &World) -> Result<(), String> {
         for key in 0..self.keys() {
             self.remembers_all(world, key)?;
-            for replica in (0..self.size.replicas).filter(|replica| self.size.visits(*replica)) {
+            for replica in (0..self.size.replicas).filter(|replica| self.size.reconciles(*replica)) {
                 self.has_come_to_an_end(world, replica, key).map_err(|why| {
                     format!("{}, as replica {replica} sees it: {why}", names::RESOURCES[usize::from(key)])
                 })?;

@@ -197,7 +197,7 @@ impl Size {
     }
 
     /// Whether this replica believes that it leads.
-    pub fn visits(&self, replica: u8) -> bool {
+    pub fn reconciles(&self, replica: u8) -> bool {
         replica == 0 || self.second != Second::Standby
     }
 

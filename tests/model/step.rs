@@ -35,7 +35,7 @@ impl Model {
     /// What processes and the provider do; the rest is in `happens`.
     fn take(&self, world: &mut World, action: Action) -> Option<()> {
         match action {
-            Action::Visits { replica, key, fate } => self.visit(world, replica, key, fate)?,
+            Action::Reconciles { replica, key, fate } => self.reconcile(world, replica, key, fate)?,
             Action::LateWriteArrives => self.late_write_arrives(world)?,
             Action::Leaves { key, attempt } => {
                 self.judge_departure(world, key, attempt);
@@ -91,8 +91,8 @@ impl Model {
         10 * i64::from(requests) - skew
     }
 
-    /// One visit, up to what it does first. A resource that turns out to be another one is decided on once more.
-    fn visit(&self, world: &mut World, replica: u8, key: u8, fate: Fate) -> Option<()> {
+    /// One reconcile, up to what it does first. A resource that turns out to be another one is decided on once more.
+    fn reconcile(&self, world: &mut World, replica: u8, key: u8, fate: Fate) -> Option<()> {
         let mut object = world.replica(replica).seen[usize::from(key)];
         loop {
             let sender = self.sender(world, replica, key);
@@ -143,11 +143,11 @@ impl Model {
         LastLook::new(&seen.uid, (now.presence != Presence::Gone).then_some(now), |now| now.uid, still_sends)
     }
 
-    /// As `errand::start`.
+    /// As `provider_call::start`.
     fn send(&self, world: &mut World, replica: u8, key: u8, terms: u16, fate: Fate) -> Option<()> {
         let n = world.requests(key);
         let attempt = names::attempt(key, n);
-        if !self.with_requests(world, replica, key, |requests| requests.takes_off(&attempt, Duration::ZERO)) {
+        if !self.with_requests(world, replica, key, |requests| requests.begin(&attempt, Duration::ZERO)) {
             return (fate == Fate::Answered).then_some(());
         }
         if n == self.size.attempts {
@@ -166,7 +166,7 @@ impl Model {
         } else {
             // An intent that was not recorded has no name: another one will have it.
             let leaves = told(&mut self.requests(world, replica, key));
-            self.with_requests(world, replica, key, |requests| requests.landed(&attempt));
+            self.with_requests(world, replica, key, |requests| requests.finish(&attempt));
             leaves
         };
         if leaves == Intended::Leaves {
@@ -350,7 +350,7 @@ impl Model {
             world.breaks(Broken::InVain);
         }
         if recorded {
-            self.with_requests(world, by, key, |requests| requests.landed(&attempt));
+            self.with_requests(world, by, key, |requests| requests.finish(&attempt));
             let open = self.shipped.kept(world.ledger[usize::from(key)].entry).open;
             let is_open = open == Some(n) && !self.lost_an_entry(world);
             if is_open || (outcome == Outcome::Accepted && !world.get(key, n).recorded) {

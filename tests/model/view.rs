@@ -15,7 +15,7 @@ use tenios_api::{
 use tenios_ledger::{Bid, Book, Change, Key, Payer, Rival, State};
 use tenios_lifecycle::{
     AccessKey, Answers, Budget, Decision, Found, Intent, LinkTarget, Managed, Pace, SeenVerification, Sender,
-    Standing, Surroundings, View, decide, project,
+    StatusSummary, Surroundings, View, decide, project,
 };
 
 use super::names;
@@ -183,7 +183,7 @@ impl Shipped {
                     _ => None,
                 };
                 let decision = around.decide::<PhoneNumberOrder>(spec, status);
-                self.next(decision, |standing| show_order(&around, standing))
+                self.next(decision, |summary| show_order(&around, summary))
             }
             Spec::Verification(spec) => {
                 let status = match &*shown {
@@ -191,7 +191,7 @@ impl Shipped {
                     _ => None,
                 };
                 let decision = around.decide::<PhoneVerification>(spec, status);
-                self.next(decision, |standing| show_verification(spec, &around, standing))
+                self.next(decision, |summary| show_verification(spec, &around, summary))
             }
         }
     }
@@ -199,7 +199,7 @@ impl Shipped {
     fn next<M: Managed>(
         &self,
         decision: Decision<M>,
-        show: impl FnOnce(&Standing<M::Step>) -> (Shown, bool, bool),
+        show: impl FnOnce(&StatusSummary<M::Step>) -> (Shown, bool, bool),
     ) -> Next {
         match decision {
             Decision::Record(events) => Next::Record(self.events(events)),
@@ -207,8 +207,8 @@ impl Shipped {
                 let terms = intent.recorded();
                 Next::Send(self.terms.number(format!("{terms:?}"), || terms))
             }
-            Decision::Rest(standing) => {
-                let (shown, moving, hides_stray) = show(&standing);
+            Decision::Rest(summary) => {
+                let (shown, moving, hides_stray) = show(&summary);
                 let status = self.statuses.number(format!("{:?}", Some(&shown)), || Some(shown));
                 Next::Rest(Rest { status, moving, hides_stray })
             }
@@ -218,27 +218,27 @@ impl Shipped {
 }
 
 /// What is shown, whether a request is in flight, whether a stray is passed over.
-fn show_order(around: &Around, standing: &Standing<OrderState>) -> (Shown, bool, bool) {
+fn show_order(around: &Around, summary: &StatusSummary<OrderState>) -> (Shown, bool, bool) {
     let none = PhoneNumberOrderStatus::default();
-    let full = project::<PhoneNumberOrder>(None, around.state, standing, 1, &none, around.now);
-    let tells = matches!(standing.state, OrderState::AwaitingNumber | OrderState::Assigned);
-    let moving = standing.state == OrderState::Ordering;
+    let full = project::<PhoneNumberOrder>(None, around.state, summary, 1, &none, around.now);
+    let tells = matches!(summary.state, OrderState::AwaitingNumber | OrderState::Assigned);
+    let moving = summary.state == OrderState::Ordering;
     let shown =
         PhoneNumberOrderStatus { conditions: Vec::new(), ordered_time: None, assigned_time: None, ..full };
-    (Shown::Order(shown), moving, tells && hides_stray(around.state, &standing.message))
+    (Shown::Order(shown), moving, tells && hides_stray(around.state, &summary.message))
 }
 
 fn show_verification(
     spec: &PhoneVerificationSpec,
     around: &Around,
-    standing: &Standing<VerificationState>,
+    summary: &StatusSummary<VerificationState>,
 ) -> (Shown, bool, bool) {
     let none = PhoneVerificationStatus::default();
-    let full = project::<PhoneVerification>(Some(spec), around.state, standing, 1, &none, around.now);
-    let tells = matches!(standing.state, VerificationState::AwaitingApproval | VerificationState::Approved);
-    let moving = standing.state == VerificationState::Submitting;
+    let full = project::<PhoneVerification>(Some(spec), around.state, summary, 1, &none, around.now);
+    let tells = matches!(summary.state, VerificationState::AwaitingApproval | VerificationState::Approved);
+    let moving = summary.state == VerificationState::Submitting;
     let shown = PhoneVerificationStatus { conditions: Vec::new(), submitted_time: None, ..full };
-    (Shown::Verification(shown), moving, tells && hides_stray(around.state, &standing.message))
+    (Shown::Verification(shown), moving, tells && hides_stray(around.state, &summary.message))
 }
 
 fn hides_stray(state: &State, message: &str) -> bool {

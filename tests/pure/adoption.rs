@@ -100,10 +100,10 @@ fn decided_of(state: &State, adopt: &Value, rival: Rivals) -> String {
             }
             other => panic!("{other:?}"),
         },
-        Decision::Rest(standing) if standing.reason == Reason::Conflict => {
-            format!("conflict: {}", standing.message)
+        Decision::Rest(summary) if summary.reason == Reason::Conflict => {
+            format!("conflict: {}", summary.message)
         }
-        Decision::Rest(standing) => format!("{:?} again {:?}", standing.reason, standing.again),
+        Decision::Rest(summary) => format!("{:?} again {:?}", summary.reason, summary.requeue_after),
         other => panic!("{other:?}"),
     }
 }

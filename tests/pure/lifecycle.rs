@@ -11,7 +11,7 @@ use serde_json::json;
 use tenios_api::order::OrderState;
 use tenios_api::{PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec, PhoneNumberOrderStatus, Reason};
 use tenios_ledger::{AttemptId, Bid, Event, Key, Kind, Payer, Phase, Refusal, Rival, State, Terms, Title};
-use tenios_lifecycle::{Answers, Decision, Found, Intent, Pace, Sender, Standing, decide, project};
+use tenios_lifecycle::{Answers, Decision, Found, Intent, Pace, Sender, StatusSummary, decide, project};
 
 use crate::given::{ALONE, Others, READY, account};
 
@@ -90,7 +90,7 @@ fn unknown() -> Event {
 
 fn reason(decision: &Decision<PhoneNumberOrder>) -> Option<Reason> {
     match decision {
-        Decision::Rest(standing) => Some(standing.reason),
+        Decision::Rest(summary) => Some(summary.reason),
         _ => None,
     }
 }
@@ -112,8 +112,8 @@ fn p03_an_unknown_outcome_is_never_followed_by_a_request() {
     let (spec, key, state) = (spec(), key(), after(&[intended(), unknown()]));
     let decision = decide(&view(&spec, &state, &key));
     assert_eq!(reason(&decision), Some(Reason::OutcomeUnknown));
-    let Decision::Rest(standing) = decision else { unreachable!() };
-    assert!(standing.message.contains("tenios.dev/not-placed=a1"), "{}", standing.message);
+    let Decision::Rest(summary) = decision else { unreachable!() };
+    assert!(summary.message.contains("tenios.dev/not-placed=a1"), "{}", summary.message);
 }
 
 #[test]
@@ -134,9 +134,9 @@ fn p07_the_word_works_once_and_only_for_the_attempt_it_names() {
     let (spec, key, state) = (spec(), key(), after(&[intended(), unknown()]));
     let mut told = view(&spec, &state, &key);
     told.not_placed = Some("another");
-    let Decision::Rest(standing) = decide(&told) else { panic!("nothing to do") };
-    assert_eq!(standing.reason, Reason::OutcomeUnknown);
-    assert!(standing.remark.unwrap().words.contains("another"));
+    let Decision::Rest(summary) = decide(&told) else { panic!("nothing to do") };
+    assert_eq!(summary.reason, Reason::OutcomeUnknown);
+    assert!(summary.warning.unwrap().message.contains("another"));
     told.not_placed = Some("a1");
     let Decision::Record(events) = decide(&told) else { panic!("the word is recorded") };
     let second = Event::Intended { attempt: AttemptId::parse("a2").unwrap(), at: at(NOW), terms: terms() };
@@ -172,7 +172,7 @@ fn p06_a_clock_that_runs_ahead_neither_stretches_a_wait_nor_ends_it() {
         behind.known_for = Duration::from_secs(known_for);
         let decision = decide(&behind);
         let again = match &decision {
-            Decision::Rest(standing) => standing.again,
+            Decision::Rest(summary) => summary.requeue_after,
             _ => None,
         };
         assert_eq!(again, left.map(Duration::from_secs), "after {known_for} s: {decision:?}");
@@ -185,9 +185,9 @@ fn p04_an_undocumented_refusal_waits_for_an_edit() {
     let (spec, key, state) = (spec(), key(), after(&[intended(), refused("SOMETHING_NEW", false)]));
     let mut later = view(&spec, &state, &key);
     later.now = at(NOW + 10_000_000);
-    let Decision::Rest(standing) = decide(&later) else { panic!("it must not send") };
-    assert_eq!((standing.reason, standing.again), (Reason::Refused, None));
-    assert!(standing.message.contains("SOMETHING_NEW") && standing.message.contains("spec.linkTo"));
+    let Decision::Rest(summary) = decide(&later) else { panic!("it must not send") };
+    assert_eq!((summary.reason, summary.requeue_after), (Reason::Refused, None));
+    assert!(summary.message.contains("SOMETHING_NEW") && summary.message.contains("spec.linkTo"));
 }
 
 #[test]
@@ -201,16 +201,16 @@ fn p12_a_lost_ledger_is_rebuilt_from_the_status_and_never_ordered_again() {
     let without = PhoneNumberOrderStatus { attempt: Some("a1".into()), ..Default::default() };
     for (status, expected) in [(with_id, Reason::AwaitingNumber), (without, Reason::OutcomeUnknown)] {
         let mut known = state.clone();
-        let standing = loop {
+        let summary = loop {
             let mut view = view(&spec, &known, &key);
             view.status = Some(&status);
             match decide(&view) {
                 Decision::Record(events) => known = events.iter().fold(known, State::then),
-                Decision::Rest(standing) => break standing,
+                Decision::Rest(summary) => break summary,
                 other => panic!("it must not send: {other:?}"),
             }
         };
-        assert_eq!(standing.reason, expected);
+        assert_eq!(summary.reason, expected);
     }
 }
 
@@ -223,19 +223,19 @@ fn p12_p15_what_a_status_knows_is_not_lost_by_a_conflict_over_it() {
     for shown in [json!({"attempt": "a1", "orderId": "42"}), json!({"phoneNumber": "+49221"})] {
         let (mut known, mut status) = (State::default(), serde_json::from_value(shown).unwrap());
         for _ in 0..3 {
-            let standing = loop {
+            let summary = loop {
                 let mut view = view(&spec, &known, &key);
                 view.status = Some(&status);
                 let claimed = Others { rival: Some(&other), ..Others::default() };
                 view.around = &claimed;
                 match decide(&view) {
                     Decision::Record(events) => known = events.iter().fold(known, State::then),
-                    Decision::Rest(standing) => break standing,
+                    Decision::Rest(summary) => break summary,
                     other => panic!("it must not send: {other:?}"),
                 }
             };
-            assert_eq!(standing.reason, Reason::Conflict);
-            status = project::<PhoneNumberOrder>(None, &known, &standing, 1, &status, at(NOW));
+            assert_eq!(summary.reason, Reason::Conflict);
+            status = project::<PhoneNumberOrder>(None, &known, &summary, 1, &status, at(NOW));
         }
         assert!(status.order_id.is_some() || status.phone_number.is_some());
     }
@@ -244,14 +244,14 @@ fn p12_p15_what_a_status_knows_is_not_lost_by_a_conflict_over_it() {
 /// Where the record fails, the next status must still show what is to be recorded.
 #[test]
 fn p12_a_status_keeps_what_the_ledger_lost_and_could_not_take_back() {
-    let standing = Standing::new(OrderState::Waiting, Reason::LedgerUnavailable, "");
+    let summary = StatusSummary::new(OrderState::Waiting, Reason::LedgerUnavailable, "");
     for shown in [
         json!({"attempt": "a1"}),
         json!({"attempt": "a1", "orderId": "42"}),
         json!({"phoneNumber": "+49221"}),
     ] {
         let previous: PhoneNumberOrderStatus = serde_json::from_value(shown).unwrap();
-        let next = project::<PhoneNumberOrder>(None, &State::default(), &standing, 1, &previous, at(NOW));
+        let next = project::<PhoneNumberOrder>(None, &State::default(), &summary, 1, &previous, at(NOW));
         assert_eq!((next.state, next.observed_generation), (Some(OrderState::Waiting), 1));
         assert_eq!(next.conditions[0].reason, Reason::LedgerUnavailable);
         let kept =
@@ -298,18 +298,18 @@ fn p12_a_ledger_that_was_restored_to_before_the_last_request_does_not_order_agai
     let status: PhoneNumberOrderStatus =
         serde_json::from_value(json!({"attempt": "a2", "requests": 2})).unwrap();
     let mut state = after(&[intended(), refused("NUMBER_ORDER_WRONG_LINK_NUMBER", true)]);
-    let standing = loop {
+    let summary = loop {
         let mut view = view(&spec, &state, &key);
         view.status = Some(&status);
         view.now = at(NOW + 1_000_000);
         match decide(&view) {
             Decision::Record(events) => state = events.iter().fold(state.clone(), State::then),
-            Decision::Rest(standing) => break standing,
+            Decision::Rest(summary) => break summary,
             other => panic!("it must not send: {other:?}"),
         }
     };
-    assert_eq!(standing.reason, Reason::OutcomeUnknown);
-    assert!(standing.message.contains("a2"), "{}", standing.message);
+    assert_eq!(summary.reason, Reason::OutcomeUnknown);
+    assert!(summary.message.contains("a2"), "{}", summary.message);
 }
 
 #[test]
@@ -319,9 +319,9 @@ fn p12_re_created_with_other_ordering_fields_it_conflicts_and_names_both_values(
     let state = after(&[intended(), accepted]);
     let mut other = spec();
     other.verification_id = Some("v2".into());
-    let Decision::Rest(standing) = decide(&view(&other, &state, &key)) else { panic!("it must rest") };
-    assert_eq!(standing.state, OrderState::Conflict);
-    assert!(standing.message.contains("v1") && standing.message.contains("v2"), "{}", standing.message);
+    let Decision::Rest(summary) = decide(&view(&other, &state, &key)) else { panic!("it must rest") };
+    assert_eq!(summary.state, OrderState::Conflict);
+    assert!(summary.message.contains("v1") && summary.message.contains("v2"), "{}", summary.message);
 }
 
 #[test]
@@ -334,9 +334,9 @@ fn p15_an_order_id_that_another_owns_is_not_adopted() {
     let rival = |_: &Bid, _: &Payer| Some(Rival { key: other.clone(), title: Title::Adopted });
     let rivals = Others { rival: Some(&rival), ..Others::default() };
     claimed.around = &rivals;
-    let Decision::Rest(standing) = decide(&claimed) else { panic!("it must rest") };
-    assert_eq!(standing.reason, Reason::Conflict);
-    assert!(standing.message.contains("300000") && standing.message.contains("other"));
+    let Decision::Rest(summary) = decide(&claimed) else { panic!("it must rest") };
+    assert_eq!(summary.reason, Reason::Conflict);
+    assert!(summary.message.contains("300000") && summary.message.contains("other"));
 }
 
 fn any_state() -> impl Strategy<Value = State> {
@@ -373,9 +373,9 @@ fn a_request_on_its_way_is_named() {
     let (spec, key, state) = (spec(), key(), after(&[intended()]));
     let mut view = view(&spec, &state, &key);
     view.sender = Sender::Elsewhere { remaining: Duration::from_secs(9) };
-    let Decision::Rest(standing) = decide(&view) else { panic!("it waits") };
-    assert!(standing.message.starts_with("request a1 may be in flight:"), "{}", standing.message);
-    assert_eq!(standing.again, Some(Duration::from_secs(9)));
+    let Decision::Rest(summary) = decide(&view) else { panic!("it waits") };
+    assert!(summary.message.starts_with("request a1 may be in flight:"), "{}", summary.message);
+    assert_eq!(summary.requeue_after, Some(Duration::from_secs(9)));
 }
 
 #[test]
@@ -383,14 +383,14 @@ fn p07_a_word_for_anything_else_is_remarked_on_and_one_that_may_still_work_is_no
     let (spec, key) = (spec(), key());
     let unknown = after(&[intended(), unknown()]);
     let worked = unknown.clone().then(&Event::NotPlaced { attempt: attempt(), at: at(NOW) });
-    let remark = |state: &State, word: &'static str| {
+    let warning = |state: &State, word: &'static str| {
         let mut view = view(&spec, state, &key);
         view.not_placed = Some(word);
         view.sender = Sender::Here;
         let no_key = Answers { access_key: Some(Found::Missing("no key".into())), ..Answers::default() };
         view.answers = &no_key;
         match decide(&view) {
-            Decision::Rest(standing) => standing.remark,
+            Decision::Rest(summary) => summary.warning,
             other => panic!("{other:?}"),
         }
     };
@@ -402,9 +402,9 @@ fn p07_a_word_for_anything_else_is_remarked_on_and_one_that_may_still_work_is_no
         (&worked, "a1", false),
         (&worked, "a2", true),
     ] {
-        let remark = remark(state, word);
-        assert_eq!(remark.is_some(), ignored, "{word} at {:?}: {remark:?}", state.phase);
-        assert!(remark.is_none_or(|told| told.words.contains(&format!("names {word:?}"))));
+        let warning = warning(state, word);
+        assert_eq!(warning.is_some(), ignored, "{word} at {:?}: {warning:?}", state.phase);
+        assert!(warning.is_none_or(|told| told.message.contains(&format!("names {word:?}"))));
     }
 }
 
@@ -416,7 +416,7 @@ fn a_refusal_says_code_message_field_and_how_it_goes_on() {
         let refusal = Refusal { code: code.into(), message: message.into(), fields, can_pass };
         let state = after(&[intended(), Event::Refused { attempt: attempt(), at: at(NOW - 7), refusal }]);
         match decide(&view(&spec, &state, &key)) {
-            Decision::Rest(standing) => standing.message,
+            Decision::Rest(summary) => summary.message,
             other => panic!("{other:?}"),
         }
     };
@@ -444,7 +444,7 @@ fn p04_what_was_not_processed_is_tried_again_when_it_is_due_and_not_before_what_
         let mut view = view(&spec, &state, &key);
         (view.now, view.known_for) = (at(now), Duration::from_secs(u64::try_from(now - NOW + 2).unwrap()));
         match decide(&view) {
-            Decision::Rest(standing) => format!("{:?} {}", standing.again.unwrap(), standing.message),
+            Decision::Rest(summary) => format!("{:?} {}", summary.requeue_after.unwrap(), summary.message),
             Decision::Send(_) => "sends".into(),
             other => panic!("{other:?}"),
         }
@@ -489,10 +489,10 @@ proptest! {
             view.not_placed = word.as_deref();
             match decide(&view) {
                 Decision::Record(events) => state = events.iter().fold(state.clone(), State::then),
-                Decision::Rest(standing) => {
-                    prop_assert!(!standing.message.is_empty());
-                    let status = project::<PhoneNumberOrder>(None, &state, &standing, 1, &PhoneNumberOrderStatus::default(), at(NOW));
-                    let again = project::<PhoneNumberOrder>(None, &state, &standing, 1, &status, at(NOW + 60));
+                Decision::Rest(summary) => {
+                    prop_assert!(!summary.message.is_empty());
+                    let status = project::<PhoneNumberOrder>(None, &state, &summary, 1, &PhoneNumberOrderStatus::default(), at(NOW));
+                    let again = project::<PhoneNumberOrder>(None, &state, &summary, 1, &status, at(NOW + 60));
                     prop_assert_eq!(status, again, "the projection must be stable");
                     return Ok(());
                 }

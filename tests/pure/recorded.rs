@@ -11,7 +11,7 @@ use tenios_api::{
     PhoneVerificationStatus, Reason, crd,
 };
 use tenios_ledger::{AttemptId, Event, Refusal, State};
-use tenios_lifecycle::{Standing, project};
+use tenios_lifecycle::{StatusSummary, project};
 
 /// The generation that the status was written for.
 pub const GENERATION: i64 = 2;
@@ -82,11 +82,11 @@ const VERIFICATIONS: &[(VerificationState, Reason, Past)] = &[
 pub fn all() -> Vec<Recorded> {
     let now = Timestamp::UNIX_EPOCH;
     let orders = ORDERS.iter().map(|&(state, reason, past)| {
-        let standing = Standing::new(state, reason, format!("says \"{reason}\"\nin 2 lines"));
+        let summary = StatusSummary::new(state, reason, format!("says \"{reason}\"\nin 2 lines"));
         let status = project::<PhoneNumberOrder>(
             None,
             &past.state(),
-            &standing,
+            &summary,
             GENERATION,
             &PhoneNumberOrderStatus::default(),
             now,
@@ -94,12 +94,12 @@ pub fn all() -> Vec<Recorded> {
         recorded("PhoneNumberOrder", &json!(state), reason, &json!({"verificationId": "v1"}), &json!(status))
     });
     let verifications = VERIFICATIONS.iter().map(|&(state, reason, past)| {
-        let standing = Standing::new(state, reason, format!("says \"{reason}\"\nin 2 lines"));
+        let summary = StatusSummary::new(state, reason, format!("says \"{reason}\"\nin 2 lines"));
         let spec = verification_spec(state, reason);
         let status = project::<PhoneVerification>(
             Some(&spec),
             &past.state(),
-            &standing,
+            &summary,
             GENERATION,
             &PhoneVerificationStatus::default(),
             now,

@@ -10,7 +10,7 @@ use tenios_api::{
     PhoneVerificationSpec, PhoneVerificationStatus, Reason,
 };
 use tenios_ledger::{AttemptId, Event, State, Terms};
-use tenios_lifecycle::{Standing, project};
+use tenios_lifecycle::{StatusSummary, project};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -69,9 +69,9 @@ fn an_order_shows_ready_one_of_stalled_and_reconciling_and_its_steps(
     #[case] expected: Shown,
 ) {
     let known = ledger(what);
-    let standing = Standing::new(state, reason, "words");
+    let summary = StatusSummary::new(state, reason, "words");
     let status =
-        project::<PhoneNumberOrder>(None, &known, &standing, 7, &PhoneNumberOrderStatus::default(), at(0));
+        project::<PhoneNumberOrder>(None, &known, &summary, 7, &PhoneNumberOrderStatus::default(), at(0));
     assert_eq!(shown(&status.conditions), expected);
     for condition in &status.conditions {
         // Only what this step is about says the words.
@@ -120,9 +120,9 @@ fn a_verification_shows_the_same(
         "document": {"type": "CERTIFICATE_OF_REGISTRATION", "secretRef": {"name": "d", "key": "k"}},
     });
     let spec: PhoneVerificationSpec = serde_json::from_value(spec).unwrap();
-    let standing = Standing::new(state, reason, "words");
+    let summary = StatusSummary::new(state, reason, "words");
     let previous = PhoneVerificationStatus::default();
-    let status = project::<PhoneVerification>(Some(&spec), &ledger(what), &standing, 7, &previous, at(0));
+    let status = project::<PhoneVerification>(Some(&spec), &ledger(what), &summary, 7, &previous, at(0));
     assert_eq!(shown(&status.conditions), expected);
     let submitted = match what {
         "adopted" => Some(at(-30)),
@@ -141,12 +141,12 @@ fn a_verification_shows_the_same(
 #[test]
 fn a_condition_keeps_its_time_until_its_status_flips() {
     let known = ledger("placed");
-    let waits = Standing::new(OrderState::AwaitingNumber, Reason::AwaitingNumber, "words");
+    let waits = StatusSummary::new(OrderState::AwaitingNumber, Reason::AwaitingNumber, "words");
     let first =
         project::<PhoneNumberOrder>(None, &known, &waits, 1, &PhoneNumberOrderStatus::default(), at(0));
     let same = project::<PhoneNumberOrder>(None, &known, &waits, 1, &first, at(5));
     assert_eq!(first, same, "nothing changed, so nothing is to be written");
-    let done = Standing::new(OrderState::Assigned, Reason::NumberAssigned, "words");
+    let done = StatusSummary::new(OrderState::Assigned, Reason::NumberAssigned, "words");
     let next = project::<PhoneNumberOrder>(None, &ledger("assigned"), &done, 1, &same, at(9));
     let time = |type_| next.conditions.iter().find(|c| c.type_ == type_).unwrap().last_transition_time;
     assert_eq!((time(Ready), time(Ordered), time(Assigned)), (at(9), at(0), at(9)));

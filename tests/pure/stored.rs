@@ -10,7 +10,7 @@ use tenios_api::{LedgerEntry, PhoneNumberOrder, PhoneVerification};
 use tenios_ledger::kubernetes::to_entry;
 use tenios_ledger::{Entry, Event, State};
 use tenios_lifecycle::{
-    Answers, Budget, Decision, Found, Managed, Pace, Sender, Standing, View, decide, project,
+    Answers, Budget, Decision, Found, Managed, Pace, Sender, StatusSummary, View, decide, project,
 };
 
 use crate::given::{ALONE, KEY};
@@ -68,7 +68,7 @@ impl Stored {
             budget: Some(Budget::Reserved),
         };
         let mut recorded = Vec::new();
-        let standing: Standing<K::Step> = loop {
+        let summary: StatusSummary<K::Step> = loop {
             let decision = decide(&View::<K> {
                 key: &self.entry.key,
                 spec: &spec,
@@ -85,7 +85,7 @@ impl Stored {
                 now: self.now,
             });
             match decision {
-                Decision::Rest(standing) => break standing,
+                Decision::Rest(summary) => break summary,
                 Decision::Record(events) => {
                     state = events.iter().fold(state, State::then);
                     recorded.extend(events);
@@ -93,7 +93,7 @@ impl Stored {
                 Decision::Need(_) | Decision::Send(_) => panic!("{}: it must rest", self.entry.key),
             }
         };
-        (json!(project::<K>(Some(&spec), &state, &standing, 1, &status, self.now)), recorded)
+        (json!(project::<K>(Some(&spec), &state, &summary, 1, &status, self.now)), recorded)
     }
 
     fn shown(&self, state: State) -> (Value, Vec<Event>) {

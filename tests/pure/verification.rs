@@ -11,7 +11,7 @@ use tenios_api::verification::VerificationState;
 use tenios_api::{PhoneVerification, PhoneVerificationSpec, PhoneVerificationStatus, Reason};
 use tenios_ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
 use tenios_lifecycle::verification::{VerificationNeed, matches_submitted};
-use tenios_lifecycle::{Answers, Decision, Found, Intent, Pace, Sender, Standing, decide, project};
+use tenios_lifecycle::{Answers, Decision, Found, Intent, Pace, Sender, StatusSummary, decide, project};
 
 use crate::given::{ALONE, KEY as ACCESS_KEY, Others, UNASKED};
 
@@ -125,9 +125,10 @@ fn decided<'a>(
 
 fn said(decision: Decision<PhoneVerification>) -> String {
     match decision {
-        Decision::Rest(standing) => {
-            let again = standing.again.map(|again| format!(" in {} s", again.as_secs())).unwrap_or_default();
-            format!("{}{again}: {}", standing.reason, standing.message)
+        Decision::Rest(summary) => {
+            let again =
+                summary.requeue_after.map(|again| format!(" in {} s", again.as_secs())).unwrap_or_default();
+            format!("{}{again}: {}", summary.reason, summary.message)
         }
         Decision::Record(events) => match events.as_slice() {
             [Event::Adopted { id: Some(id), .. }] => format!("adopts {id}"),
@@ -291,8 +292,8 @@ fn what_was_adopted_needs_no_word_about_the_request_before() {
 fn p12_a_status_keeps_what_the_ledger_lost_and_could_not_take_back() {
     let shown = json!({"attempt": "a1", "verificationId": "v1", "requests": 1});
     let previous: PhoneVerificationStatus = serde_json::from_value(shown).unwrap();
-    let standing = Standing::new(VerificationState::Waiting, Reason::LedgerUnavailable, "");
-    let next = project::<PhoneVerification>(None, &State::default(), &standing, 7, &previous, at(0));
+    let summary = StatusSummary::new(VerificationState::Waiting, Reason::LedgerUnavailable, "");
+    let next = project::<PhoneVerification>(None, &State::default(), &summary, 7, &previous, at(0));
     assert_eq!((next.state, next.observed_generation), (Some(VerificationState::Waiting), 7));
     assert_eq!(next.conditions[0].reason, Reason::LedgerUnavailable);
     assert_eq!((next.attempt.as_deref(), next.verification_id.as_deref()), (Some("a1"), Some("v1")));

@@ -1,7 +1,7 @@
 //! What a person says that an order is, and who else says so of the same (promise 15).
 
 use super::order::{Next, OrderNeed, View, conflict};
-use super::{Decision, Found, Remark};
+use super::{Decision, Found, Warning};
 use tenios_api::PhoneNumber;
 use tenios_api::order::AdoptOrder;
 use tenios_api::valid::ValidOrder;
@@ -106,9 +106,9 @@ fn news(before: &State, after: &State) -> Vec<Bid> {
     after.bids().into_iter().map(bid).collect()
 }
 
-/// Who else claims what this order claims by the ledger, as a conflict or a remark. An order that the provider
+/// Who else claims what this order claims by the ledger, as a conflict or a warning. An order that the provider
 /// gave is in no conflict over it, whatever anybody says: money was paid for it. It may be given out again.
-pub(super) fn contested(view: &View) -> Option<Result<Remark, Next>> {
+pub(super) fn contested(view: &View) -> Option<Result<Warning, Next>> {
     let payer = view.state.payer();
     let bids = view.state.bids();
     let (bid, rival) = bids.iter().find_map(|bid| Some((bid, view.around.rival(bid, &payer)?)))?;
@@ -117,14 +117,14 @@ pub(super) fn contested(view: &View) -> Option<Result<Remark, Next>> {
     }
     let (what, whose) = (what(&bid.claim), whose(view, &rival));
     Some(Ok(if rival.title == Title::Placed {
-        let words = format!(
+        let message = format!(
             "TENIOS also gave {what} to {whose}; if it was cancelled in the meantime, this order no longer has it: check the TENIOS portal"
         );
-        Remark { reason: "GivenTwice", words }
+        Warning { reason: "GivenTwice", message }
     } else {
-        let words =
+        let message =
             format!("{what} was adopted earlier by {whose}; check the TENIOS portal to see whose it is");
-        Remark { reason: ALSO_CLAIMED, words }
+        Warning { reason: ALSO_CLAIMED, message }
     }))
 }
 
@@ -140,11 +140,11 @@ fn in_conflict(view: &View, bid: &Bid, rival: &Rival) -> Next {
         whose(view, rival)
     ));
     // No watch tells that another access key is in the Secret.
-    if let Decision::Rest(standing) = &mut next
+    if let Decision::Rest(summary) = &mut next
         && view.spec.access_key_secret_ref.is_some()
         && bid.since.is_none()
     {
-        standing.again = Some(view.pace.retry_max);
+        summary.requeue_after = Some(view.pace.retry_max);
     }
     next
 }
@@ -167,8 +167,9 @@ fn whose(view: &View, rival: &Rival) -> String {
 
 /// For the one whose claim it is: that another says the same of itself.
 #[must_use]
-pub fn also_claimed(claim: &Claim, by: Option<&str>) -> Remark {
+pub fn also_claimed(claim: &Claim, by: Option<&str>) -> Warning {
     let by = by.map_or_else(|| "another resource".to_owned(), |name| format!("PhoneNumberOrder {name}"));
-    let words = format!("{by} also claims {} in its spec.adopt; nothing changes for this order", what(claim));
-    Remark { reason: ALSO_CLAIMED, words }
+    let message =
+        format!("{by} also claims {} in its spec.adopt; nothing changes for this order", what(claim));
+    Warning { reason: ALSO_CLAIMED, message }
 }

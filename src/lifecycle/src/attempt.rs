@@ -1,8 +1,8 @@
 //! The life of one attempt, from the last look before its intent to the record of its outcome: pure steps, which the
 //! controllers carry out, and the model in the tests, too.
 //!
-//! [`LastLook`], then [`Requests::takes_off`], the append of the intent and [`Requests::intended`], the request and
-//! [`Requests::answered`], [`tenios_ledger::Recording`] until its outcome is stored, and [`Requests::landed`].
+//! [`LastLook`], then [`Requests::begin`], the append of the intent and [`Requests::intended`], the request and
+//! [`Requests::answered`], [`tenios_ledger::Recording`] until its outcome is stored, and [`Requests::finish`].
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -37,21 +37,21 @@ impl<R> LastLook<R> {
 
 /// Attempts of one resource that were intended and not sent: a write is not on its way for longer than
 /// so many later ones take.
-const GROUNDED_KEPT: usize = 16;
+const ABANDONED_KEPT: usize = 16;
 
 /// What one process knows of who is sending the requests of one resource. Times are its own, counted from whenever.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
-    flight: Option<Flight>,
+    sending: Option<Sending>,
     /// Intended by this process, which does not know whether that was stored, and did not send. The
     /// write may come through at any later time, also after the next attempt was tried.
-    grounded: VecDeque<AttemptId>,
+    abandoned: VecDeque<AttemptId>,
     /// Refused or not processed, and since when this process knows: the recording clock may be another's.
     closed: Option<(AttemptId, Duration)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Flight {
+enum Sending {
     /// From the decision to send, at this time, until the outcome is recorded, which is here once it is known.
     Here { attempt: AttemptId, since: Duration, outcome: Option<Event> },
     /// First seen at this time, intended by another process.
@@ -76,17 +76,17 @@ impl Requests {
             self.forget_others();
             return Sender::Elsewhere { remaining: Duration::ZERO };
         };
-        if self.grounded.contains(open) {
+        if self.abandoned.contains(open) {
             return Sender::NeverLeft;
         }
-        match &self.flight {
-            Some(Flight::Here { attempt, .. }) if attempt == open => Sender::Here,
-            Some(Flight::Elsewhere { attempt, since }) if attempt == open => {
+        match &self.sending {
+            Some(Sending::Here { attempt, .. }) if attempt == open => Sender::Here,
+            Some(Sending::Elsewhere { attempt, since }) if attempt == open => {
                 Sender::Elsewhere { remaining: lifetime.saturating_sub(now.saturating_sub(*since)) }
             }
-            Some(Flight::Here { .. }) => Sender::Elsewhere { remaining: lifetime },
+            Some(Sending::Here { .. }) => Sender::Elsewhere { remaining: lifetime },
             _ => {
-                self.flight = Some(Flight::Elsewhere { attempt: open.clone(), since: now });
+                self.sending = Some(Sending::Elsewhere { attempt: open.clone(), since: now });
                 Sender::Elsewhere { remaining: lifetime }
             }
         }
@@ -111,23 +111,23 @@ impl Requests {
     /// send. Whoever looks at it again waits longer than needed, not shorter, and then for a person.
     pub fn forget(&mut self) {
         self.closed = None;
-        self.grounded.clear();
+        self.abandoned.clear();
         self.forget_others();
     }
 
     fn forget_others(&mut self) {
-        if matches!(self.flight, Some(Flight::Elsewhere { .. })) {
-            self.flight = None;
+        if matches!(self.sending, Some(Sending::Elsewhere { .. })) {
+            self.sending = None;
         }
     }
 
     /// This process is about to intend and send this attempt. False where it is sending for this resource
     /// already.
-    pub fn takes_off(&mut self, attempt: &AttemptId, now: Duration) -> bool {
-        if matches!(self.flight, Some(Flight::Here { .. })) {
+    pub fn begin(&mut self, attempt: &AttemptId, now: Duration) -> bool {
+        if matches!(self.sending, Some(Sending::Here { .. })) {
             return false;
         }
-        self.flight = Some(Flight::Here { attempt: attempt.clone(), since: now, outcome: None });
+        self.sending = Some(Sending::Here { attempt: attempt.clone(), since: now, outcome: None });
         true
     }
 
@@ -135,11 +135,11 @@ impl Requests {
     /// arrive, and then it must not look like a request that may have left.
     pub fn intended(&mut self, attempt: &AttemptId, appended: Result<(), AppendError>) -> Intended {
         let Err(error) = appended else { return Intended::Leaves };
-        self.grounded.push_back(attempt.clone());
-        if self.grounded.len() > GROUNDED_KEPT {
-            self.grounded.pop_front();
+        self.abandoned.push_back(attempt.clone());
+        if self.abandoned.len() > ABANDONED_KEPT {
+            self.abandoned.pop_front();
         }
-        self.landed(attempt);
+        self.finish(attempt);
         match error {
             AppendError::Conflict(_) => Intended::DecideAgain,
             AppendError::Rejected(why) | AppendError::Ambiguous(why) => Intended::NotRecorded(why),
@@ -148,8 +148,8 @@ impl Requests {
 
     /// The outcome is known and has to be recorded.
     pub fn answered(&mut self, answered: &AttemptId, event: &Event) {
-        match &mut self.flight {
-            Some(Flight::Here { attempt, outcome, .. }) if attempt == answered => {
+        match &mut self.sending {
+            Some(Sending::Here { attempt, outcome, .. }) if attempt == answered => {
                 *outcome = Some(event.clone());
             }
             _ => {}
@@ -157,17 +157,17 @@ impl Requests {
     }
 
     /// The outcome is recorded, or there will be none.
-    pub fn landed(&mut self, landed: &AttemptId) {
-        if matches!(&self.flight, Some(Flight::Here { attempt, .. }) if attempt == landed) {
-            self.flight = None;
+    pub fn finish(&mut self, finished: &AttemptId) {
+        if matches!(&self.sending, Some(Sending::Here { attempt, .. }) if attempt == finished) {
+            self.sending = None;
         }
     }
 
     /// Since when this process has been sending.
     #[must_use]
     pub fn since(&self) -> Option<Duration> {
-        match &self.flight {
-            Some(Flight::Here { since, .. }) => Some(*since),
+        match &self.sending {
+            Some(Sending::Here { since, .. }) => Some(*since),
             _ => None,
         }
     }
@@ -175,8 +175,8 @@ impl Requests {
     /// The outcome that is known and not recorded yet.
     #[must_use]
     pub fn not_recorded(&self) -> Option<&Event> {
-        match &self.flight {
-            Some(Flight::Here { outcome, .. }) => outcome.as_ref(),
+        match &self.sending {
+            Some(Sending::Here { outcome, .. }) => outcome.as_ref(),
             _ => None,
         }
     }
@@ -184,8 +184,8 @@ impl Requests {
     /// The attempt of another process, for as long as that may be sending.
     #[must_use]
     pub fn elsewhere(&self) -> Option<&AttemptId> {
-        match &self.flight {
-            Some(Flight::Elsewhere { attempt, .. }) => Some(attempt),
+        match &self.sending {
+            Some(Sending::Elsewhere { attempt, .. }) => Some(attempt),
             _ => None,
         }
     }

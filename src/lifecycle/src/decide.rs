@@ -9,7 +9,7 @@ use kube::core::object::{HasSpec, HasStatus};
 use super::retry::Due;
 use super::status::Evidence;
 use super::{
-    AccessKey, Answers, Decision, Found, Need, Pace, Pending, Sender, Standing, Surroundings, pending,
+    AccessKey, Answers, Decision, Found, Need, Pace, Pending, Sender, StatusSummary, Surroundings, pending,
     refusal_message, shown,
 };
 use tenios_api::pdf::Document;
@@ -56,8 +56,8 @@ pub trait Managed: Sized + HasSpec + HasStatus<Status: Clone + Default + Partial
     fn submit(view: &View<Self>, valid: &Self::Valid<'_>) -> Decision<Self>;
 
     /// Rests until what is missing is there.
-    fn waits(reason: Reason, message: impl Into<String>) -> Standing<Self::Step> {
-        Standing::new(Self::WORDS.waiting, reason, message)
+    fn waits(reason: Reason, message: impl Into<String>) -> StatusSummary<Self::Step> {
+        StatusSummary::new(Self::WORDS.waiting, reason, message)
     }
 
     /// What a status still shows of its resource's requests.
@@ -162,7 +162,7 @@ pub struct View<'a, M: Managed> {
 impl<'a, M: Managed> View<'a, M> {
     /// Rests until a Secret is there. It may only be read, not watched, so it is looked at again after a while.
     pub(super) fn waits_for_secret(&self, reason: Reason, message: String) -> Decision<M> {
-        Decision::Rest(M::waits(reason, message).again_in(self.pace.retry_min))
+        Decision::Rest(M::waits(reason, message).requeue_after(self.pace.retry_min))
     }
 
     /// The access key, or what has to come first.
@@ -182,7 +182,7 @@ impl<'a, M: Managed> View<'a, M> {
     /// Waits for its sender, while one may be at work.
     pub(super) fn in_flight(&self) -> Option<Decision<M>> {
         match pending(self.state, self.sender, None, self.now)? {
-            Pending::InFlight { message, again } => Some(sending(message, again)),
+            Pending::InFlight { message, requeue_after } => Some(sending(message, requeue_after)),
             _ => None,
         }
     }
@@ -196,22 +196,22 @@ pub fn decide<M: Managed>(view: &View<M>) -> Decision<M> {
         .or_else(|| settle(view))
         .or_else(|| M::accepted(view))
         .unwrap_or_else(|| submit(view));
-    if let Decision::Rest(standing) = &mut next {
-        standing.remark = super::stray_annotation(view.state, view.not_placed).or(standing.remark.take());
+    if let Decision::Rest(summary) = &mut next {
+        summary.warning = super::stray_annotation(view.state, view.not_placed).or(summary.warning.take());
     }
     next
 }
 
-fn sending<M: Managed>(message: String, again: Option<Duration>) -> Decision<M> {
-    let mut standing = Standing::new(M::WORDS.sending, M::WORDS.sending_reason, message);
-    standing.again = again;
-    Decision::Rest(standing)
+fn sending<M: Managed>(message: String, requeue_after: Option<Duration>) -> Decision<M> {
+    let mut summary = StatusSummary::new(M::WORDS.sending, M::WORDS.sending_reason, message);
+    summary.requeue_after = requeue_after;
+    Decision::Rest(summary)
 }
 
 /// The ledger has nothing, the status has: whoever emptied the ledger, sending again is not the answer.
 fn rebuild<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
     let shown = M::evidence(view.status?);
-    if !shown.exceeds(view.state) {
+    if !shown.knows_more_than(view.state) {
         return None;
     }
     let Evidence { attempt, requests, id, number, resolved } = shown;
@@ -229,8 +229,8 @@ fn settle<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
         // An id or number that is known already ends the wait, whatever became of the open attempt.
         Pending::InFlight { .. } | Pending::Unknown { .. } if view.state.accepted.is_some() => None,
         Pending::Settle(event) => Some(Decision::Record(vec![event])),
-        Pending::InFlight { message, again } => Some(sending(message, again)),
-        Pending::Unknown { attempt, why } => Some(Decision::Rest(Standing::new(
+        Pending::InFlight { message, requeue_after } => Some(sending(message, requeue_after)),
+        Pending::Unknown { attempt, why } => Some(Decision::Rest(StatusSummary::new(
             outcome_unknown,
             Reason::OutcomeUnknown,
             format!(
@@ -254,7 +254,7 @@ fn submit<M: Managed>(view: &View<M>) -> Decision<M> {
     };
     if M::is_suspended(view.spec) {
         let message = "spec.suspend is true; nothing is sent";
-        return Decision::Rest(Standing::new(M::WORDS.suspended, Reason::Suspended, message));
+        return Decision::Rest(StatusSummary::new(M::WORDS.suspended, Reason::Suspended, message));
     }
     back_off(view).unwrap_or_else(|| M::submit(view, &valid))
 }
@@ -267,19 +267,19 @@ fn back_off<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
         },
         _ => false,
     };
-    let (next, mut again) = match view.pace.due(view.state, edited, view.known_for, view.now) {
+    let (next, mut requeue_after) = match view.pace.due(view.state, edited, view.known_for, view.now) {
         Due::Now => return None,
         Due::At(at, left) => (Some(at), Some(left)),
         Due::Never => (None, None),
     };
     if M::WORDS.edit_is_unseen {
         // Looked at again before it is due.
-        again = Some(again.unwrap_or(Duration::MAX).min(view.pace.retry_max));
+        requeue_after = Some(requeue_after.unwrap_or(Duration::MAX).min(view.pace.retry_max));
     }
-    let mut standing = match &view.state.phase {
+    let mut summary = match &view.state.phase {
         Phase::Refused { refusal, .. } => {
             let message = refusal_message(refusal, M::WORDS.edit, next);
-            Standing::new(M::WORDS.refused, Reason::Refused, message)
+            StatusSummary::new(M::WORDS.refused, Reason::Refused, message)
         }
         Phase::NotProcessed { why, .. } => {
             let next = next.map(shown).unwrap_or_default();
@@ -288,6 +288,6 @@ fn back_off<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
         }
         _ => return None,
     };
-    standing.again = again;
-    Some(Decision::Rest(standing))
+    summary.requeue_after = requeue_after;
+    Some(Decision::Rest(summary))
 }

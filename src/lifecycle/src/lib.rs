@@ -39,12 +39,12 @@ pub enum Decision<M: Managed> {
     /// Record this; whoever wins that may send it.
     Send(M::Intent),
     /// Nothing to do until something changes.
-    Rest(Standing<M::Step>),
+    Rest(StatusSummary<M::Step>),
 }
 
 /// Where a resource stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing<S> {
+pub struct StatusSummary<S> {
     /// `.status.state`
     pub state: S,
     /// The reason of `Ready`, and of the step that holds it back.
@@ -52,30 +52,30 @@ pub struct Standing<S> {
     /// What is awaited, or the command that resolves it.
     pub message: String,
     /// When to look again where no watch will tell; none where one will.
-    pub again: Option<Duration>,
+    pub requeue_after: Option<Duration>,
     /// Something to tell the user by an event that the status does not show.
-    pub remark: Option<Remark>,
+    pub warning: Option<Warning>,
 }
 
 /// Told by an event of this reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remark {
+pub struct Warning {
     /// The reason of the event.
     pub reason: &'static str,
     /// What it says.
-    pub words: String,
+    pub message: String,
 }
 
-impl<S> Standing<S> {
+impl<S> StatusSummary<S> {
     /// Rests here until a watch tells of a change.
     pub fn new(state: S, reason: Reason, message: impl Into<String>) -> Self {
-        Self { state, reason, message: message.into(), again: None, remark: None }
+        Self { state, reason, message: message.into(), requeue_after: None, warning: None }
     }
 
     /// Looks again after this time.
     #[must_use]
-    pub fn again_in(mut self, wait: Duration) -> Self {
-        self.again = Some(wait);
+    pub fn requeue_after(mut self, wait: Duration) -> Self {
+        self.requeue_after = Some(wait);
         self
     }
 }
@@ -98,7 +98,7 @@ pub enum Sender {
 /// How an open or unknown attempt goes on: the same for both kinds.
 enum Pending {
     Settle(Event),
-    InFlight { message: String, again: Option<Duration> },
+    InFlight { message: String, requeue_after: Option<Duration> },
     Unknown { attempt: AttemptId, why: String },
 }
 
@@ -111,14 +111,14 @@ fn pending(state: &State, sender: Sender, not_placed: Option<&str>, now: Timesta
                 why: "the intent was recorded too late for the request to be sent".into(),
                 retry_after: None,
             }),
-            Sender::Here => Pending::InFlight { message: in_flight(attempt), again: None },
+            Sender::Here => Pending::InFlight { message: in_flight(attempt), requeue_after: None },
             Sender::Elsewhere { remaining } if remaining.is_zero() => Pending::Settle(Event::Unknown {
                 attempt: attempt.clone(),
                 at: now,
                 why: "its sender stopped before it recorded an outcome".into(),
             }),
             Sender::Elsewhere { remaining } => {
-                Pending::InFlight { message: in_flight(attempt), again: Some(remaining) }
+                Pending::InFlight { message: in_flight(attempt), requeue_after: Some(remaining) }
             }
         }),
         Phase::Unknown { attempt, .. } if not_placed == Some(attempt.as_str()) => {
@@ -138,8 +138,8 @@ fn in_flight(attempt: &AttemptId) -> String {
 }
 
 /// A value of the not-placed annotation that has no effect. The one that worked stays on the resource
-/// and is not remarked on.
-fn stray_annotation(state: &State, not_placed: Option<&str>) -> Option<Remark> {
+/// and is not warned of.
+fn stray_annotation(state: &State, not_placed: Option<&str>) -> Option<Warning> {
     let value = not_placed?;
     let worked = state.not_placed.as_ref().map(AttemptId::as_str) == Some(value);
     let awaited = match &state.phase {
@@ -150,11 +150,11 @@ fn stray_annotation(state: &State, not_placed: Option<&str>) -> Option<Remark> {
         return None;
     }
     let shown: String = value.chars().filter(|c| !c.is_control()).take(64).collect();
-    let words = format!(
+    let message = format!(
         "the annotation {} names {shown:?}, which is not an attempt whose outcome is unknown; it has no effect",
         tenios_api::NOT_PLACED_ANNOTATION
     );
-    Some(Remark { reason: "AnnotationIgnored", words })
+    Some(Warning { reason: "AnnotationIgnored", message })
 }
 
 /// What the provider gave beside the one that counts, for the message.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::links::{self, Link};
 use super::status::Evidence;
 use super::{
-    AccessKey, Budget, Decision, Intent, Managed, Need, Remark, SeenVerification, Words, shown, strays,
+    AccessKey, Budget, Decision, Intent, Managed, Need, SeenVerification, Warning, Words, shown, strays,
 };
 use tenios_api::order::OrderState;
 use tenios_api::pdf::Document;
@@ -149,12 +149,12 @@ impl Managed for PhoneNumberOrder {
         if let Some(different) = changed_terms(view) {
             return Some(conflict(different));
         }
-        let remark = match super::adoption::contested(view) {
+        let warning = match super::adoption::contested(view) {
             Some(Err(conflict)) => return Some(conflict),
-            Some(Ok(remark)) => Some(remark),
+            Some(Ok(warning)) => Some(warning),
             None => None,
         };
-        Some(remarked(accepted_status(view, accepted), remark))
+        Some(with_warning(accepted_status(view, accepted), warning))
     }
 
     fn valid<'a>(view: &View<'a>) -> Result<(ValidOrder<'a>, Link), String> {
@@ -229,16 +229,16 @@ impl Managed for PhoneNumberOrder {
 }
 
 fn rest(state: OrderState, reason: Reason, message: impl Into<String>) -> Next {
-    Decision::Rest(super::Standing::new(state, reason, message))
+    Decision::Rest(super::StatusSummary::new(state, reason, message))
 }
 
 pub(super) fn conflict(message: impl Into<String>) -> Next {
     rest(OrderState::Conflict, Reason::Conflict, message)
 }
 
-fn remarked(mut next: Next, remark: Option<Remark>) -> Next {
-    if let Decision::Rest(standing) = &mut next {
-        standing.remark = remark;
+fn with_warning(mut next: Next, warning: Option<Warning>) -> Next {
+    if let Decision::Rest(summary) = &mut next {
+        summary.warning = warning;
     }
     next
 }
@@ -316,7 +316,7 @@ fn intent(view: &View, valid: &ValidOrder, link: &Link) -> Result<OrderIntent, B
             // Bounded, because another order may give its place back when it turns out not to have left.
             let wait = wait.clamp(Duration::from_millis(50), view.pace.retry_max);
             Err(Box::new(Decision::Rest(
-                PhoneNumberOrder::waits(Reason::BudgetExceeded, message).again_in(wait),
+                PhoneNumberOrder::waits(Reason::BudgetExceeded, message).requeue_after(wait),
             )))
         }
         None => Err(Box::new(Decision::Need(OrderNeed::Budget(Payer {

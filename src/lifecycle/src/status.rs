@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::Standing;
+use super::StatusSummary;
 use super::decide::Managed;
 use tenios_api::{Condition, ConditionStatus, ConditionType, PhoneNumber, Reason};
 use tenios_ledger::{AttemptId, Phase, State};
@@ -25,7 +25,7 @@ pub struct Evidence {
 impl Evidence {
     /// Whether the ledger lacks something of it. The ledger forgets nothing by itself, so its entry was
     /// deleted and perhaps begun anew by an outcome that came later, or restored as it was before.
-    pub(super) fn exceeds(&self, state: &State) -> bool {
+    pub(super) fn knows_more_than(&self, state: &State) -> bool {
         match state.accepted {
             Some(_) => self.number.is_some() && state.number.is_none() && self.id.as_deref() == state.id(),
             None if self.id.is_some() || self.number.is_some() => true,
@@ -34,25 +34,25 @@ impl Evidence {
     }
 }
 
-/// The status of a resource that rests at `standing`; its spec, where that can be read. The same input gives the
+/// The status of a resource that rests at `summary`; its spec, where that can be read. The same input gives the
 /// same status, so that nothing is written where nothing changed.
 #[must_use]
 pub fn project<M: Managed>(
     spec: Option<&M::Spec>,
     state: &State,
-    standing: &Standing<M::Step>,
+    summary: &StatusSummary<M::Step>,
     generation: i64,
     previous: &M::Status,
     now: Timestamp,
 ) -> M::Status {
-    let steady = [accepted::<M>(state, standing.reason), M::outcome(spec, state, standing.state)];
-    let ready = standing.state == M::WORDS.ready;
+    let steady = [accepted::<M>(state, summary.reason), M::outcome(spec, state, summary.state)];
+    let ready = summary.state == M::WORDS.ready;
     let observed = Observed { generation, previous: M::conditions(previous), now };
-    let conditions = observed.conditions((standing.reason, &standing.message), ready, steady);
+    let conditions = observed.conditions((summary.reason, &summary.message), ready, steady);
     // What the ledger lost and can't take back now must not be lost here, too.
-    let lost = M::evidence(previous).exceeds(state);
+    let lost = M::evidence(previous).knows_more_than(state);
     let mut status = if lost { previous.clone() } else { M::known(state) };
-    M::show(&mut status, generation, standing.state, conditions);
+    M::show(&mut status, generation, summary.state, conditions);
     status
 }
 

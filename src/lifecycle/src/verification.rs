@@ -1,7 +1,7 @@
 //! What a `PhoneVerification` does next, and what it shows.
 
 use super::status::Evidence;
-use super::{AccessKey, Decision, Found, Intent, Managed, Need, Standing, Words, strays};
+use super::{AccessKey, Decision, Found, Intent, Managed, Need, StatusSummary, Words, strays};
 use tenios_api::digest::sha256;
 use tenios_api::pdf::Document;
 use tenios_api::valid::ValidVerification;
@@ -170,7 +170,11 @@ impl Managed for PhoneVerification {
         }
         let (state, reason, message) = submitted(view);
         let strays = strays(view.state, "verification");
-        Some(Decision::Rest(Standing::new(state, reason, format!("verification {id} {message}{strays}"))))
+        Some(Decision::Rest(StatusSummary::new(
+            state,
+            reason,
+            format!("verification {id} {message}{strays}"),
+        )))
     }
 
     fn valid<'a>(view: &View<'a>) -> Result<ValidVerification<'a>, String> {
@@ -277,7 +281,7 @@ pub fn matches_submitted(spec: &PhoneVerificationSpec, state: &State) -> bool {
 }
 
 fn conflict(message: String) -> Next {
-    Decision::Rest(Standing::new(VerificationState::Conflict, Reason::Conflict, message))
+    Decision::Rest(StatusSummary::new(VerificationState::Conflict, Reason::Conflict, message))
 }
 
 /// What became of a verification that was submitted.

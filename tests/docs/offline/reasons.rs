@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tenios_api::order::OrderState;
 use tenios_api::{DOCS, PhoneNumberOrder, PhoneNumberOrderStatus, Reason, crd};
 use tenios_ledger::State;
-use tenios_lifecycle::{Standing, project};
+use tenios_lifecycle::{StatusSummary, project};
 
 use super::links::headings;
 
@@ -74,7 +74,7 @@ fn a_message_ends_with_its_anchor_unless_there_is_nothing_left_to_do() {
 #[test]
 fn a_condition_carries_the_anchor_within_the_bound_of_the_schema() {
     for text in ["short", &"ü".repeat(5000)] {
-        let standing = Standing::new(OrderState::Conflict, Reason::Conflict, text);
+        let standing = StatusSummary::new(OrderState::Conflict, Reason::Conflict, text);
         let before = PhoneNumberOrderStatus::default();
         let now = jiff::Timestamp::UNIX_EPOCH;
         let status = project::<PhoneNumberOrder>(None, &State::default(), &standing, 1, &before, now);

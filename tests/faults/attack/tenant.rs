@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use tenios_operator::controller::CLAIM;
+use tenios_operator::controller::NAMESPACE_LEASE;
 
 /// As fast as kubectl asks. A flood is the apiserver's to fend off, and it does so for each user.
 const BETWEEN: Duration = Duration::from_millis(20);
@@ -110,12 +110,13 @@ impl Tenant {
 
     /// Says whose the namespace is.
     pub async fn claims_for(&self, holder: &str) {
-        let body = json!({"metadata": {"name": CLAIM}, "spec": {"holderIdentity": holder}}).to_string();
+        let body =
+            json!({"metadata": {"name": NAMESPACE_LEASE}, "spec": {"holderIdentity": holder}}).to_string();
         self.send(Method::POST, &self.leases(""), "application/json", body.into_bytes()).await;
     }
 
     pub async fn deletes_claim(&self) {
-        self.send(Method::DELETE, &self.leases(CLAIM), "application/json", Vec::new()).await;
+        self.send(Method::DELETE, &self.leases(NAMESPACE_LEASE), "application/json", Vec::new()).await;
     }
 
     fn leases(&self, name: &str) -> String {

@@ -37,7 +37,7 @@ fn linked(orders: &[(&str, Option<&str>)]) -> (Reason, String) {
     let mut view = view(&spec, &state, &key);
     view.around = &others;
     match decide(&view) {
-        Decision::Rest(standing) => (standing.reason, standing.message),
+        Decision::Rest(summary) => (summary.reason, summary.message),
         other => panic!("{other:?}"),
     }
 }
@@ -144,13 +144,13 @@ fn an_order_waits_until_its_verification_is_approved_probed_or_proven() {
         view.around = &around;
         match decide(&view) {
             Decision::Send(intent) => intent.recorded()["verificationId"] == "v9",
-            Decision::Rest(standing) => {
+            Decision::Rest(summary) => {
                 let stalled = approval == "Rejected";
                 let expected = if stalled { Reason::VerificationRejected } else { Reason::AwaitingApproval };
-                assert_eq!((standing.reason, standing.reason.stalls()), (expected, stalled));
+                assert_eq!((summary.reason, summary.reason.stalls()), (expected, stalled));
                 let way =
                     ", run: kubectl tenios approve v -n shop, or set spec.approval: Approved in its manifest";
-                assert_eq!(standing.message.ends_with(way), approval == "Pending", "{}", standing.message);
+                assert_eq!(summary.message.ends_with(way), approval == "Pending", "{}", summary.message);
                 false
             }
             other => panic!("{other:?}"),

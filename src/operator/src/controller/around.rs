@@ -15,7 +15,7 @@ impl Around<'_> {
     /// Registered before the cache is read: a change in between wakes.
     fn follow(&self, kind: Kind, name: &str) -> Key {
         let target = Key { kind, namespace: self.key.namespace.clone(), name: name.to_owned() };
-        self.context.wake.when_changed(&target, self.key);
+        self.context.requeue.on_change_of(&target, self.key);
         target
     }
 }
@@ -23,7 +23,7 @@ impl Around<'_> {
 impl Surroundings for Around<'_> {
     fn verification(&self, name: &str) -> SeenVerification {
         let target = self.follow(Kind::Verification, name);
-        let Some(found) = self.context.caches.get::<PhoneVerification>(&target.namespace, name) else {
+        let Some(found) = self.context.stores.get::<PhoneVerification>(&target.namespace, name) else {
             return SeenVerification::Missing;
         };
         let spec = found.0.as_ref().ok().map(|verification| &verification.spec);
@@ -34,13 +34,13 @@ impl Surroundings for Around<'_> {
         let target = self.follow(Kind::Order, name);
         match &self.context.book.known(&target).state.number {
             Some(assigned) => LinkTarget::Number(assigned.number.clone()),
-            None if self.context.caches.holds(&target) => LinkTarget::Waiting,
+            None if self.context.stores.holds(&target) => LinkTarget::Waiting,
             None => LinkTarget::Missing,
         }
     }
 
     fn links_to(&self, name: &str) -> Option<String> {
-        let order = self.context.caches.get::<PhoneNumberOrder>(&self.key.namespace, name)?;
+        let order = self.context.stores.get::<PhoneNumberOrder>(&self.key.namespace, name)?;
         Some(order.0.as_ref().ok()?.spec.link_to.as_ref()?.order_ref.as_ref()?.name.clone())
     }
 
@@ -48,13 +48,13 @@ impl Surroundings for Around<'_> {
     fn rival(&self, bid: &Bid, payer: &Payer) -> Option<Rival> {
         let Self { context, key } = *self;
         let before = context.book.rival(key, bid, payer)?;
-        context.wake.when_changed(&before.key, key);
+        context.requeue.on_change_of(&before.key, key);
         // Again, because it may have gone before the wake was registered.
         let rival = context.book.rival(key, bid, payer)?;
         let anothers = &rival.key;
-        if bid.title != Title::Placed && context.caches.holds(anothers) {
+        if bid.title != Title::Placed && context.stores.holds(anothers) {
             let by = (anothers.namespace == key.namespace).then_some(key.name.as_str());
-            context.contested.tell(anothers, || also_claimed(&bid.claim, by), &context.wake);
+            context.contested.tell(anothers, || also_claimed(&bid.claim, by), &context.requeue);
         }
         Some(rival)
     }

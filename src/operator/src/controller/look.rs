@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::Api;
+use kube::core::DeserializeGuard;
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use super::caches::Guarded;
 use super::{Failed, call};
-use tenios_lifecycle::Standing;
+use tenios_lifecycle::StatusSummary;
 
-/// Times that one visit decides: a resource or an entry that somebody else changes all the time must not hold it
+/// Times that one reconcile decides: a resource or an entry that somebody else changes all the time must not hold it
 /// for ever.
 const ROUNDS: u32 = 32;
 
-/// How often one visit decided.
+/// How often one reconcile decided.
 #[derive(Default)]
 pub(super) struct Rounds(u32);
 
@@ -33,9 +33,9 @@ impl Rounds {
 /// How the rounds on one state of a resource end.
 pub(super) enum Ended<K, S> {
     /// It rests.
-    Rests(Standing<S>),
+    Rests(StatusSummary<S>),
     /// It is another one by now, on which has to be decided.
-    Changed(Arc<Guarded<K>>),
+    Changed(Arc<DeserializeGuard<K>>),
     /// It is gone, and there is nothing to show.
     Gone,
 }
@@ -44,12 +44,12 @@ pub(super) enum Ended<K, S> {
 /// of etcd, so that the answer is not older than the question.
 pub(super) async fn once_more<K>(
     client: &Client,
-    seen: &Guarded<K>,
-) -> Result<Option<Arc<Guarded<K>>>, Failed>
+    seen: &DeserializeGuard<K>,
+) -> Result<Option<Arc<DeserializeGuard<K>>>, Failed>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
 {
     let namespace = seen.namespace().unwrap_or_default();
-    let api: Api<Guarded<K>> = Api::namespaced(client.clone(), &namespace);
+    let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), &namespace);
     Ok(call(api.get_opt(&seen.name_any())).await?.map(Arc::new))
 }

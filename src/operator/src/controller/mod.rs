@@ -1,30 +1,30 @@
 //! The controllers: they observe, ask the lifecycle what to do, act, and show where it rests.
 
 mod around;
-mod caches;
 mod contested;
-mod errand;
-mod flights;
+mod event_dedup;
+mod in_flight;
 mod kind;
 pub mod leader;
 mod listing;
 mod look;
 mod namespaces;
+mod provider_call;
 mod reconcile;
+mod requeue;
 mod run;
 mod secrets;
 mod shortage;
 pub mod skew;
 mod slots;
 mod status;
+mod stores;
 mod sweep;
 pub mod trim;
 mod turns;
 mod unreadable;
-mod wake;
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,12 +42,12 @@ use crate::push::Address as PushAddress;
 use crate::telemetry::{Metrics, TrackedResource};
 use tenios_api::{FIELD_MANAGER, Reason};
 use tenios_ledger::{Book, Event, Key};
-use tenios_lifecycle::{Pace, Remark};
+use tenios_lifecycle::{Pace, Warning};
 use tenios_provider::Tenios;
 
-use namespaces::Whose;
+use namespaces::NamespaceOwner;
 
-pub use namespaces::CLAIM;
+pub use namespaces::NAMESPACE_LEASE;
 pub use run::run;
 
 /// What the controllers are told from outside.
@@ -83,23 +83,22 @@ pub struct Context {
     push: Option<PushAddress>,
     config: Config,
     metrics: Arc<Metrics>,
-    caches: caches::Caches,
+    stores: stores::Stores,
     secrets: secrets::Secrets,
-    flights: flights::Flights,
-    wake: Arc<wake::Wake>,
+    in_flight: in_flight::InFlight,
+    requeue: Arc<requeue::Requeue>,
     contested: contested::Contested,
     shortage: shortage::Shortage,
-    slots: slots::Slots,
+    slots: slots::SendSlots,
     turns: turns::Turns,
     namespaces: namespaces::Namespaces,
-    /// Errands, which go on when a reconcile does not.
+    /// Calls, which go on when a reconcile does not.
     tasks: TaskTracker,
     /// Cancelled when no new request may be sent.
     draining: CancellationToken,
     leads: AtomicBool,
     waits: Mutex<HashMap<Key, (Reason, u32)>>,
-    /// Digests of what was said last, so that a long text takes no more than a short one.
-    remarks: Mutex<HashMap<Key, u64>>,
+    warned: event_dedup::EventDedup,
     /// Resources went, and perhaps their ledger entries can.
     gone: Notify,
 }
@@ -116,19 +115,19 @@ impl Context {
         metrics: Arc<Metrics>,
         draining: CancellationToken,
     ) -> Arc<Self> {
-        let wake = Arc::new(wake::Wake::default());
+        let requeue = Arc::new(requeue::Requeue::default());
         Arc::new(Self {
             secrets: secrets::Secrets::new(client.clone(), config.access_key_file.clone()),
-            flights: flights::Flights::new(config.send_within + tenios.timeout() + MARGIN),
-            slots: slots::Slots::new(config.provider_concurrency, wake.clone()),
-            turns: turns::Turns::new(config.concurrency, wake.clone()),
+            in_flight: in_flight::InFlight::new(config.send_within + tenios.timeout() + MARGIN),
+            slots: slots::SendSlots::new(config.provider_concurrency, requeue.clone()),
+            turns: turns::Turns::new(config.concurrency, requeue.clone()),
             namespaces: namespaces::Namespaces::new(client.clone(), config.namespace.clone()),
-            caches: caches::Caches::default(),
-            wake,
+            stores: stores::Stores::default(),
+            requeue,
             tasks: TaskTracker::new(),
             leads: AtomicBool::new(false),
             waits: Mutex::default(),
-            remarks: Mutex::default(),
+            warned: event_dedup::EventDedup::default(),
             contested: contested::Contested::default(),
             shortage: shortage::Shortage::default(),
             gone: Notify::new(),
@@ -158,13 +157,13 @@ impl Context {
     /// Whether everything that this replica has to watch was listed once, or can't be.
     #[must_use]
     pub fn is_standby_or_watching(&self) -> bool {
-        !self.leads.load(Ordering::Relaxed) || self.caches.were_tried()
+        !self.leads.load(Ordering::Relaxed) || self.stores.were_tried()
     }
 
     /// Counts the namespaces that are not served.
     pub fn count_namespaces(&self) {
         if self.leads.load(Ordering::Relaxed) {
-            self.metrics.namespaces(self.namespaces.anothers(), self.caches.missing());
+            self.metrics.namespaces(self.namespaces.anothers(), self.stores.missing());
         } else {
             self.metrics.namespaces(0, 0);
         }
@@ -172,22 +171,22 @@ impl Context {
 
     /// A ledger entry changed by another hand: its resource and those that refer to it look again.
     pub fn ledger_changed(&self, key: &Key) {
-        self.wake.now(key);
-        self.wake.changed(key);
+        self.requeue.now(key);
+        self.requeue.notify_dependents(key);
     }
 
-    /// Waits until every errand has ended; the answers that could not be recorded by then.
+    /// Waits until every call has ended; the answers that could not be recorded by then.
     pub async fn drain(&self, limit: Duration) -> Vec<(Key, Event)> {
         self.draining.cancel();
         self.tasks.close();
         let _ = tokio::time::timeout(limit, self.tasks.wait()).await;
-        self.flights.not_recorded()
+        self.in_flight.not_recorded()
     }
 
     /// How much longer it is not worth a word that this resource waits for its turn or for an answer.
     fn not_worth_a_word(&self, key: &Key, reason: Reason) -> Option<Duration> {
         let since = match reason {
-            Reason::Ordering | Reason::Submitting => self.flights.since(key),
+            Reason::Ordering | Reason::Submitting => self.in_flight.since(key),
             _ => self.slots.waits_since(key),
         };
         SHOWN_AFTER.checked_sub(since?.elapsed()).filter(|left| !left.is_zero())
@@ -205,7 +204,7 @@ impl Context {
     }
 
     /// When to look again. Secrets and the ledger are asked less and less often while they don't change.
-    fn look_again(&self, key: &Key, reason: Reason, again: Option<Duration>) -> Option<Duration> {
+    fn requeue_after(&self, key: &Key, reason: Reason, requeue_after: Option<Duration>) -> Option<Duration> {
         match reason {
             Reason::AccessKeyNotFound
             | Reason::DocumentNotFound
@@ -213,47 +212,43 @@ impl Context {
             | Reason::LedgerUnavailable => Some(self.wait(key, reason)),
             _ => {
                 self.waits.lock().remove(key);
-                again
+                requeue_after
             }
         }
     }
 
     /// Tells the user by an event, once for the same words.
-    async fn remark<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K, remark: Option<&Remark>) {
-        if let Some(Remark { reason, words }) = remark {
-            self.warn(key, object, reason, words).await;
+    async fn publish_warning<K: Resource<DynamicType = ()>>(
+        &self,
+        key: &Key,
+        object: &K,
+        warning: Option<&Warning>,
+    ) {
+        if let Some(Warning { reason, message }) = warning {
+            self.warn(key, object, reason, message).await;
         }
     }
 
     /// Warns by an event, once for the same words.
-    async fn warn<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K, reason: &str, words: &str) {
-        if self.is_news(key, words) {
-            status::publish(&self.client, object, "Warning", reason, words).await;
-            self.was_told(key, words);
+    async fn warn<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K, reason: &str, message: &str) {
+        if self.warned.is_new(key, message) {
+            status::publish(&self.client, object, "Warning", reason, message).await;
+            self.warned.record(key, message);
         }
     }
 
     /// Whether the resource is another installation's to show. Two of them would correct each other's words
     /// without end. An apiserver that does not tell is no reason to show nothing.
     async fn is_anothers<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K) -> bool {
-        let whose = if self.caches.know_the_owner(&key.namespace) {
+        let whose = if self.stores.know_the_owner(&key.namespace) {
             Ok(self.namespaces.known(&key.namespace))
         } else {
             self.namespaces.ask(&key.namespace).await
         };
-        let Ok(Whose::Anothers(ledger)) = whose else { return false };
+        let Ok(NamespaceOwner::Other(ledger)) = whose else { return false };
         let why = namespaces::served_by_another(&key.namespace, &ledger);
         self.warn(key, object, "ServedByAnother", &why).await;
         true
-    }
-
-    fn is_news(&self, key: &Key, words: &str) -> bool {
-        let remarks = self.remarks.lock();
-        remarks.get(key) != Some(&digest(words))
-    }
-
-    fn was_told(&self, key: &Key, words: &str) {
-        self.remarks.lock().insert(key.clone(), digest(words));
     }
 
     /// Counts a resource where it stands.
@@ -264,24 +259,24 @@ impl Context {
     /// Forgets what was only kept for a resource that is gone.
     fn forget(&self, key: &Key) {
         self.waits.lock().remove(key);
-        self.remarks.lock().remove(key);
-        self.wake.forget(key);
+        self.warned.forget(key);
+        self.requeue.forget(key);
         self.slots.forget(key);
         self.turns.forget(key);
         self.contested.forget(key);
-        self.shortage.forget(key, &self.wake);
-        self.flights.forget(key);
+        self.shortage.forget(key, &self.requeue);
+        self.in_flight.forget(key);
         self.metrics.resource(key, None);
         self.gone.notify_one();
     }
 
     fn forget_all(&self, gone: impl Fn(&Key) -> bool) {
         let mut keys: HashSet<Key> = self.metrics.resources().into_iter().collect();
-        keys.extend(self.wake.waiters());
+        keys.extend(self.requeue.waiters());
         keys.extend(self.slots.waiters());
         keys.extend(self.turns.waiters());
         keys.extend(self.waits.lock().keys().cloned());
-        keys.extend(self.remarks.lock().keys().cloned());
+        keys.extend(self.warned.keys());
         for key in keys.into_iter().filter(gone) {
             self.forget(&key);
         }
@@ -313,18 +308,12 @@ impl Failed {
     }
 }
 
-/// One call to the apiserver. A paused one must not hold a visit for ever.
+/// One call to the apiserver. A paused one must not hold a reconcile for ever.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bounds a call to the apiserver.
 async fn call<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failed> {
     Ok(tokio::time::timeout(CALL_TIMEOUT, call).await??)
-}
-
-fn digest(words: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    words.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn now() -> Timestamp {

@@ -21,17 +21,17 @@ use super::{Context, Failed, call, posting};
 use tenios_api::name::is_dns_label;
 
 /// Name of the Lease in each namespace from which something was sent.
-pub const CLAIM: &str = "tenios-operator-ledger";
+pub const NAMESPACE_LEASE: &str = "tenios-operator-ledger";
 
 /// Whose a namespace is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum NamespaceOwner {
     /// Nobody's yet.
-    Nobodys,
+    Unclaimed,
     /// Its requests are in this operator's ledger.
-    Ours,
+    Us,
     /// They are in the ledger in that namespace; empty where the Lease holds no such name.
-    Anothers(String),
+    Other(String),
 }
 
 /// See the module documentation.
@@ -40,7 +40,7 @@ pub(super) struct Namespaces {
     /// The namespace of this operator's ledger, which names it: nothing else may keep one there.
     ledger: String,
     /// Those that have a Lease, as the watches know.
-    claimed: Mutex<HashMap<String, Whose>>,
+    claimed: Mutex<HashMap<String, NamespaceOwner>>,
 }
 
 impl Namespaces {
@@ -49,13 +49,13 @@ impl Namespaces {
     }
 
     /// Whose it is, after it was claimed where it was nobody's. Money hangs on it, so that it is read anew.
-    pub(super) async fn claim(&self, namespace: &str) -> Result<Whose, Failed> {
+    pub(super) async fn acquire(&self, namespace: &str) -> Result<NamespaceOwner, Failed> {
         match self.ask(namespace).await? {
-            Whose::Nobodys => {}
+            NamespaceOwner::Unclaimed => {}
             whose => return Ok(whose),
         }
         let lease = Lease {
-            metadata: ObjectMeta { name: Some(CLAIM.into()), ..ObjectMeta::default() },
+            metadata: ObjectMeta { name: Some(NAMESPACE_LEASE.into()), ..ObjectMeta::default() },
             spec: Some(LeaseSpec { holder_identity: Some(self.ledger.clone()), ..LeaseSpec::default() }),
         };
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), namespace);
@@ -63,18 +63,18 @@ impl Namespaces {
             Err(Failed::Apiserver(kube::Error::Api(status))) if status.code == 409 => {
                 self.ask(namespace).await
             }
-            created => created.map(|_| Whose::Ours),
+            created => created.map(|_| NamespaceOwner::Us),
         }
     }
 
     /// Whose it is, as the watch knows.
-    pub(super) fn known(&self, namespace: &str) -> Whose {
-        self.claimed.lock().get(namespace).cloned().unwrap_or(Whose::Nobodys)
+    pub(super) fn known(&self, namespace: &str) -> NamespaceOwner {
+        self.claimed.lock().get(namespace).cloned().unwrap_or(NamespaceOwner::Unclaimed)
     }
 
     /// How many namespaces are another's.
     pub(super) fn anothers(&self) -> usize {
-        self.claimed.lock().values().filter(|whose| matches!(whose, Whose::Anothers(_))).count()
+        self.claimed.lock().values().filter(|whose| matches!(whose, NamespaceOwner::Other(_))).count()
     }
 
     /// Forgets them all: they are not watched any more.
@@ -83,30 +83,30 @@ impl Namespaces {
     }
 
     /// Whose it is now.
-    pub(super) async fn ask(&self, namespace: &str) -> Result<Whose, Failed> {
+    pub(super) async fn ask(&self, namespace: &str) -> Result<NamespaceOwner, Failed> {
         let leases = Api::namespaced_with(self.client.clone(), namespace, &leases());
-        let lease = call(leases.get_opt(CLAIM)).await?;
-        Ok(lease.map_or(Whose::Nobodys, |lease| self.held(&lease)))
+        let lease = call(leases.get_opt(NAMESPACE_LEASE)).await?;
+        Ok(lease.map_or(NamespaceOwner::Unclaimed, |lease| self.held(&lease)))
     }
 
-    fn held(&self, lease: &DynamicObject) -> Whose {
+    fn held(&self, lease: &DynamicObject) -> NamespaceOwner {
         let holder = lease.data["spec"]["holderIdentity"].as_str().unwrap_or_default();
         match holder {
-            holder if holder == self.ledger => Whose::Ours,
+            holder if holder == self.ledger => NamespaceOwner::Us,
             // A tenant can write the Lease, and what he writes goes into logs and Events.
-            holder if is_dns_label(holder) => Whose::Anothers(holder.to_owned()),
-            _ => Whose::Anothers(String::new()),
+            holder if is_dns_label(holder) => NamespaceOwner::Other(holder.to_owned()),
+            _ => NamespaceOwner::Other(String::new()),
         }
     }
 
     /// Takes over what the watch says of a namespace; what was known before, where that is news.
-    fn learn(&self, namespace: &str, whose: &Whose) -> Option<Whose> {
+    fn learn(&self, namespace: &str, whose: &NamespaceOwner) -> Option<NamespaceOwner> {
         let mut claimed = self.claimed.lock();
         let before = match whose {
-            Whose::Nobodys => claimed.remove(namespace),
+            NamespaceOwner::Unclaimed => claimed.remove(namespace),
             whose => claimed.insert(namespace.to_owned(), whose.clone()),
         };
-        let before = before.unwrap_or(Whose::Nobodys);
+        let before = before.unwrap_or(NamespaceOwner::Unclaimed);
         (before != *whose).then_some(before)
     }
 }
@@ -128,7 +128,8 @@ pub(super) async fn follow(
         Some(namespace) => Api::namespaced_with(client, namespace, &leases()),
         None => Api::all_with(client, &leases()),
     };
-    let config = watcher::Config::default().fields(&format!("metadata.name={CLAIM}")).page_size(100);
+    let config =
+        watcher::Config::default().fields(&format!("metadata.name={NAMESPACE_LEASE}")).page_size(100);
     let mut seen = HashSet::new();
     let mut events = watcher(api, config).default_backoff().take_until(stop.cancelled_owned()).boxed();
     while let Some(event) = events.next().await {
@@ -139,12 +140,12 @@ pub(super) async fn follow(
                 learn(&context, &lease, &context.namespaces.held(&lease));
             }
             Ok(watcher::Event::Apply(lease)) => learn(&context, &lease, &context.namespaces.held(&lease)),
-            Ok(watcher::Event::Delete(lease)) => learn(&context, &lease, &Whose::Nobodys),
+            Ok(watcher::Event::Delete(lease)) => learn(&context, &lease, &NamespaceOwner::Unclaimed),
             Ok(watcher::Event::InitDone) => {
                 let ours = |name: &String| namespace.as_ref().is_none_or(|namespace| namespace == name);
                 let known: Vec<String> = context.namespaces.claimed.lock().keys().cloned().collect();
                 for gone in known.iter().filter(|name| ours(name) && !seen.contains(*name)) {
-                    changed(&context, gone, &Whose::Nobodys);
+                    changed(&context, gone, &NamespaceOwner::Unclaimed);
                 }
                 seen.clear();
                 listing.complete();
@@ -154,26 +155,26 @@ pub(super) async fn follow(
     }
 }
 
-fn learn(context: &Context, lease: &DynamicObject, whose: &Whose) {
+fn learn(context: &Context, lease: &DynamicObject, whose: &NamespaceOwner) {
     if let Some(namespace) = lease.namespace() {
         changed(context, &namespace, whose);
     }
 }
 
-fn changed(context: &Context, namespace: &str, whose: &Whose) {
+fn changed(context: &Context, namespace: &str, whose: &NamespaceOwner) {
     let Some(before) = context.namespaces.learn(namespace, whose) else { return };
     match (&before, whose) {
-        (_, Whose::Anothers(ledger)) => {
+        (_, NamespaceOwner::Other(ledger)) => {
             tracing::warn!(namespace, "{}", served_by_another(namespace, ledger));
         }
-        (Whose::Anothers(_), _) => {
+        (NamespaceOwner::Other(_), _) => {
             tracing::info!(namespace, "the namespace no longer belongs to another operator");
         }
         // Claimed by this operator, which goes on.
         _ => return,
     }
-    for key in context.caches.keys(namespace) {
-        context.wake.now(&key);
+    for key in context.stores.keys(namespace) {
+        context.requeue.now(&key);
     }
 }
 
@@ -186,7 +187,7 @@ pub(super) fn served_by_another(namespace: &str, ledger: &str) -> String {
     };
     format!(
         "namespace {namespace} is served by {other}, so this operator ignores it and sends nothing; if the other one \
-         is gone for good, move its ledger entries to this operator's namespace, then delete Lease {CLAIM}"
+         is gone for good, move its ledger entries to this operator's namespace, then delete Lease {NAMESPACE_LEASE}"
     )
 }
 

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::core::DeserializeGuard;
 use kube::{Resource, ResourceExt};
 
 use super::around::Around;
-use super::caches::Guarded;
-use super::errand::{self, Errand, NotStarted};
 use super::kind::Reconciled;
 use super::look::{self, Ended, Rounds};
+use super::provider_call::{self, NotStarted, ProviderCall};
 use super::unreadable::{self, Unreadable};
 use super::{Context, Failed, now, status};
 use tenios_api::{NOT_PLACED_ANNOTATION, Reason};
 use tenios_ledger::{AppendError, AttemptId, Key, Payer, Reservation, Spent, State};
 use tenios_lifecycle::attempt::LastLook;
 use tenios_lifecycle::{
-    AccessKey, Answers, Budget, Decision, Intent, Need, Standing, View, decide, project, since,
+    AccessKey, Answers, Budget, Decision, Intent, Need, StatusSummary, View, decide, project, since,
 };
 use tenios_provider::Request;
 
@@ -33,7 +33,7 @@ impl Answered<'_> {
         let held = self.reservation.take().map(|held| held.purses().clone());
         *self = Answered::default();
         if let Some(purses) = held {
-            context.shortage.over(&purses, &context.wake);
+            context.shortage.over(&purses, &context.requeue);
         }
     }
 }
@@ -42,51 +42,54 @@ impl Answered<'_> {
 pub(super) async fn reconcile<K: Reconciled>(
     context: &Arc<Context>,
     key: &Key,
-    object: &Arc<Guarded<K>>,
+    object: &Arc<DeserializeGuard<K>>,
 ) -> Result<Option<Duration>, Failed> {
     let (mut object, mut rounds) = (object.clone(), Rounds::default());
     loop {
         let Ok(resource) = &object.0 else { return report_unreadable(context, key, &object).await };
-        let standing = match run_to_rest(context, key, &object, resource, &mut rounds).await? {
-            Ended::Rests(standing) => standing,
+        let summary = match run_to_rest(context, key, &object, resource, &mut rounds).await? {
+            Ended::Rests(summary) => summary,
             Ended::Changed(now) => {
                 object = now;
                 continue;
             }
             Ended::Gone => return Ok(None),
         };
-        if let Some(soon) = context.not_worth_a_word(key, standing.reason) {
+        if let Some(soon) = context.not_worth_a_word(key, summary.reason) {
             return Ok(Some(soon));
         }
-        return update_status(context, key, &object, resource, &standing).await;
+        return update_status(context, key, &object, resource, &summary).await;
     }
 }
 
 async fn run_to_rest<K: Reconciled>(
     context: &Arc<Context>,
     key: &Key,
-    object: &Guarded<K>,
+    object: &DeserializeGuard<K>,
     resource: &K,
     rounds: &mut Rounds,
 ) -> Result<Ended<K, K::Step>, Failed> {
     let mut answered = Answered::default();
     let ended = loop {
         if !rounds.another() {
-            break Ended::Rests(errand::never_rests(K::WORDS.waiting));
+            break Ended::Rests(provider_call::never_rests(K::WORDS.waiting));
         }
         let known = context.book.known(key);
-        match consider(context, key, resource, &known.state, &answered.answers) {
-            Decision::Rest(standing) => break Ended::Rests(standing),
+        match build_view(context, key, resource, &known.state, &answered.answers) {
+            Decision::Rest(summary) => break Ended::Rests(summary),
             // Adopting sends nothing, and waits for no slot.
             Decision::Need(_) if !K::adopts(resource.spec()) && context.slots.still_waits(key) => {
-                break Ended::Rests(errand::awaits_its_turn(K::WORDS.waiting));
+                break Ended::Rests(provider_call::awaits_its_turn(K::WORDS.waiting));
             }
             Decision::Need(need) => get(context, key, need.into(), &mut answered).await?,
             Decision::Record(events) => match context.book.append(&known.entry, &events).await {
-                Ok(()) => context.wake.changed(key),
+                Ok(()) => context.requeue.notify_dependents(key),
                 Err(AppendError::Conflict(_)) => {}
                 Err(error) => {
-                    break Ended::Rests(errand::ledger_unavailable(K::WORDS.waiting, &error.to_string()));
+                    break Ended::Rests(provider_call::ledger_unavailable(
+                        K::WORDS.waiting,
+                        &error.to_string(),
+                    ));
                 }
             },
             Decision::Send(intent) => {
@@ -140,7 +143,7 @@ fn reserve<'a>(context: &'a Context, key: &Key, payer: &Payer) -> Result<Reserva
     // Again, because it may have been given back before this one was known to wait.
     let place = reserve();
     if place.is_ok() {
-        context.shortage.visit(key);
+        context.shortage.reconcile_begins(key);
     }
     place
 }
@@ -149,16 +152,16 @@ fn reserve<'a>(context: &'a Context, key: &Key, payer: &Payer) -> Result<Reserva
 async fn send<K: Reconciled>(
     context: &Arc<Context>,
     key: &Key,
-    object: &Guarded<K>,
+    object: &DeserializeGuard<K>,
     intent: K::Intent,
     answered: &mut Answered<'_>,
 ) -> Option<Ended<K, K::Step>> {
     let rests = |why: NotStarted| {
         let (waiting, sending) = (K::WORDS.waiting, K::WORDS.sending);
-        why.standing(waiting, sending, K::WORDS.sending_reason, &context.config.pace).map(Ended::Rests)
+        why.summary(waiting, sending, K::WORDS.sending_reason, &context.config.pace).map(Ended::Rests)
     };
-    let slot = match errand::prepare(context, key).await {
-        Ok(slot) => slot,
+    let permit = match provider_call::prepare(context, key).await {
+        Ok(permit) => permit,
         Err(why) => return rests(why),
     };
     let now = match look::once_more(&context.client, object).await {
@@ -167,11 +170,11 @@ async fn send<K: Reconciled>(
     };
     // What it refers to may be another by now as well.
     let known = context.book.known(key);
-    let is_sent = |resource: &K| match consider(context, key, resource, &known.state, &answered.answers) {
+    let is_sent = |resource: &K| match build_view(context, key, resource, &known.state, &answered.answers) {
         Decision::Send(again) => again.recorded() == intent.recorded(),
         _ => false,
     };
-    let is_still_sent = |now: &Arc<Guarded<K>>| now.0.as_ref().is_ok_and(is_sent);
+    let is_still_sent = |now: &Arc<DeserializeGuard<K>>| now.0.as_ref().is_ok_and(is_sent);
     match LastLook::new(&object.uid(), now, |now| now.uid(), is_still_sent) {
         LastLook::Sends(_) => {}
         LastLook::Changed(now) => return Some(Ended::Changed(now)),
@@ -180,11 +183,11 @@ async fn send<K: Reconciled>(
     let attempt = AttemptId::random();
     let request = request(context, key, &attempt, &intent);
     let (terms, access_key) = (intent.recorded(), intent.access_key().secret().clone());
-    let errand = Errand { key: key.clone(), attempt, terms, request, access_key };
-    // The document is held by the errand alone.
+    let provider_call = ProviderCall { key: key.clone(), attempt, terms, request, access_key };
+    // The document is held by the call alone.
     answered.answers = Answers::default();
     drop(intent);
-    match errand::start(context, &known.entry, errand, slot).await {
+    match provider_call::start(context, &known.entry, provider_call, permit).await {
         Ok(()) => {
             answered.reservation = None;
             None
@@ -207,7 +210,7 @@ fn request<I: Intent>(context: &Context, key: &Key, attempt: &AttemptId, intent:
     }
 }
 
-fn consider<K: Reconciled>(
+fn build_view<K: Reconciled>(
     context: &Context,
     key: &Key,
     resource: &K,
@@ -221,8 +224,8 @@ fn consider<K: Reconciled>(
         status: resource.status(),
         not_placed: resource.annotations().get(NOT_PLACED_ANNOTATION).map(String::as_str),
         state,
-        sender: context.flights.sender(key, state),
-        known_for: context.flights.known_for(key, state),
+        sender: context.in_flight.sender(key, state),
+        known_for: context.in_flight.known_for(key, state),
         answers,
         around: &Around { context, key },
         pace: &context.config.pace,
@@ -234,50 +237,51 @@ fn consider<K: Reconciled>(
 async fn update_status<K: Reconciled>(
     context: &Context,
     key: &Key,
-    object: &Guarded<K>,
+    object: &DeserializeGuard<K>,
     resource: &K,
-    standing: &Standing<K::Step>,
+    summary: &StatusSummary<K::Step>,
 ) -> Result<Option<Duration>, Failed> {
     let known = context.book.known(key);
     let previous = resource.status().cloned().unwrap_or_default();
     let generation = resource.meta().generation.unwrap_or_default();
-    let next = project::<K>(Some(resource.spec()), &known.state, standing, generation, &previous, now());
+    let next = project::<K>(Some(resource.spec()), &known.state, summary, generation, &previous, now());
     if previous != next && context.is_anothers(key, object).await {
-        return Ok(standing.again.or(Some(context.config.pace.retry_max)));
+        return Ok(summary.requeue_after.or(Some(context.config.pace.retry_max)));
     }
-    let since = since(&known.state, standing.reason, K::conditions(&next));
-    context.track(key, format!("{:?}", standing.state), standing.reason, since);
+    let since = since(&known.state, summary.reason, K::conditions(&next));
+    context.track(key, format!("{:?}", summary.state), summary.reason, since);
     if status::write(&context.client, object, &previous, &next).await? {
-        context.wake.changed(key);
-        status::announce(&context.client, object, K::conditions(&previous), K::conditions(&next)).await;
+        context.requeue.notify_dependents(key);
+        status::publish_transition(&context.client, object, K::conditions(&previous), K::conditions(&next))
+            .await;
     }
-    let told = standing.remark.clone().or_else(|| context.contested.of(key));
-    context.remark(key, object, told.as_ref()).await;
-    Ok(context.look_again(key, standing.reason, standing.again))
+    let warning = summary.warning.clone().or_else(|| context.contested.of(key));
+    context.publish_warning(key, object, warning.as_ref()).await;
+    Ok(context.requeue_after(key, summary.reason, summary.requeue_after))
 }
 
 /// A resource that was stored by an older or looser schema is reported on it and otherwise left alone.
 async fn report_unreadable<K: Reconciled>(
     context: &Context,
     key: &Key,
-    object: &Guarded<K>,
+    object: &DeserializeGuard<K>,
 ) -> Result<Option<Duration>, Failed> {
     let Some(Unreadable { why, status: previous }) = unreadable::look(&context.client, object).await? else {
         return Ok(None);
     };
     let message = format!("nothing is sent: this version of the operator can't read the resource: {why}");
-    let standing = Standing::new(K::WORDS.waiting, Reason::InvalidSpec, message);
+    let summary = StatusSummary::new(K::WORDS.waiting, Reason::InvalidSpec, message);
     let known = context.book.known(key);
     let generation = object.meta().generation.unwrap_or_default();
-    let next = project::<K>(None, &known.state, &standing, generation, &previous, now());
+    let next = project::<K>(None, &known.state, &summary, generation, &previous, now());
     // Since when it is so stands in no status.
-    context.track(key, "Unreadable".into(), standing.reason, None);
+    context.track(key, "Unreadable".into(), summary.reason, None);
     // What it showed before can't be read either, so the only memory of having reported it is ours.
-    let words = format!("{generation}: {}", standing.message);
-    if context.is_news(key, &words) {
+    let words = format!("{generation}: {}", summary.message);
+    if context.warned.is_new(key, &words) {
         status::replace(&context.client, object, &next).await?;
-        context.was_told(key, &words);
-        status::announce(&context.client, object, &[], K::conditions(&next)).await;
+        context.warned.record(key, &words);
+        status::publish_transition(&context.client, object, &[], K::conditions(&next)).await;
     }
     Ok(None)
 }

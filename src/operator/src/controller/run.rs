@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use futures::future::{BoxFuture, join, join_all};
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
+use kube::core::DeserializeGuard;
 use kube::runtime::controller::{Action, Config as ControllerConfig};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store, reflector};
@@ -18,12 +19,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use super::caches::{Guarded, Kept, Resources, Watched};
 use super::kind::Reconciled;
 use super::listing::{Listing, Watching};
 use super::reconcile;
+use super::requeue::Scope;
+use super::stores::{KindStore, NamespaceStores, Resources};
 use super::turns::Turns;
-use super::wake::Scope;
 use super::{Context, Failed, namespaces, sweep};
 use crate::telemetry::traced;
 use tenios_api::{PhoneNumberOrder, PhoneVerification};
@@ -41,7 +42,7 @@ fn at_once(concurrency: u16) -> u16 {
     Turns::of_all(concurrency).saturating_add(PASSING)
 }
 
-/// Runs the controllers until `stop`; then the visits under way are finished.
+/// Runs the controllers until `stop`; then the reconciles under way are finished.
 pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     context.book.listed().await;
     context.turns.clear();
@@ -55,11 +56,11 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
         let leases = Arc::new(Listing::new(Watching::Leases, namespace.clone()));
         let (kinds, controllers): (Vec<_>, Vec<_>) =
             kinds(&context, namespace.as_deref(), &stop).into_iter().unzip();
-        watched.push(Watched { namespace: namespace.clone(), kinds, leases: leases.clone() });
+        watched.push(NamespaceStores { namespace: namespace.clone(), kinds, leases: leases.clone() });
         let owners = namespaces::follow(context.clone(), namespace, leases, stop.clone());
         running.push(join(owners, join_all(controllers)));
     }
-    context.caches.set(watched);
+    context.stores.set(watched);
     let slots = context.slots.clone().run(stop.clone());
     futures::future::join3(join_all(running), slots, sweep::run(context.clone(), stop)).await;
 }
@@ -78,10 +79,10 @@ fn kinds(
 
 /// One kind in one namespace, or in all.
 struct Watch<K: Resource<DynamicType = ()> + Clone + 'static> {
-    api: Api<Guarded<K>>,
+    api: Api<DeserializeGuard<K>>,
     scope: Scope,
-    store: Store<Guarded<K>>,
-    writer: Writer<Guarded<K>>,
+    store: Store<DeserializeGuard<K>>,
+    writer: Writer<DeserializeGuard<K>>,
     woken: UnboundedReceiver<Key>,
     listing: Arc<Listing>,
 }
@@ -100,7 +101,7 @@ impl<K: Reconciled> Watch<K> {
             store: writer.as_reader(),
             writer,
             listing: Arc::new(Listing::new(Watching::Resources(K::KIND), scope.namespace.clone())),
-            woken: context.wake.woken(scope.clone()),
+            woken: context.requeue.stream(scope.clone()),
             scope,
         }
     }
@@ -111,8 +112,8 @@ impl<K: Reconciled> Watch<K> {
         context: &Arc<Context>,
         stop: &CancellationToken,
     ) -> (Box<dyn Resources>, BoxFuture<'static, ()>) {
-        let kept = Kept { store: self.store.clone(), listing: self.listing.clone() };
-        (Box::new(kept), self.run(context.clone(), stop.clone()).boxed())
+        let kind_store = KindStore { store: self.store.clone(), listing: self.listing.clone() };
+        (Box::new(kind_store), self.run(context.clone(), stop.clone()).boxed())
     }
 
     async fn run(self, context: Arc<Context>, stop: CancellationToken) {
@@ -130,12 +131,12 @@ impl<K: Reconciled> Watch<K> {
 }
 
 fn touched<K>(
-    api: Api<Guarded<K>>,
+    api: Api<DeserializeGuard<K>>,
     scope: Scope,
-    writer: Writer<Guarded<K>>,
+    writer: Writer<DeserializeGuard<K>>,
     listing: Arc<Listing>,
     context: Arc<Context>,
-) -> impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + 'static
+) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send + 'static
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
@@ -157,17 +158,17 @@ where
             _ => {}
         })
         .touched_objects()
-        .inspect_ok(move |object| context.wake.changed(&key_of(kind, object)))
+        .inspect_ok(move |object| context.requeue.notify_dependents(&key_of(kind, object)))
         .inspect_err(move |error| broken.failed(error))
 }
 
-fn key_of<K: Resource<DynamicType = ()>>(kind: Kind, object: &Guarded<K>) -> Key {
+fn key_of<K: Resource<DynamicType = ()>>(kind: Kind, object: &DeserializeGuard<K>) -> Key {
     Key { kind, namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
 }
 
 fn woken_objects<K>(
     woken: UnboundedReceiver<Key>,
-) -> impl Stream<Item = ObjectRef<Guarded<K>>> + Send + 'static
+) -> impl Stream<Item = ObjectRef<DeserializeGuard<K>>> + Send + 'static
 where
     K: Resource<DynamicType = ()> + 'static,
 {
@@ -176,7 +177,10 @@ where
 }
 
 /// One reconcile, in a task of its own: the controller polls every future it holds on each wake.
-async fn reconcile<K: Reconciled>(object: Arc<Guarded<K>>, context: Arc<Context>) -> Result<Action, Failed> {
+async fn reconcile<K: Reconciled>(
+    object: Arc<DeserializeGuard<K>>,
+    context: Arc<Context>,
+) -> Result<Action, Failed> {
     let kind = K::KIND;
     let key = key_of(kind, &object);
     let span = traced(tracing::info_span!(
@@ -186,29 +190,29 @@ async fn reconcile<K: Reconciled>(object: Arc<Guarded<K>>, context: Arc<Context>
         resource = key.name,
         trace_id = Empty
     ));
-    context.caches.listed(&key.namespace).await;
+    context.stores.listed(&key.namespace).await;
     let Some(turn) = context.turns.take(&key) else {
-        if !context.caches.holds(&key) {
+        if !context.stores.holds(&key) {
             // It went while it was put in line.
             context.turns.forget(&key);
         }
         return Ok(Action::await_change());
     };
     // It says anew what it waits for.
-    context.wake.forget(&key);
-    context.shortage.visit(&key);
+    context.requeue.forget(&key);
+    context.shortage.reconcile_begins(&key);
     let began = Instant::now();
-    let (visiting, visited, seen) = (context.clone(), key.clone(), object.clone());
+    let (within, reconciled, seen) = (context.clone(), key.clone(), object.clone());
     // With its task, which may outlive this future.
     let task = async move {
-        let _visit = visiting.slots.visit(&visited);
-        (reconcile::reconcile(&visiting, &visited, &seen).await, turn)
+        let _reconciling = within.slots.reconciling(&reconciled);
+        (reconcile::reconcile(&within, &reconciled, &seen).await, turn)
     };
     let task = tokio::spawn(task.instrument(span));
     let (result, _turn) =
         task.await.map_or_else(|panic| (Err(panic), None), |(result, turn)| (Ok(result), Some(turn)));
-    context.shortage.visited(&key, &context.wake);
-    if !context.caches.holds(&key) {
+    context.shortage.reconcile_ended(&key, &context.requeue);
+    if !context.stores.holds(&key) {
         // What was kept for it since its end was seen.
         context.forget(&key);
     }
@@ -242,7 +246,7 @@ async fn reconcile<K: Reconciled>(object: Arc<Guarded<K>>, context: Arc<Context>
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's
-fn on_failure<K>(_: Arc<Guarded<K>>, _: &Failed, context: Arc<Context>) -> Action
+fn on_failure<K>(_: Arc<DeserializeGuard<K>>, _: &Failed, context: Arc<Context>) -> Action
 where
     K: Resource<DynamicType = ()>,
 {

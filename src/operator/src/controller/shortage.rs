@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use parking_lot::Mutex;
 
-use super::wake::Wake;
+use super::requeue::Requeue;
 use tenios_ledger::{Key, Purse};
 
 /// See the module documentation.
@@ -22,7 +22,7 @@ type Lane = (Purse, String);
 struct Waiting {
     lanes: HashMap<Lane, VecDeque<Key>>,
     lane_of: HashMap<Key, Lane>,
-    /// Woken, and not visited since.
+    /// Woken, and not reconciled since.
     woken: HashMap<Key, Lane>,
 }
 
@@ -54,7 +54,7 @@ impl Waiting {
         Some(key)
     }
 
-    /// It was visited, or is gone. Who found no place for the same reason stops the search.
+    /// It was reconciled, or is gone. Who found no place for the same reason stops the search.
     fn done(&mut self, key: &Key) -> Option<Key> {
         let lane = self.woken.remove(key)?;
         if self.lane_of.get(key) == Some(&lane) { None } else { self.next(&lane) }
@@ -68,34 +68,34 @@ impl Shortage {
     }
 
     /// A place in these budgets is free.
-    pub(super) fn over(&self, purses: &[Purse], wake: &Wake) {
+    pub(super) fn over(&self, purses: &[Purse], requeue: &Requeue) {
         let mut waiting = self.0.lock();
         let lanes: HashSet<Lane> =
             waiting.lanes.keys().filter(|(purse, _)| purses.contains(purse)).cloned().collect();
         let next: Vec<Key> = lanes.iter().filter_map(|lane| waiting.next(lane)).collect();
         drop(waiting);
         for key in next {
-            wake.now(&key);
+            requeue.now(&key);
         }
     }
 
-    /// A visit of this order begins: it says anew whether it waits.
-    pub(super) fn visit(&self, key: &Key) {
+    /// A reconcile of this order begins: it says anew whether it waits.
+    pub(super) fn reconcile_begins(&self, key: &Key) {
         self.0.lock().leave(key);
     }
 
-    /// Its visit has ended.
-    pub(super) fn visited(&self, key: &Key, wake: &Wake) {
+    /// Its reconcile has ended.
+    pub(super) fn reconcile_ended(&self, key: &Key, requeue: &Requeue) {
         let next = self.0.lock().done(key);
         if let Some(next) = next {
-            wake.now(&next);
+            requeue.now(&next);
         }
     }
 
     /// This order is gone.
-    pub(super) fn forget(&self, key: &Key, wake: &Wake) {
-        self.visit(key);
-        self.visited(key, wake);
+    pub(super) fn forget(&self, key: &Key, requeue: &Requeue) {
+        self.reconcile_begins(key);
+        self.reconcile_ended(key, requeue);
     }
 
     /// Nobody waits any more: another replica leads.
@@ -106,7 +106,7 @@ impl Shortage {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wake::{Scope, Wake};
+    use super::super::requeue::{Requeue, Scope};
     use super::{Key, Purse, Shortage};
     use tenios_ledger::Kind;
 
@@ -122,32 +122,32 @@ mod tests {
 
     #[test]
     fn p14_p26_a_place_that_is_given_back_is_offered_until_somebody_takes_it_or_finds_none() {
-        let (shortage, wake) = (Shortage::default(), Wake::default());
-        let mut woken = wake.woken(Scope { kind: Kind::Order, namespace: None });
+        let (shortage, requeue) = (Shortage::default(), Requeue::default());
+        let mut woken = requeue.stream(Scope { kind: Kind::Order, namespace: None });
         let operators = Purse::Operator;
         for name in ["a1", "a2", "a3"] {
             shortage.wait(&key("a", name), &operators);
         }
         shortage.wait(&key("b", "b1"), &operators);
         shortage.wait(&key("b", "b2"), &Purse::Namespace("b".into()));
-        shortage.over(&[Purse::Namespace("c".into()), operators.clone()], &wake);
+        shortage.over(&[Purse::Namespace("c".into()), operators.clone()], &requeue);
         assert_eq!(told(&mut woken), ["a1", "b1"], "one of each namespace, and of this budget");
 
         // The first one needs none any more, the second one is gone, the third one finds it taken.
-        shortage.visit(&key("a", "a1"));
-        shortage.visited(&key("a", "a1"), &wake);
+        shortage.reconcile_begins(&key("a", "a1"));
+        shortage.reconcile_ended(&key("a", "a1"), &requeue);
         assert_eq!(told(&mut woken), ["a2"]);
-        shortage.forget(&key("a", "a2"), &wake);
+        shortage.forget(&key("a", "a2"), &requeue);
         assert_eq!(told(&mut woken), ["a3"]);
-        shortage.visit(&key("a", "a3"));
+        shortage.reconcile_begins(&key("a", "a3"));
         shortage.wait(&key("a", "a3"), &operators);
-        shortage.visited(&key("a", "a3"), &wake);
+        shortage.reconcile_ended(&key("a", "a3"), &requeue);
         assert_eq!(told(&mut woken), Vec::<String>::new());
-        shortage.over(&[operators], &wake);
+        shortage.over(&[operators], &requeue);
         assert_eq!(told(&mut woken), ["a3"], "it waits for the next one");
 
         for (namespace, name) in [("a", "a3"), ("b", "b1"), ("b", "b2")] {
-            shortage.forget(&key(namespace, name), &wake);
+            shortage.forget(&key(namespace, name), &requeue);
         }
         let waiting = shortage.0.lock();
         assert!(waiting.lanes.is_empty() && waiting.lane_of.is_empty() && waiting.woken.is_empty());

@@ -92,8 +92,12 @@ pub(super) fn ready(conditions: &[Condition]) -> Option<&Condition> {
 }
 
 /// Publishes an event where the resource came to something worth telling. It never fails a reconcile.
-pub(super) async fn announce<K>(client: &Client, object: &K, before: &[Condition], after: &[Condition])
-where
+pub(super) async fn publish_transition<K>(
+    client: &Client,
+    object: &K,
+    before: &[Condition],
+    after: &[Condition],
+) where
     K: Resource<DynamicType = ()>,
 {
     let Some(now) = ready(after) else { return };

@@ -2,7 +2,7 @@
 //!
 //! Slots go round by namespace: one tenant's hundreds do not hold back another's single order. A slot that comes
 //! back is kept for the next who waits, who is woken. Whoever needs none any more, is gone or does not come
-//! passes it on, so that no wake is lost with it. Nobody waits within a visit: requests that hang would hold all
+//! passes it on, so that no wake is lost with it. Nobody waits within a reconcile: requests that hang would hold all
 //! of them, and nothing else would be looked at meanwhile.
 
 mod queue;
@@ -16,65 +16,65 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::wake::Wake;
+use super::requeue::Requeue;
 use queue::{KEPT_FOR, Queue};
 use tenios_ledger::Key;
 
 /// See the module documentation.
 #[derive(Clone)]
-pub(super) struct Slots(Arc<Shared>);
+pub(super) struct SendSlots(Arc<Shared>);
 
 struct Shared {
     queue: Mutex<Queue>,
     offered: Notify,
-    wake: Arc<Wake>,
+    requeue: Arc<Requeue>,
 }
 
 /// The right to send one request, until it is dropped.
-pub(super) struct Slot(Slots);
+pub(super) struct SendPermit(SendSlots);
 
-impl Drop for Slot {
+impl Drop for SendPermit {
     fn drop(&mut self) {
         let next = self.0.0.queue.lock().give(Instant::now());
         self.0.wake(next);
     }
 }
 
-/// A visit that is under way, until it is dropped.
-pub(super) struct Visit {
-    slots: Slots,
+/// A reconcile that is under way, until it is dropped.
+pub(super) struct Reconciling {
+    slots: SendSlots,
     key: Key,
 }
 
-impl Drop for Visit {
+impl Drop for Reconciling {
     fn drop(&mut self) {
         let next = self.slots.0.queue.lock().end(&self.key, Instant::now());
         self.slots.wake(next);
     }
 }
 
-impl Slots {
-    pub(super) fn new(slots: usize, wake: Arc<Wake>) -> Self {
+impl SendSlots {
+    pub(super) fn new(slots: usize, requeue: Arc<Requeue>) -> Self {
         let queue = Mutex::new(Queue::new(slots));
-        Self(Arc::new(Shared { queue, offered: Notify::new(), wake }))
+        Self(Arc::new(Shared { queue, offered: Notify::new(), requeue }))
     }
 
     fn wake(&self, next: impl IntoIterator<Item = Key>) {
         for key in next {
-            self.0.wake.now(&key);
+            self.0.requeue.now(&key);
             self.0.offered.notify_one();
         }
     }
 
-    /// A visit of this resource begins.
-    pub(super) fn visit(&self, key: &Key) -> Visit {
+    /// A reconcile of this resource begins.
+    pub(super) fn reconciling(&self, key: &Key) -> Reconciling {
         self.0.queue.lock().begin(key);
-        Visit { slots: self.clone(), key: key.clone() }
+        Reconciling { slots: self.clone(), key: key.clone() }
     }
 
     /// A slot, if it is this resource's turn. Otherwise it is woken when it is.
-    pub(super) fn take(&self, key: &Key) -> Option<Slot> {
-        self.0.queue.lock().take(key, Instant::now()).then(|| Slot(self.clone()))
+    pub(super) fn take(&self, key: &Key) -> Option<SendPermit> {
+        self.0.queue.lock().take(key, Instant::now()).then(|| SendPermit(self.clone()))
     }
 
     /// Whether this resource asked before and it is not its turn yet. It need not be read for what to send.

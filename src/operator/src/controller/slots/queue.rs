@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tenios_ledger::Key;
 
-/// How long a slot is kept for someone whose visit has not begun yet. A wake brings it about at once, unless
+/// How long a slot is kept for someone whose reconcile has not begun yet. A wake brings it about at once, unless
 /// the controller has its hands full; from then on the slot is anybody's who asks.
 pub(super) const KEPT_FOR: Duration = Duration::from_secs(2);
 
@@ -28,9 +28,9 @@ pub(super) struct Queue {
 struct Waiter {
     since: Instant,
     offer: Option<Offer>,
-    /// It is being visited.
-    visited: bool,
-    /// It asked in its last visit.
+    /// It is being reconciled.
+    reconciling: bool,
+    /// It asked in its last reconcile.
     asked: bool,
 }
 
@@ -46,17 +46,17 @@ impl Queue {
         Self { free: slots, waiters: HashMap::new(), lanes: HashMap::new(), turns: VecDeque::new() }
     }
 
-    /// A visit of this resource begins.
+    /// A reconcile of this resource begins.
     pub(super) fn begin(&mut self, key: &Key) {
         if let Some(waiter) = self.waiters.get_mut(key) {
-            (waiter.visited, waiter.asked) = (true, false);
+            (waiter.reconciling, waiter.asked) = (true, false);
         }
     }
 
     /// It ends. Who did not ask needs none any more; whoever is returned is woken.
     pub(super) fn end(&mut self, key: &Key, now: Instant) -> Option<Key> {
         let waiter = self.waiters.get_mut(key)?;
-        waiter.visited = false;
+        waiter.reconciling = false;
         if waiter.asked { None } else { self.forget(key, now) }
     }
 
@@ -98,7 +98,7 @@ impl Queue {
     pub(super) fn overdue(&mut self, now: Instant) -> Vec<Key> {
         let late = |waiter: &Waiter| {
             let old = |offer: &Offer| now.duration_since(offer.at) >= KEPT_FOR;
-            !waiter.visited && waiter.offer.as_ref().is_some_and(old)
+            !waiter.reconciling && waiter.offer.as_ref().is_some_and(old)
         };
         let late: Vec<Key> =
             self.waiters.iter().filter(|(_, w)| late(w)).map(|(key, _)| key.clone()).collect();
@@ -108,7 +108,7 @@ impl Queue {
         late.iter().filter_map(|_| self.offer(now, true)).collect()
     }
 
-    /// Since when this resource has waited, where its last visit asked for a slot and got none.
+    /// Since when this resource has waited, where its last reconcile asked for a slot and got none.
     pub(super) fn waits_since(&self, key: &Key) -> Option<Instant> {
         self.waiters.get(key).filter(|waiter| waiter.asked).map(|waiter| waiter.since)
     }
@@ -161,10 +161,10 @@ impl Queue {
         key
     }
 
-    /// Takes a slot back for which somebody else was woken: that one keeps its place, and is visited anyway.
+    /// Takes a slot back for which somebody else was woken: that one keeps its place, and is reconciled anyway.
     fn catch_loose(&mut self) -> bool {
         let loose =
-            |waiter: &Waiter| !waiter.visited && waiter.offer.as_ref().is_some_and(|offer| offer.loose);
+            |waiter: &Waiter| !waiter.reconciling && waiter.offer.as_ref().is_some_and(|offer| offer.loose);
         let Some((key, waiter)) = self.waiters.iter_mut().find(|(_, waiter)| loose(waiter)) else {
             return false;
         };
@@ -182,7 +182,7 @@ impl Queue {
             waiter.asked = true;
             return;
         }
-        self.waiters.insert(key.clone(), Waiter { since: now, offer: None, visited: true, asked: true });
+        self.waiters.insert(key.clone(), Waiter { since: now, offer: None, reconciling: true, asked: true });
         self.lanes.entry(key.namespace.clone()).or_default().push_back(key.clone());
         if !self.turns.contains(&key.namespace) {
             self.turns.push_back(key.namespace.clone());

@@ -10,7 +10,7 @@ fn key(namespace: &str, name: &str) -> Key {
     Key { kind: Kind::Order, namespace: namespace.into(), name: name.into() }
 }
 
-/// A visit that wants a slot.
+/// A reconcile that wants a slot.
 fn asks(queue: &mut Queue, key: &Key, now: Instant) -> bool {
     queue.begin(key);
     let took = queue.take(key, now);
@@ -18,7 +18,7 @@ fn asks(queue: &mut Queue, key: &Key, now: Instant) -> bool {
     took
 }
 
-/// A visit that wants none.
+/// A reconcile that wants none.
 fn declines(queue: &mut Queue, key: &Key, now: Instant) -> Option<Key> {
     queue.begin(key);
     queue.end(key, now)
@@ -122,7 +122,7 @@ fn p26_names_that_went_leave_nothing_and_a_new_term_begins_with_every_slot() {
 struct World {
     queue: Queue,
     now: Instant,
-    /// Woken, and not visited yet.
+    /// Woken, and not reconciled yet.
     woken: VecDeque<Key>,
     wants: HashSet<Key>,
     sending: Vec<Key>,
@@ -134,8 +134,8 @@ struct World {
 enum Step {
     /// One more resource in this namespace.
     Create(u8),
-    /// The n-th of those that were woken is visited.
-    Visit(u8),
+    /// The n-th of those that were woken is reconciled.
+    Reconcile(u8),
     /// The n-th request ends.
     Answer(u8),
     /// The n-th resource that wants to send needs that no more.
@@ -148,7 +148,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..4_u8).prop_map(Step::Create),
-        6 => any::<u8>().prop_map(Step::Visit),
+        6 => any::<u8>().prop_map(Step::Reconcile),
         3 => any::<u8>().prop_map(Step::Answer),
         1 => any::<u8>().prop_map(Step::Suspend),
         1 => any::<u8>().prop_map(Step::Delete),
@@ -182,7 +182,7 @@ impl World {
         wanting.get(usize::from(n) % wanting.len().max(1)).cloned()
     }
 
-    fn visit(&mut self, key: &Key) {
+    fn reconcile(&mut self, key: &Key) {
         self.queue.begin(key);
         if self.wants.contains(key) && self.queue.take(key, self.now) {
             self.wants.remove(key);
@@ -208,13 +208,13 @@ impl World {
                 self.wants.insert(key.clone());
                 self.wake([key]);
             }
-            Step::Visit(n) if !self.woken.is_empty() => {
+            Step::Reconcile(n) if !self.woken.is_empty() => {
                 let at = usize::from(*n) % self.woken.len();
                 if let Some(key) = self.woken.remove(at) {
-                    self.visit(&key);
+                    self.reconcile(&key);
                 }
             }
-            Step::Visit(_) => {}
+            Step::Reconcile(_) => {}
             Step::Answer(n) => self.answer(usize::from(*n)),
             Step::Suspend(n) => {
                 if let Some(key) = self.nth_wanting(*n) {
@@ -242,7 +242,7 @@ impl World {
     fn runs_dry(&mut self) {
         for _ in 0..10_000 {
             while let Some(key) = self.woken.pop_front() {
-                self.visit(&key);
+                self.reconcile(&key);
             }
             if self.sending.is_empty() {
                 return;
@@ -278,14 +278,14 @@ proptest! {
         let mut world = World::new(1);
         let sends = key("sends", "first");
         world.wants.insert(sends.clone());
-        world.visit(&sends);
+        world.reconcile(&sends);
         let mut left = BTreeMap::new();
         for (namespace, crowd) in crowds.iter().enumerate() {
             let namespace = format!("ns{namespace}");
             for n in 0..*crowd {
                 let key = key(&namespace, &n.to_string());
                 world.wants.insert(key.clone());
-                world.visit(&key);
+                world.reconcile(&key);
             }
             left.insert(namespace, *crowd);
         }

@@ -27,10 +27,10 @@ const ANNOTATION_LIMIT: usize = 256;
 /// Longer than every key that is kept.
 const KEY_LIMIT: usize = 512;
 
-/// ResourceGauges for a member of an object that was too long: reading fails there, and says where.
+/// Stands for a member of an object that was too long: reading fails there, and says where.
 const TOO_LONG: &[u8] = b"\"(too long)\"";
 
-/// ResourceGauges for a text that was too long, of another type for the same reason. It must not look like a shorter one.
+/// Stands for a text that was too long, of another type for the same reason. It must not look like a shorter one.
 const TEXT_TOO_LONG: &[u8] = b"[\"(too long)\"]";
 
 /// How many bytes are kept.

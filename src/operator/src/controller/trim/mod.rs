@@ -19,7 +19,7 @@ use tower::{BoxError, Service};
 
 pub use json::{Bounds, Trim};
 
-use super::CLAIM;
+use super::NAMESPACE_LEASE;
 use tenios_net::{Bearer, causes};
 
 /// A client that drops what it does not need of the objects that tenants write.
@@ -57,7 +57,7 @@ fn bounds(path: &str) -> Option<Bounds> {
         ("tenios.dev", "phoneverifications" | "phonenumberorders", _) => Some(RESOURCE),
         ("", "secrets", _) => Some(SECRET),
         // The Lease of the leader election is written back whole.
-        ("coordination.k8s.io", "leases", None | Some(CLAIM)) => Some(LEASE),
+        ("coordination.k8s.io", "leases", None | Some(NAMESPACE_LEASE)) => Some(LEASE),
         _ => None,
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::wake::Wake;
+use super::requeue::Requeue;
 use queue::Queue;
 use tenios_ledger::{Key, Kind};
 
@@ -26,7 +26,7 @@ pub(super) struct Turns(Arc<Shared>);
 struct Shared {
     orders: Mutex<Queue>,
     verifications: Mutex<Queue>,
-    wake: Arc<Wake>,
+    requeue: Arc<Requeue>,
 }
 
 /// The right to reconcile one resource, until it is dropped.
@@ -44,10 +44,10 @@ impl Drop for Turn {
 
 impl Turns {
     /// So many for one namespace that is alone.
-    pub(super) fn new(concurrency: u16, wake: Arc<Wake>) -> Self {
+    pub(super) fn new(concurrency: u16, requeue: Arc<Requeue>) -> Self {
         let queue = |kind| Mutex::new(Queue::new(kind, usize::from(Self::of_all(concurrency))));
         let (orders, verifications) = (queue(Kind::Order), queue(Kind::Verification));
-        Self(Arc::new(Shared { orders, verifications, wake }))
+        Self(Arc::new(Shared { orders, verifications, requeue }))
     }
 
     /// So many for all of them.
@@ -65,7 +65,7 @@ impl Turns {
 
     fn wake(&self, next: &[Key]) {
         for key in next {
-            self.0.wake.now(key);
+            self.0.requeue.now(key);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Every interleaving of a few resources at the queue: visits that begin, ask, send, give up, end and panic, answers,
+//! Every interleaving of a few resources at the queue: reconciles that begin, ask, send, give up, end and panic, answers,
 //! deletions, time that passes, and a leader that changes. It is complete: a state is left out only where it was seen
 //! before.
 
@@ -26,7 +26,7 @@ enum Rarely {
     Suspends,
     /// A resource goes and comes back.
     Deletes,
-    /// A visit panics, or comes to send nothing when it has a slot.
+    /// A reconcile panics, or comes to send nothing when it has a slot.
     Fails,
     /// A wake takes longer than a slot is kept.
     Dawdles,
@@ -72,7 +72,7 @@ fn all() -> Vec<Size> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Visit {
+enum Progress {
     None,
     Begun,
     /// It asked, and it was not its turn.
@@ -91,7 +91,7 @@ struct Resource {
     /// It is due, and wants to send.
     wants: bool,
     woken: bool,
-    visit: Visit,
+    progress: Progress,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ enum Step {
     LetsGo(usize),
     Panics(usize),
     Ends(usize),
-    /// After the end of its visit it is seen to be gone.
+    /// After the end of its reconcile it is seen to be gone.
     Forgets(usize),
     Answered,
     TimePasses,
@@ -147,7 +147,7 @@ impl Model {
     }
 
     fn first(&self) -> World {
-        let resource = Resource { there: true, wants: true, woken: true, visit: Visit::None };
+        let resource = Resource { there: true, wants: true, woken: true, progress: Progress::None };
         World {
             queue: Queue::new(self.size.slots),
             now: Instant::now(),
@@ -163,21 +163,21 @@ impl Model {
                 .map(|what| self.size.rarely.contains(&what));
         let mut all = Vec::new();
         for (n, resource) in world.resources.iter().enumerate() {
-            let Resource { there, wants, woken, visit } = *resource;
-            let under_way = !matches!(visit, Visit::None | Visit::Ended);
+            let Resource { there, wants, woken, progress } = *resource;
+            let under_way = !matches!(progress, Progress::None | Progress::Ended);
             let may = [
                 (!wants && (there || deletes), Step::Wants(n)),
                 (wants && suspends, Step::WantsNot(n)),
                 (there && deletes, Step::Deletes(n)),
-                (there && woken && visit == Visit::None, Step::Begins(n)),
-                (visit == Visit::Begun && wants, Step::Takes(n)),
-                (visit == Visit::Begun && wants, Step::StillWaits(n)),
-                (visit == Visit::Holds, Step::Sends(n)),
-                (visit == Visit::Holds && fails, Step::LetsGo(n)),
+                (there && woken && progress == Progress::None, Step::Begins(n)),
+                (progress == Progress::Begun && wants, Step::Takes(n)),
+                (progress == Progress::Begun && wants, Step::StillWaits(n)),
+                (progress == Progress::Holds, Step::Sends(n)),
+                (progress == Progress::Holds && fails, Step::LetsGo(n)),
                 (under_way && fails, Step::Panics(n)),
-                (visit == Visit::Begun && !wants, Step::Ends(n)),
-                (matches!(visit, Visit::Asked | Visit::Sent), Step::Ends(n)),
-                (visit == Visit::Ended, Step::Forgets(n)),
+                (progress == Progress::Begun && !wants, Step::Ends(n)),
+                (matches!(progress, Progress::Asked | Progress::Sent), Step::Ends(n)),
+                (progress == Progress::Ended, Step::Forgets(n)),
             ];
             all.extend(may.into_iter().filter(|(may, _)| *may).map(|(_, step)| step));
         }
@@ -212,42 +212,42 @@ impl Model {
                 queue.forget(&self.keys[n], *now)
             }
             Step::Begins(n) => {
-                (resources[n].woken, resources[n].visit) = (false, Visit::Begun);
+                (resources[n].woken, resources[n].progress) = (false, Progress::Begun);
                 queue.begin(&self.keys[n]);
                 None
             }
             Step::Takes(n) => {
                 let took = queue.take(&self.keys[n], *now);
-                resources[n].visit = if took { Visit::Holds } else { Visit::Asked };
+                resources[n].progress = if took { Progress::Holds } else { Progress::Asked };
                 None
             }
             Step::StillWaits(n) => {
                 if queue.still_waits(&self.keys[n]) {
-                    resources[n].visit = Visit::Asked;
+                    resources[n].progress = Progress::Asked;
                 }
                 None
             }
             Step::Sends(n) => {
-                (resources[n].wants, resources[n].visit) = (false, Visit::Sent);
+                (resources[n].wants, resources[n].progress) = (false, Progress::Sent);
                 *sent += 1;
                 None
             }
             Step::LetsGo(n) => {
-                resources[n].visit = Visit::Begun;
+                resources[n].progress = Progress::Begun;
                 queue.give(*now)
             }
             Step::Panics(n) => {
-                let holds = resources[n].visit == Visit::Holds;
-                (resources[n].visit, resources[n].woken) = (Visit::Ended, resources[n].there);
+                let holds = resources[n].progress == Progress::Holds;
+                (resources[n].progress, resources[n].woken) = (Progress::Ended, resources[n].there);
                 let given = holds.then(|| queue.give(*now)).flatten();
                 return given.into_iter().chain(queue.end(&self.keys[n], *now)).collect();
             }
             Step::Ends(n) => {
-                resources[n].visit = Visit::Ended;
+                resources[n].progress = Progress::Ended;
                 queue.end(&self.keys[n], *now)
             }
             Step::Forgets(n) => {
-                resources[n].visit = Visit::None;
+                resources[n].progress = Progress::None;
                 if resources[n].there { None } else { queue.forget(&self.keys[n], *now) }
             }
             Step::Answered => {
@@ -281,7 +281,7 @@ impl Model {
         let is_new = |key: &&Key| offered(next, key) && !offered(before, key);
         let got: Vec<String> = self.keys.iter().filter(is_new).map(|key| key.namespace.clone()).collect();
         // What nobody came for is anybody's who asks, whoever's turn it is.
-        let caught = matches!(step, Step::Takes(n) if next.resources[n].visit == Visit::Holds
+        let caught = matches!(step, Step::Takes(n) if next.resources[n].progress == Progress::Holds
             && before.queue.free == 0 && !offered(before, &self.keys[n]));
         let waits = |world: &World, namespace: &str| world.queue.lanes.contains_key(namespace);
         let stands = |namespace: &String| {
@@ -302,23 +302,23 @@ impl Model {
     fn broken(&self, world: &World) -> Option<String> {
         let World { queue, resources, sent, passed_over, .. } = world;
         let offers = queue.waiters.values().filter(|waiter| waiter.offer.is_some()).count();
-        let held = resources.iter().filter(|resource| resource.visit == Visit::Holds).count();
+        let held = resources.iter().filter(|resource| resource.progress == Progress::Holds).count();
         if queue.free + offers + held + sent != self.size.slots {
             return Some(format!("{} free, {offers} offered, {held} held, {sent} sent", queue.free));
         }
         if queue.free > 0 && offers < queue.waiters.len() {
             return Some("a slot is free while somebody waits without an offer".into());
         }
-        let mut standing: Vec<&Key> = queue.lanes.values().flatten().collect();
+        let mut summary: Vec<&Key> = queue.lanes.values().flatten().collect();
         let mut waiting: Vec<&Key> =
             queue.waiters.iter().filter(|(_, w)| w.offer.is_none()).map(|(key, _)| key).collect();
         let mut lanes: Vec<&String> = queue.lanes.keys().collect();
         let mut turns: Vec<&String> = queue.turns.iter().collect();
-        standing.sort();
+        summary.sort();
         waiting.sort();
         lanes.sort();
         turns.sort();
-        if standing != waiting || lanes != turns || queue.lanes.values().any(VecDeque::is_empty) {
+        if summary != waiting || lanes != turns || queue.lanes.values().any(VecDeque::is_empty) {
             return Some("the lanes and turns are not those of who waits".into());
         }
         if let Some(((waiting, another), turns)) = passed_over.iter().find(|(_, turns)| **turns > 1) {
@@ -329,8 +329,8 @@ impl Model {
 
     /// Whether nobody will ever look at this one again, though something is to be done.
     fn is_left_alone(&self, world: &World, n: usize) -> Option<String> {
-        let Resource { there, wants, woken, visit } = world.resources[n];
-        if woken || visit != Visit::None {
+        let Resource { there, wants, woken, progress } = world.resources[n];
+        if woken || progress != Progress::None {
             return None;
         }
         match world.queue.waiters.get(&self.keys[n]) {
@@ -384,7 +384,7 @@ impl Model {
             let waiter = queue.waiters.get(key).map(|waiter| {
                 let offer = waiter.offer.as_ref();
                 let offer = offer.map(|offer| (now.duration_since(offer.at) >= KEPT_FOR, offer.loose));
-                (offer, waiter.visited, waiter.asked)
+                (offer, waiter.reconciling, waiter.asked)
             });
             (waiter, queue.lanes.get(&key.namespace)).hash(&mut hasher);
         }

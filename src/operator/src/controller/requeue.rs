@@ -9,7 +9,7 @@ use tenios_ledger::{Key, Kind};
 
 /// See the module documentation.
 #[derive(Debug, Default)]
-pub(super) struct Wake {
+pub(super) struct Requeue {
     waits: Mutex<Waits>,
     controllers: Mutex<Vec<(Scope, mpsc::UnboundedSender<Key>)>>,
 }
@@ -61,9 +61,9 @@ impl Scope {
     }
 }
 
-impl Wake {
+impl Requeue {
     /// `waiter` refers to `target`, for as long as it is not woken or forgotten.
-    pub(super) fn when_changed(&self, target: &Key, waiter: &Key) {
+    pub(super) fn on_change_of(&self, target: &Key, waiter: &Key) {
         let mut waits = self.waits.lock();
         waits.waiters.entry(target.clone()).or_default().insert(waiter.clone());
         waits.targets.entry(waiter.clone()).or_default().insert(target.clone());
@@ -80,7 +80,7 @@ impl Wake {
     }
 
     /// Something about this resource changed: those that refer to it look again, and register anew.
-    pub(super) fn changed(&self, target: &Key) {
+    pub(super) fn notify_dependents(&self, target: &Key) {
         let waiters = self.waits.lock().remove_target(target);
         for waiter in waiters {
             self.now(&waiter);
@@ -95,7 +95,7 @@ impl Wake {
 
     /// Every key of this scope that is woken from now on. Unbounded, because losing one would leave its
     /// resource waiting for ever; the controller takes them at once and keeps each key once.
-    pub(super) fn woken(&self, scope: Scope) -> mpsc::UnboundedReceiver<Key> {
+    pub(super) fn stream(&self, scope: Scope) -> mpsc::UnboundedReceiver<Key> {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.controllers.lock().push((scope, sender));
         receiver
@@ -104,7 +104,7 @@ impl Wake {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Wake};
+    use super::{Kind, Requeue};
     use tenios_ledger::Key;
 
     fn key(name: &str) -> Key {
@@ -113,18 +113,18 @@ mod tests {
 
     #[test]
     fn p26_who_is_gone_waits_for_nobody_and_names_that_never_come_leave_nothing() {
-        let wake = Wake::default();
+        let requeue = Requeue::default();
         for n in 0..1000 {
             let waiter = key(&format!("o{n}"));
-            wake.when_changed(&key(&format!("never{n}")), &waiter);
-            wake.when_changed(&key("shared"), &waiter);
-            wake.forget(&waiter);
+            requeue.on_change_of(&key(&format!("never{n}")), &waiter);
+            requeue.on_change_of(&key("shared"), &waiter);
+            requeue.forget(&waiter);
         }
-        wake.when_changed(&key("shared"), &key("stays"));
-        assert_eq!(wake.waiters(), [key("stays")]);
-        assert_eq!(wake.waits.lock().waiters.len(), 1);
-        wake.changed(&key("shared"));
-        let waits = wake.waits.lock();
+        requeue.on_change_of(&key("shared"), &key("stays"));
+        assert_eq!(requeue.waiters(), [key("stays")]);
+        assert_eq!(requeue.waits.lock().waiters.len(), 1);
+        requeue.notify_dependents(&key("shared"));
+        let waits = requeue.waits.lock();
         assert!(waits.waiters.is_empty() && waits.targets.is_empty(), "{waits:?}");
     }
 }

@@ -11,14 +11,14 @@ use tenios_lifecycle::attempt::{Intended, Requests};
 
 /// See the module documentation.
 #[derive(Debug)]
-pub(super) struct Flights {
+pub(super) struct InFlight {
     by_key: Mutex<HashMap<Key, Requests>>,
     began: Instant,
     /// How long a foreign request may take, from its intent to its last byte.
     lifetime: Duration,
 }
 
-impl Flights {
+impl InFlight {
     pub(super) fn new(lifetime: Duration) -> Self {
         Self { by_key: Mutex::default(), began: Instant::now(), lifetime }
     }
@@ -49,9 +49,9 @@ impl Flights {
         self.with(key, |requests, _| requests.forget());
     }
 
-    /// [`Requests::takes_off`]
-    pub(super) fn takes_off(&self, key: &Key, attempt: &AttemptId) -> bool {
-        self.with(key, |requests, now| requests.takes_off(attempt, now))
+    /// [`Requests::begin`]
+    pub(super) fn begin(&self, key: &Key, attempt: &AttemptId) -> bool {
+        self.with(key, |requests, now| requests.begin(attempt, now))
     }
 
     /// Since when this process has been sending for this key.
@@ -74,9 +74,9 @@ impl Flights {
         self.with(key, |requests, _| requests.answered(attempt, event));
     }
 
-    /// [`Requests::landed`]
-    pub(super) fn landed(&self, key: &Key, attempt: &AttemptId) {
-        self.with(key, |requests, _| requests.landed(attempt));
+    /// [`Requests::finish`]
+    pub(super) fn finish(&self, key: &Key, attempt: &AttemptId) {
+        self.with(key, |requests, _| requests.finish(attempt));
     }
 
     /// Outcomes that are known and not recorded yet.

@@ -12,30 +12,27 @@ use super::kind::Reconciled;
 use super::listing::Listing;
 use tenios_ledger::{Key, Kind};
 
-/// A resource as stored, readable or not.
-pub(super) type Guarded<K> = DeserializeGuard<K>;
-
 /// One watched namespace; all of them where there is no name.
 ///
 /// `Store::wait_until_ready` is not used: it remembers one waker only, so of two who wait (and a probe
 /// that merely asks counts) one is never woken (kube-runtime 5.0, `utils/delayed_init.rs`; seen as a
 /// reconcile that hung for ever).
-pub(super) struct Watched {
+pub(super) struct NamespaceStores {
     pub(super) namespace: Option<String>,
     pub(super) kinds: Vec<Box<dyn Resources>>,
     /// Of the Leases that say whose a namespace is.
     pub(super) leases: Arc<Listing>,
 }
 
-impl Watched {
+impl NamespaceStores {
     fn listings(&self) -> impl Iterator<Item = &Arc<Listing>> {
         self.kinds.iter().map(|kind| kind.listing())
     }
 }
 
 /// The resources of one kind.
-pub(super) struct Kept<K: Reconciled> {
-    pub(super) store: Store<Guarded<K>>,
+pub(super) struct KindStore<K: Reconciled> {
+    pub(super) store: Store<DeserializeGuard<K>>,
     pub(super) listing: Arc<Listing>,
 }
 
@@ -48,7 +45,7 @@ pub(super) trait Resources: Any + Send + Sync {
     fn keys(&self, namespace: &str) -> Vec<Key>;
 }
 
-impl<K: Reconciled> Resources for Kept<K> {
+impl<K: Reconciled> Resources for KindStore<K> {
     fn kind(&self) -> Kind {
         K::KIND
     }
@@ -71,30 +68,31 @@ impl<K: Reconciled> Resources for Kept<K> {
 
 /// See the module documentation.
 #[derive(Default)]
-pub(super) struct Caches(RwLock<Vec<Watched>>);
+pub(super) struct Stores(RwLock<Vec<NamespaceStores>>);
 
-impl Caches {
+impl Stores {
     /// Each term of leadership begins with empty stores.
-    pub(super) fn set(&self, watched: Vec<Watched>) {
+    pub(super) fn set(&self, watched: Vec<NamespaceStores>) {
         *self.0.write() = watched;
     }
 
-    fn of<T>(&self, namespace: &str, get: impl FnOnce(&Watched) -> Option<T>) -> Option<T> {
+    fn of<T>(&self, namespace: &str, get: impl FnOnce(&NamespaceStores) -> Option<T>) -> Option<T> {
         let all = self.0.read();
         get(all.iter().find(|w| w.namespace.as_deref().is_none_or(|n| n == namespace))?)
     }
 
-    pub(super) fn get<K: Reconciled>(&self, namespace: &str, name: &str) -> Option<Arc<Guarded<K>>> {
+    pub(super) fn get<K: Reconciled>(&self, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<K>>> {
         self.of(namespace, |w| {
             let mut kinds = w.kinds.iter().map(|kind| &**kind as &dyn Any);
-            let kept = kinds.find_map(|kind| kind.downcast_ref::<Kept<K>>())?;
-            kept.store.get(&ObjectRef::new(name).within(namespace))
+            let kind_store = kinds.find_map(|kind| kind.downcast_ref::<KindStore<K>>())?;
+            kind_store.store.get(&ObjectRef::new(name).within(namespace))
         })
     }
 
     /// Whether this resource exists, as far as the watches know.
     pub(super) fn holds(&self, key: &Key) -> bool {
-        let holds = |w: &Watched| Some(w.kinds.iter().any(|kind| kind.kind() == key.kind && kind.holds(key)));
+        let holds =
+            |w: &NamespaceStores| Some(w.kinds.iter().any(|kind| kind.kind() == key.kind && kind.holds(key)));
         self.of(&key.namespace, holds).unwrap_or_default()
     }
 
@@ -106,7 +104,7 @@ impl Caches {
 
     /// The resources of a namespace.
     pub(super) fn keys(&self, namespace: &str) -> Vec<Key> {
-        let keys = |w: &Watched| Some(w.kinds.iter().flat_map(|kind| kind.keys(namespace)).collect());
+        let keys = |w: &NamespaceStores| Some(w.kinds.iter().flat_map(|kind| kind.keys(namespace)).collect());
         self.of(namespace, keys).unwrap_or_default()
     }
 
@@ -129,7 +127,7 @@ impl Caches {
     /// take no pushes for the others.
     pub(super) fn were_tried(&self) -> bool {
         let all = self.0.read();
-        !all.is_empty() && all.iter().flat_map(Watched::listings).all(|listing| listing.was_tried())
+        !all.is_empty() && all.iter().flat_map(NamespaceStores::listings).all(|listing| listing.was_tried())
     }
 
     /// How many of the watched namespaces can't be listed or watched now.

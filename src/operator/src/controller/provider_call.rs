@@ -1,6 +1,6 @@
 //! Sending one request and recording what became of it.
 //!
-//! An errand runs in a task of its own: a resource that is deleted, a watch that breaks, a reconcile
+//! A call runs in a task of its own: a resource that is deleted, a watch that breaks, a reconcile
 //! that is dropped do not abandon it. It ends when its outcome is recorded.
 
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::Context;
-use super::namespaces::{CLAIM, Whose, served_by_another};
-use super::slots::Slot;
+use super::namespaces::{NAMESPACE_LEASE, NamespaceOwner, served_by_another};
+use super::slots::SendPermit;
 use crate::telemetry::{Metrics, ProviderLabels, traced, traceparent};
 use tenios_api::Reason;
 use tenios_ledger::{AttemptId, Entry, Event, Key, Purse, Terms};
 use tenios_lifecycle::attempt::Intended;
-use tenios_lifecycle::{Pace, Standing};
+use tenios_lifecycle::{Pace, StatusSummary};
 use tenios_provider::{Outcome, Request, SendBy};
 
-/// What is sent, once its intent is recorded.
-pub(super) struct Errand {
+/// One call and its record: what is sent, once its intent is recorded.
+pub(super) struct ProviderCall {
     pub(super) key: Key,
     pub(super) attempt: AttemptId,
     pub(super) terms: Terms,
@@ -31,7 +31,7 @@ pub(super) struct Errand {
     pub(super) access_key: SecretString,
 }
 
-/// Why an errand did not start.
+/// Why a call did not start.
 #[derive(Debug)]
 pub(super) enum NotStarted {
     /// Somebody else wrote the entry first: decide again.
@@ -52,82 +52,84 @@ pub(super) enum NotStarted {
 
 impl NotStarted {
     /// Where the resource rests; none where it is to be decided anew.
-    pub(super) fn standing<S>(
+    pub(super) fn summary<S>(
         &self,
         waiting: S,
         sending: S,
         sent: Reason,
         pace: &Pace,
-    ) -> Option<Standing<S>> {
+    ) -> Option<StatusSummary<S>> {
         Some(match self {
             Self::DecideAgain => return None,
-            // Its ledger entry was deleted under it; the errand wakes this resource when it ends.
-            Self::Busy => Standing::new(sending, sent, "an earlier request is still being sent"),
+            // Its ledger entry was deleted under it; the call wakes this resource when it ends.
+            Self::Busy => StatusSummary::new(sending, sent, "an earlier request is still being sent"),
             Self::Full => awaits_its_turn(waiting),
-            Self::Stopping => Standing::new(waiting, sent, "the operator is shutting down; nothing is sent"),
+            Self::Stopping => {
+                StatusSummary::new(waiting, sent, "the operator is shutting down; nothing is sent")
+            }
             // Not shown by this operator; it looks again in case the other one is gone.
             Self::ServedByAnother(why) => {
-                Standing::new(waiting, Reason::Conflict, why.clone()).again_in(pace.retry_max)
+                StatusSummary::new(waiting, Reason::Conflict, why.clone()).requeue_after(pace.retry_max)
             }
             Self::Ledger(why) => ledger_unavailable(waiting, why),
             Self::Unseen(why) => {
                 let message = format!(
                     "nothing is sent: the resource could not be read once more right before the request ({why}); retrying"
                 );
-                Standing::new(waiting, Reason::LedgerUnavailable, message)
+                StatusSummary::new(waiting, Reason::LedgerUnavailable, message)
             }
         })
     }
 }
 
 /// It is woken when it is.
-pub(super) fn awaits_its_turn<S>(waiting: S) -> Standing<S> {
+pub(super) fn awaits_its_turn<S>(waiting: S) -> StatusSummary<S> {
     let message =
         "waiting for its turn: as many requests to TENIOS are in flight as --provider-concurrency allows";
-    Standing::new(waiting, Reason::ProviderUnavailable, message)
+    StatusSummary::new(waiting, Reason::ProviderUnavailable, message)
 }
 
 /// Nothing is sent that was not recorded.
-pub(super) fn ledger_unavailable<S>(waiting: S, why: &str) -> Standing<S> {
+pub(super) fn ledger_unavailable<S>(waiting: S, why: &str) -> StatusSummary<S> {
     let message = format!("nothing is sent while the ledger can't be written ({why}); retrying");
-    Standing::new(waiting, Reason::LedgerUnavailable, message)
+    StatusSummary::new(waiting, Reason::LedgerUnavailable, message)
 }
 
-/// A visit has an end also where somebody else changes the resource or its entry all the time.
-pub(super) fn never_rests<S>(waiting: S) -> Standing<S> {
+/// A reconcile has an end also where somebody else changes the resource or its entry all the time.
+pub(super) fn never_rests<S>(waiting: S) -> StatusSummary<S> {
     let message = "nothing is sent: somebody else keeps changing the resource or its ledger entry, such as two tools \
                    that undo each other's changes; retrying";
-    Standing::new(waiting, Reason::LedgerUnavailable, message)
+    StatusSummary::new(waiting, Reason::LedgerUnavailable, message)
 }
 
 /// The right to send one request from this namespace. To wait for it may take long.
-pub(super) async fn prepare(context: &Context, key: &Key) -> Result<Slot, NotStarted> {
-    let Some(slot) = context.slots.take(key) else { return Err(NotStarted::Full) };
-    claim(context, &key.namespace).await?;
-    Ok(slot)
+pub(super) async fn prepare(context: &Context, key: &Key) -> Result<SendPermit, NotStarted> {
+    let Some(permit) = context.slots.take(key) else { return Err(NotStarted::Full) };
+    acquire_namespace(context, &key.namespace).await?;
+    Ok(permit)
 }
 
 /// Records the intent and, where that was won, sends in a task, which wakes the resource when it has ended.
 pub(super) async fn start(
     context: &Arc<Context>,
     base: &Entry,
-    errand: Errand,
-    slot: Slot,
+    provider_call: ProviderCall,
+    permit: SendPermit,
 ) -> Result<(), NotStarted> {
-    let Errand { key, attempt, terms, .. } = &errand;
-    // Held before asking: from here on, who drains waits for this errand.
+    let ProviderCall { key, attempt, terms, .. } = &provider_call;
+    // Held before asking: from here on, who drains waits for this call.
     let drained = context.tasks.token();
     if context.draining.is_cancelled() {
         return Err(NotStarted::Stopping);
     }
-    if !context.flights.takes_off(key, attempt) {
+    if !context.in_flight.begin(key, attempt) {
         return Err(NotStarted::Busy);
     }
     // The clock starts before the append: whoever reads the intent later has seen less time pass.
     let send_by = SendBy::within(context.config.send_within);
     let intended = Event::Intended { attempt: attempt.clone(), at: Timestamp::now(), terms: terms.clone() };
     let appended = context.book.append(base, &[intended]).await;
-    match context.flights.intended(key, attempt, appended) {
+    match context.in_flight.intended(key, attempt, appended) {
         Intended::Leaves => {}
         Intended::DecideAgain => return Err(NotStarted::DecideAgain),
         Intended::NotRecorded(why) => return Err(NotStarted::Ledger(why)),
@@ -135,17 +137,17 @@ pub(super) async fn start(
     let context = context.clone();
     let span = traced(
         tracing::info_span!("provider_call", kind = key.kind.as_str(), namespace = key.namespace,
-        resource = key.name, attempt = %attempt, endpoint = errand.request.endpoint, outcome = Empty, trace_id = Empty),
+        resource = key.name, attempt = %attempt, endpoint = provider_call.request.endpoint, outcome = Empty, trace_id = Empty),
     );
     tokio::spawn(
         async move {
-            let (key, attempt) = (errand.key.clone(), errand.attempt.clone());
-            let purses = Purse::both(&key.namespace, &errand.terms);
-            let call = tokio::spawn(call(context.clone(), errand, send_by, slot).in_current_span());
+            let (key, attempt) = (provider_call.key.clone(), provider_call.attempt.clone());
+            let purses = Purse::both(&key.namespace, &provider_call.terms);
+            let call = tokio::spawn(call(context.clone(), provider_call, send_by, permit).in_current_span());
             let event = outcome(&context.metrics, &key, &attempt, call).await;
             record(&context, &key, &attempt, &event).await;
             if matches!(event, Event::Refused { .. } | Event::NotProcessed { .. }) {
-                context.shortage.over(&purses, &context.wake);
+                context.shortage.over(&purses, &context.requeue);
             }
             drop(drained);
         }
@@ -155,16 +157,16 @@ pub(super) async fn start(
 }
 
 /// Nothing is sent from a namespace that this ledger was not the first to claim.
-async fn claim(context: &Context, namespace: &str) -> Result<(), NotStarted> {
-    let why = match context.namespaces.claim(namespace).await {
-        Ok(Whose::Ours) => return Ok(()),
-        Ok(Whose::Anothers(ledger)) => {
+async fn acquire_namespace(context: &Context, namespace: &str) -> Result<(), NotStarted> {
+    let why = match context.namespaces.acquire(namespace).await {
+        Ok(NamespaceOwner::Us) => return Ok(()),
+        Ok(NamespaceOwner::Other(ledger)) => {
             return Err(NotStarted::ServedByAnother(served_by_another(namespace, &ledger)));
         }
-        Ok(Whose::Nobodys) => "was just deleted".into(),
+        Ok(NamespaceOwner::Unclaimed) => "was just deleted".into(),
         Err(error) => format!("can't be read or created: {error}"),
     };
-    Err(NotStarted::Ledger(format!("Lease {CLAIM} in namespace {namespace} {why}")))
+    Err(NotStarted::Ledger(format!("Lease {NAMESPACE_LEASE} in namespace {namespace} {why}")))
 }
 
 /// What became of the request, also where the call ended in the middle: then nobody knows whether it left.
@@ -178,12 +180,17 @@ async fn outcome(metrics: &Metrics, key: &Key, attempt: &AttemptId, call: JoinHa
     event
 }
 
-async fn call(context: Arc<Context>, errand: Errand, send_by: SendBy, slot: Slot) -> Event {
-    let Errand { attempt, request, access_key, .. } = errand;
+async fn call(
+    context: Arc<Context>,
+    provider_call: ProviderCall,
+    send_by: SendBy,
+    permit: SendPermit,
+) -> Event {
+    let ProviderCall { attempt, request, access_key, .. } = provider_call;
     let (began, endpoint) = (Instant::now(), request.endpoint);
     let tenios = context.tenios.clone().within(traceparent());
     let outcome = tenios.send(&request, &access_key, send_by).await;
-    drop((request, access_key, slot));
+    drop((request, access_key, permit));
     let labels = ProviderLabels { endpoint, outcome: outcome.label() };
     tracing::Span::current().record("outcome", outcome.label());
     let took = began.elapsed();
@@ -193,11 +200,11 @@ async fn call(context: Arc<Context>, errand: Errand, send_by: SendBy, slot: Slot
 }
 
 async fn record(context: &Context, key: &Key, attempt: &AttemptId, event: &Event) {
-    context.flights.answered(key, attempt, event);
+    context.in_flight.answered(key, attempt, event);
     context.book.insist(key, event).await;
-    context.flights.landed(key, attempt);
-    context.wake.now(key);
-    context.wake.changed(key);
+    context.in_flight.finish(key, attempt);
+    context.requeue.now(key);
+    context.requeue.notify_dependents(key);
 }
 
 fn event(attempt: &AttemptId, outcome: Outcome) -> Event {
