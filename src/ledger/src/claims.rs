@@ -87,8 +87,7 @@ struct Rank {
 impl Rank {
     /// Before or at every other one.
     fn first() -> Self {
-        let key = Key { kind: Kind::Verification, namespace: String::new(), name: String::new() };
-        Self { title: Title::Placed, order: i128::MIN, key: Arc::new(key) }
+        Self { title: Title::Placed, order: i128::MIN, key: Arc::new(Key::lowest()) }
     }
 
     fn of(bid: &Bid, key: &Arc<Key>) -> Self {

@@ -70,7 +70,7 @@ pub enum Applied {
 pub struct Index {
     entries: HashMap<Arc<Key>, Kept>,
     claims: Claims,
-    /// Which verification ids an accepted order has proven, and which.
+    /// Which verification ids are proven, and by which accepted orders.
     proven: BTreeSet<(String, Arc<Key>)>,
     /// Whose the verification ids are.
     verifications: BTreeSet<(String, Arc<Key>)>,
@@ -130,7 +130,7 @@ impl Index {
         }
         let known = self.get(&entry.key);
         match known.as_ref().map_or(Lineage::Later, |known| known.entry.lineage(entry)) {
-            Lineage::Later => Applied::News(self.replace(entry)),
+            Lineage::Later => Applied::News(self.exchange(known.as_ref(), entry)),
             Lineage::Same => {
                 self.reversion(known, entry);
                 Applied::Known
@@ -152,7 +152,12 @@ impl Index {
     /// Takes over what is stored, whatever is known. Returns the keys whose resources it concerns, too: those
     /// that share a claim, and the verification that it proves.
     pub fn replace(&mut self, stored: &Entry) -> Vec<Key> {
-        let before = self.remove(&stored.key);
+        let known = self.get(&stored.key);
+        self.exchange(known.as_ref(), stored)
+    }
+
+    fn exchange(&mut self, known: Option<&Known>, stored: &Entry) -> Vec<Key> {
+        let before = known.map(|known| self.drop_known(known)).unwrap_or_default();
         let state = stored.state();
         let key = Arc::new(stored.key.clone());
         let mut related = self.claim_all(&key, &state);
@@ -165,8 +170,12 @@ impl Index {
 
     /// Forgets an entry; returns the keys that shared a claim with it.
     pub fn remove(&mut self, key: &Key) -> Vec<Key> {
-        let Some((key, kept)) = self.entries.remove_entry(key) else { return Vec::new() };
-        let (key, known) = (&key, kept.packed.known(&key));
+        self.get(key).map(|known| self.drop_known(&known)).unwrap_or_default()
+    }
+
+    fn drop_known(&mut self, known: &Known) -> Vec<Key> {
+        let Some((key, _)) = self.entries.remove_entry(&known.entry.key) else { return Vec::new() };
+        let key = &key;
         if let Some(id) = ordered_with(key, &known.state)
             && let Some(count) = self.ordered_with.get_mut(id)
         {
@@ -253,9 +262,8 @@ impl Index {
 }
 
 fn keys_of<'a>(set: &'a BTreeSet<(String, Arc<Key>)>, id: &str) -> impl Iterator<Item = &'a Key> + use<'a> {
-    let first = Key { kind: Kind::Verification, namespace: String::new(), name: String::new() };
     let id = id.to_owned();
-    let from = set.range((id.clone(), Arc::new(first))..);
+    let from = set.range((id.clone(), Arc::new(Key::lowest()))..);
     from.take_while(move |(known, _)| *known == id).map(|(_, key)| key.as_ref())
 }
 

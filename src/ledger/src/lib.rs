@@ -87,6 +87,13 @@ pub struct Key {
     pub name: String,
 }
 
+impl Key {
+    /// Before every other one, for the begin of a range.
+    fn lowest() -> Self {
+        Self { kind: Kind::Verification, namespace: String::new(), name: String::new() }
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)
