@@ -1,4 +1,4 @@
-//! An apiserver that has nothing but ledger entries and answers at once, for the `KubernetesLedger` and the book that
+//! An apiserver that has nothing but ledger entries and answers at once, for the `KubernetesLedger` and the cache that
 //! ship.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 use tenios_ledger::kubernetes::KubernetesLedger;
-use tenios_ledger::{AppendError, Change, Entry, Event, Key, Ledger, ReadError, RemoveError};
+use tenios_ledger::{AppendError, Change, Entry, Event, Key, LedgerStore, ReadError, RemoveError};
 
 use super::world::Fate;
 
@@ -201,7 +201,7 @@ impl Followed {
     }
 }
 
-impl Ledger for Followed {
+impl LedgerStore for Followed {
     fn read<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Entry, ReadError>> {
         self.ledger().read(key)
     }

@@ -2,7 +2,7 @@
 //! fits a [`Size`], around the code that ships.
 //!
 //! The code under test is the very code that ships: both kinds' `decide` and `project`, what is decided on the last
-//! look, the fold, the book with all that it does after a conflict or a restore, the index with its claims and its rule
+//! look, the fold, the cache with all that it does after a conflict or a restore, the index with its claims and its rule
 //! for old news, and `KubernetesLedger` with its names and what it makes of errors. Below that is an apiserver that has
 //! nothing but ledger entries ([`apiserver`]). Its answers are asked for once for each question, which makes millions
 //! of steps cheap; all of them are pure.

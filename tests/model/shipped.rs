@@ -1,4 +1,4 @@
-//! The code that ships, asked by the model: the fold, the book with its index and its compare-and-set.
+//! The code that ships, asked by the model: the fold, the cache with its index and its compare-and-set.
 //! The decisions are asked in [`super::view`].
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,8 +11,8 @@ use tenios_api::{
 };
 use tenios_ledger::kubernetes::{KubernetesLedger, to_entry};
 use tenios_ledger::{
-    AppendError, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Ledger, Offered, Phase, State,
-    Terms, WriterId, terms,
+    AppendError, Budget, Budgets, Change, Entry, Event, Key, Kind, LedgerCache, LedgerStore, Offered, Phase,
+    State, Terms, WriterId, terms,
 };
 use tenios_lifecycle::attempt::Requests;
 use tokio::runtime::{Builder, Runtime};
@@ -109,7 +109,7 @@ pub enum Appended {
 }
 
 impl Appended {
-    /// As the book said it.
+    /// As the cache said it.
     pub fn result(self, key: &Key) -> Result<(), AppendError> {
         match self {
             Self::Stored => Ok(()),
@@ -272,14 +272,14 @@ impl Shipped {
         (*entry).clone()
     }
 
-    /// A book that has followed these changes of the ledger.
-    pub async fn book(ledger: Option<KubernetesLedger>, changes: Vec<Change>) -> Arc<Book> {
+    /// A cache that has followed these changes of the ledger.
+    pub async fn cache(ledger: Option<KubernetesLedger>, changes: Vec<Change>) -> Arc<LedgerCache> {
         let budget = Budget { requests: 100, window: SignedDuration::from_hours(1) };
         let budgets = Budgets { operator: budget, namespace: budget };
         let ledger = Followed { ledger, changes: Mutex::new(changes) };
-        let (book, _) = Book::new(Arc::new(ledger), budgets);
-        book.follow().await;
-        book
+        let (cache, _) = LedgerCache::new(Arc::new(ledger), budgets);
+        cache.follow().await;
+        cache
     }
 
     /// A process does this, by its own code.
@@ -290,12 +290,12 @@ impl Shipped {
     async fn acted(&self, deed: &Deed) -> Done {
         let there = deed.stored.iter().filter(|stored| stored.entry != 0);
         let server = Apiserver::new(there.map(|stored| self.object(*stored)), deed.fate, self.compares);
-        let book = Self::book(Some(server.ledger()), self.told(deed)).await;
-        let result = self.carry_out(deed, &book, &server).await;
-        self.outcome_of(deed, result, &server, &book)
+        let cache = Self::cache(Some(server.ledger()), self.told(deed)).await;
+        let result = self.carry_out(deed, &cache, &server).await;
+        self.outcome_of(deed, result, &server, &cache)
     }
 
-    /// What the book was told until it knew what it knows, and what it is told now.
+    /// What the cache was told until it knew what it knows, and what it is told now.
     fn told(&self, deed: &Deed) -> Vec<Change> {
         let key = &self.keys[usize::from(deed.key)];
         let now = deed.stored[usize::from(deed.key)];
@@ -321,12 +321,12 @@ impl Shipped {
         changes
     }
 
-    async fn carry_out(&self, deed: &Deed, book: &Book, server: &Apiserver) -> Appended {
+    async fn carry_out(&self, deed: &Deed, cache: &LedgerCache, server: &Apiserver) -> Appended {
         let key = &self.keys[usize::from(deed.key)];
         match deed.what {
             What::Append { events } => {
                 let base = self.entry(deed.key, deed.known);
-                match book.append(&base, &self.listed(events)).await {
+                match cache.append(&base, &self.listed(events)).await {
                     Ok(()) => Appended::Stored,
                     Err(AppendError::Conflict(_)) => Appended::Conflict,
                     Err(AppendError::Ambiguous(_) | AppendError::Rejected(_)) => Appended::Ambiguous,
@@ -337,28 +337,28 @@ impl Shipped {
                 let _ = server.ledger().append(&base, &self.listed(events)).await;
                 Appended::Stored
             }
-            What::Offer { events } => match book.offer(key, &self.listed(events)[0]).await {
+            What::Offer { events } => match cache.offer(key, &self.listed(events)[0]).await {
                 Offered::Appended | Offered::Known => Appended::Stored,
                 Offered::Full | Offered::Failed(_) => Appended::Ambiguous,
             },
-            What::Read => match book.read(key).await {
+            What::Read => match cache.read(key).await {
                 Ok(_) => Appended::Stored,
                 Err(_) => Appended::Ambiguous,
             },
             What::Watch | What::List | What::OldList => {
-                book.mend_now().await;
+                cache.mend_now().await;
                 Appended::Stored
             }
             What::Forget => {
                 if let Ok(Some((_, entry))) = server.ledger().find(key).await {
-                    let _ = book.forget(&entry).await;
+                    let _ = cache.forget(&entry).await;
                 }
                 Appended::Stored
             }
         }
     }
 
-    fn outcome_of(&self, deed: &Deed, result: Appended, server: &Apiserver, book: &Book) -> Done {
+    fn outcome_of(&self, deed: &Deed, result: Appended, server: &Apiserver, cache: &LedgerCache) -> Done {
         let key = &self.keys[usize::from(deed.key)];
         let mut done = Done {
             result,
@@ -389,7 +389,7 @@ impl Shipped {
                 && self.kept(stored.entry).entry.contains(&events)
                 && !self.kept(before.entry).entry.contains(&events);
         }
-        let known = book.known(key).entry;
+        let known = cache.known(key).entry;
         done.anothers |= known.key != *key;
         let stored_now = now.iter().find(|object| entry_of(object).key == *key).and_then(version);
         done.known = match &known.version {

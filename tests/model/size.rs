@@ -100,7 +100,7 @@ pub struct Lag {
 pub struct Assumes {
     /// The store compares before it sets.
     pub compare_and_set: bool,
-    /// A request does not leave after its deadline, also when its sender was paused (`SendBy`).
+    /// A request does not leave after its deadline, also when its sender was paused (`SendDeadline`).
     pub deadline: bool,
     /// The resource is looked at once more right before its intent is recorded.
     pub last_look: bool,

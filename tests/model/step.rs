@@ -238,7 +238,7 @@ impl Model {
         }
     }
 
-    /// The replica's book does this with what is stored and what it knows; none where no write came to its fate.
+    /// The replica's cache does this with what is stored and what it knows; none where no write came to its fate.
     pub fn act(&self, world: &mut World, replica: u8, key: u8, what: What, fate: Fate) -> Option<Done> {
         let k = usize::from(key);
         let (known, before) = (world.replica(replica).known[k], world.ledger[k]);

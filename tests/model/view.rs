@@ -12,10 +12,10 @@ use tenios_api::{
     PhoneNumberOrder, PhoneNumberOrderStatus, PhoneVerification, PhoneVerificationSpec,
     PhoneVerificationStatus,
 };
-use tenios_ledger::{Bid, Book, Change, Key, Payer, Rival, State};
+use tenios_ledger::{Bid, Change, Key, LedgerCache, Payer, Rival, State};
 use tenios_lifecycle::{
-    AccessKey, Answers, Budget, Decision, Found, Intent, LinkTarget, Managed, Pace, SeenVerification, Sender,
-    StatusSummary, Surroundings, View, decide, project,
+    AccessKey, Answers, Budget, Decision, Found, Intent, LinkTarget, Managed, RetryPolicy, SeenVerification,
+    Sender, StatusSummary, Surroundings, View, decide, project,
 };
 
 use super::names;
@@ -23,7 +23,7 @@ use super::shipped::{Shipped, Shown, Spec, timestamp};
 use super::world::{KEYS, Object, Presence, Stored};
 
 /// Time does not pass in the model, so nothing may be waited for.
-static PACE: Pace = Pace {
+static RETRY_POLICY: RetryPolicy = RetryPolicy {
     retry_min: Duration::ZERO,
     retry_max: Duration::ZERO,
     refusal_min: Duration::ZERO,
@@ -99,7 +99,7 @@ struct Around<'a> {
     shipped: &'a Shipped,
     question: &'a Question,
     key: &'a Key,
-    book: &'a Book,
+    cache: &'a LedgerCache,
     state: &'a State,
     word: Option<&'a str>,
     now: Timestamp,
@@ -118,7 +118,7 @@ impl Around<'_> {
             known_for: Duration::ZERO,
             answers: &ANSWERS,
             around: self,
-            pace: &PACE,
+            retry_policy: &RETRY_POLICY,
             push: true,
             now: self.now,
         })
@@ -130,7 +130,7 @@ impl Surroundings for Around<'_> {
         let key = &self.shipped.keys[0];
         match self.shipped.spec(0, self.question.seen[0].spec) {
             Spec::Verification(spec) if key.name == name => {
-                SeenVerification::of(Some(spec), &self.book.known(key).state, |id| self.is_proven(id))
+                SeenVerification::of(Some(spec), &self.cache.known(key).state, |id| self.is_proven(id))
             }
             _ => SeenVerification::Missing,
         }
@@ -145,11 +145,11 @@ impl Surroundings for Around<'_> {
     }
 
     fn rival(&self, bid: &Bid, payer: &Payer) -> Option<Rival> {
-        self.book.rival(self.key, bid, payer)
+        self.cache.rival(self.key, bid, payer)
     }
 
     fn is_proven(&self, verification_id: &str) -> bool {
-        self.book.is_proven(verification_id)
+        self.cache.is_proven(verification_id)
     }
 }
 
@@ -164,14 +164,14 @@ impl Shipped {
         let known = (0..u8::try_from(self.keys.len()).unwrap()).map(known);
         let there = known.filter(|entry| entry.version.is_some());
         let changes = there.map(|entry| Change::Entry(Box::new(entry))).collect();
-        let book = Self::book(None, changes).now_or_never().unwrap();
+        let cache = Self::cache(None, changes).now_or_never().unwrap();
         let word = names::word(question.key, question.seen[at].word);
         let around = Around {
             shipped: self,
             question,
             key: &self.keys[at],
-            book: &book,
-            state: &book.known(&self.keys[at]).state,
+            cache: &cache,
+            state: &cache.known(&self.keys[at]).state,
             word: word.as_deref(),
             now: timestamp(question.now),
         };

@@ -130,7 +130,7 @@ impl Attempt {
 /// nothing is always possible.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Replica {
-    /// The ledger as its book knows it.
+    /// The ledger as its cache knows it.
     pub known: [Stored; KEYS],
     /// The resources as its watches showed them.
     pub seen: [Object; KEYS],

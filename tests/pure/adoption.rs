@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 use tenios_api::{PhoneNumberOrder, PhoneNumberOrderSpec, Reason};
 use tenios_ledger::{Account, AttemptId, Claim, Event, Key, Kind, Rival, State, Terms, Title};
 use tenios_lifecycle::order::OrderNeed;
-use tenios_lifecycle::{AccessKey, Answers, Decision, Found, Pace, Sender, Surroundings, View, decide};
+use tenios_lifecycle::{
+    AccessKey, Answers, Decision, Found, RetryPolicy, Sender, Surroundings, View, decide,
+};
 
 use crate::given::{ALONE, KEY, Others, READY, Rivals, account};
 
-const PACE: Pace = Pace {
+const RETRY_POLICY: RetryPolicy = RetryPolicy {
     retry_min: Duration::from_secs(5),
     retry_max: Duration::from_secs(300),
     refusal_min: Duration::from_secs(600),
@@ -76,7 +78,7 @@ fn view<'a>(
         known_for: Duration::ZERO,
         answers: &READY,
         around,
-        pace: &PACE,
+        retry_policy: &RETRY_POLICY,
         push: true,
         now: at(0),
     }

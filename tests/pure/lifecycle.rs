@@ -11,7 +11,9 @@ use serde_json::json;
 use tenios_api::order::OrderState;
 use tenios_api::{PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec, PhoneNumberOrderStatus, Reason};
 use tenios_ledger::{AttemptId, Bid, Event, Key, Kind, Payer, Phase, Refusal, Rival, State, Terms, Title};
-use tenios_lifecycle::{Answers, Decision, Found, Intent, Pace, Sender, StatusSummary, decide, project};
+use tenios_lifecycle::{
+    Answers, Decision, Found, Intent, RetryPolicy, Sender, StatusSummary, decide, project,
+};
 
 use crate::given::{ALONE, Others, READY, account};
 
@@ -41,7 +43,7 @@ fn terms() -> Terms {
         .into()
 }
 
-static PACE: Pace = Pace {
+static RETRY_POLICY: RetryPolicy = RetryPolicy {
     retry_min: Duration::from_secs(5),
     retry_max: Duration::from_secs(300),
     refusal_min: Duration::from_secs(600),
@@ -60,7 +62,7 @@ fn view<'a>(spec: &'a PhoneNumberOrderSpec, state: &'a State, key: &'a Key) -> V
         known_for: Duration::ZERO,
         answers: &READY,
         around: ALONE,
-        pace: &PACE,
+        retry_policy: &RETRY_POLICY,
         push: true,
         now: at(NOW),
     }

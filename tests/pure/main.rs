@@ -7,7 +7,6 @@
 mod model;
 
 mod adoption;
-mod book;
 mod claims;
 #[path = "../cli/offline/mod.rs"]
 mod cli;
@@ -21,6 +20,7 @@ mod given;
 mod handed_on;
 mod index;
 mod kstatus;
+mod ledger_cache;
 mod lifecycle;
 mod memory;
 mod metrics;

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use tenios_ledger::{
-    AppendError, Change, Entry, Event, Key, Ledger, ReadError, RemoveError, Version, WriterId,
+    AppendError, Change, Entry, Event, Key, LedgerStore, ReadError, RemoveError, Version, WriterId,
 };
 use tokio::sync::mpsc;
 
@@ -79,7 +79,7 @@ impl Memory {
     }
 }
 
-impl Ledger for Memory {
+impl LedgerStore for Memory {
     fn read<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Result<Entry, ReadError>> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         let broken = self.broken.load(Ordering::SeqCst);

@@ -10,7 +10,7 @@ use tenios_api::{LedgerEntry, PhoneNumberOrder, PhoneVerification};
 use tenios_ledger::kubernetes::to_entry;
 use tenios_ledger::{Entry, Event, State};
 use tenios_lifecycle::{
-    Answers, Budget, Decision, Found, Managed, Pace, Sender, StatusSummary, View, decide, project,
+    Answers, Budget, Decision, Found, Managed, RetryPolicy, Sender, StatusSummary, View, decide, project,
 };
 
 use crate::given::{ALONE, KEY};
@@ -80,7 +80,7 @@ impl Stored {
                 known_for: Duration::ZERO,
                 answers: &answers,
                 around: ALONE,
-                pace: &Pace::default(),
+                retry_policy: &RetryPolicy::default(),
                 push: true,
                 now: self.now,
             });

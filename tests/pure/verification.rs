@@ -11,13 +11,15 @@ use tenios_api::verification::VerificationState;
 use tenios_api::{PhoneVerification, PhoneVerificationSpec, PhoneVerificationStatus, Reason};
 use tenios_ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
 use tenios_lifecycle::verification::{VerificationNeed, matches_submitted};
-use tenios_lifecycle::{Answers, Decision, Found, Intent, Pace, Sender, StatusSummary, decide, project};
+use tenios_lifecycle::{
+    Answers, Decision, Found, Intent, RetryPolicy, Sender, StatusSummary, decide, project,
+};
 
 use crate::given::{ALONE, KEY as ACCESS_KEY, Others, UNASKED};
 
 type View<'a> = tenios_lifecycle::View<'a, PhoneVerification>;
 
-const PACE: Pace = Pace {
+const RETRY_POLICY: RetryPolicy = RetryPolicy {
     retry_min: Duration::from_secs(5),
     retry_max: Duration::from_secs(300),
     refusal_min: Duration::from_secs(600),
@@ -115,7 +117,7 @@ fn decided<'a>(
         known_for: Duration::from_secs(2),
         answers,
         around: ALONE,
-        pace: &PACE,
+        retry_policy: &RETRY_POLICY,
         push: true,
         now: at(0),
     };

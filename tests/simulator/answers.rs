@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 use secrecy::SecretString;
-use tenios_provider::{Outcome, SendBy, Tenios};
+use tenios_provider::{Outcome, SendDeadline, Tenios};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::client::{SOON, order, send};
@@ -227,7 +227,7 @@ async fn a_provider_that_speaks_tls_1_2_only_is_reached() {
     });
     let roots = tenios_net::Roots::from_file(&scratch.path("tls.crt")).unwrap();
     let client = Tenios::new(url.parse().unwrap(), Some(roots), SOON).unwrap();
-    let outcome = client.send(&order(), &SecretString::from(KEY), SendBy::within(SOON)).await;
+    let outcome = client.send(&order(), &SecretString::from(KEY), SendDeadline::within(SOON)).await;
     assert_eq!(outcome, Outcome::Accepted { id: "900004".into() });
     assert_eq!(server.await.unwrap(), Some(rustls::ProtocolVersion::TLSv1_2));
 }

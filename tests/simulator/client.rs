@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tenios_api::digest::sha256;
 use tenios_api::pdf::Document;
-use tenios_provider::{Outcome, PushTarget, Request, SendBy, Tenios};
+use tenios_provider::{Outcome, PushTarget, Request, SendDeadline, Tenios};
 use tenios_simulator::{Action, Fault, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -64,7 +64,7 @@ fn verification(document: &[u8]) -> Request {
 }
 
 pub async fn send(url: &str, request: &Request) -> Outcome {
-    client(url).send(request, &SecretString::from(KEY), SendBy::within(SOON)).await
+    client(url).send(request, &SecretString::from(KEY), SendDeadline::within(SOON)).await
 }
 
 fn action(action: Value) -> Action {
@@ -322,7 +322,8 @@ async fn p02_a_request_that_is_due_no_more_does_not_leave() {
     let simulator = simulator().await;
     for request in [order(), verification(b"%PDF-1.7 %%EOF")] {
         let client = client(simulator.url());
-        let outcome = client.send(&request, &SecretString::from(KEY), SendBy::within(Duration::ZERO)).await;
+        let outcome =
+            client.send(&request, &SecretString::from(KEY), SendDeadline::within(Duration::ZERO)).await;
         assert!(matches!(outcome, Outcome::NotProcessed { .. }), "{outcome:?}");
     }
     assert!(simulator.orders().is_empty() && simulator.documents().len() == 1, "only what was there before");

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use tenios_http_server::Server;
 use tenios_net::{Listen, Roots};
 use tenios_operator::controller::trim;
-use tenios_provider::{Outcome, SendBy, Tenios};
+use tenios_provider::{Outcome, SendDeadline, Tenios};
 use tenios_simulator::Options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -178,7 +178,7 @@ async fn p04_a_provider_is_trusted_once_its_root_is_in_the_file() {
     let url = simulator.url().parse().unwrap();
     let tenios = Tenios::new(url, Some(roots), Duration::from_secs(5)).unwrap();
     let send = async || {
-        let send_by = SendBy::within(Duration::from_secs(5));
+        let send_by = SendDeadline::within(Duration::from_secs(5));
         tenios.send(&order(), &SecretString::from(KEY), send_by).await
     };
     assert!(matches!(send().await, Outcome::NotProcessed { .. }));

@@ -8,8 +8,8 @@ use rstest::rstest;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tenios_http_server::Server;
-use tenios_ledger::{AttemptId, Book, Budget, Budgets, Entry, Event, Key, Kind, Terms, WriterId};
-use tenios_operator::push::{Address, PushKeys, Receiver};
+use tenios_ledger::{AttemptId, Budget, Budgets, Entry, Event, Key, Kind, LedgerCache, Terms, WriterId};
+use tenios_operator::push::{PushKeys, PushSigner, Receiver};
 use tenios_operator::telemetry::Metrics;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -21,7 +21,7 @@ const NUMBER: &str = "+4922112345678";
 pub struct World {
     pub ledger: Arc<Memory>,
     metrics: Arc<Metrics>,
-    address: Address,
+    address: PushSigner,
     pub server: SocketAddr,
     base: String,
     _stop: DropGuard,
@@ -49,8 +49,8 @@ impl World {
         let metrics = Arc::new(Metrics::default());
         let budget = Budget { requests: 1, window: SignedDuration::from_hours(1) };
         let budgets = Budgets { operator: budget, namespace: budget };
-        let (book, _) = Book::new(ledger.clone(), budgets);
-        let receiver = Receiver::new(book, keys(verifying), metrics.clone());
+        let (cache, _) = LedgerCache::new(ledger.clone(), budgets);
+        let receiver = Receiver::new(cache, keys(verifying), metrics.clone());
         let server = Server::bind(local()).await.unwrap();
         let bound = server.local_addr();
         let base = format!("http://{bound}");
@@ -60,7 +60,7 @@ impl World {
                 .with_limits(Receiver::limits())
                 .run(move |request| receiver.clone().answer(request), stop.clone()),
         );
-        let address = Address::new(base.parse().unwrap(), keys(signing));
+        let address = PushSigner::new(base.parse().unwrap(), keys(signing));
         Self { ledger, metrics, address, server: bound, base, _stop: stop.drop_guard() }
     }
 
@@ -483,7 +483,8 @@ fn a_push_key_that_can_be_guessed_is_none(#[case] lines: &str) {
 
 #[test]
 fn a_push_target_is_what_the_contract_says() {
-    let address = Address::new("https://push.example.com/tenios/".parse().unwrap(), keys("sixteen-letters!"));
+    let address =
+        PushSigner::new("https://push.example.com/tenios/".parse().unwrap(), keys("sixteen-letters!"));
     let target = address.target("shop", "main-line", &attempt());
     assert_eq!(target.url, "https://push.example.com/tenios/push/v1/shop/main-line/a1");
     // printf /push/v1/shop/main-line/a1 | openssl dgst -sha256 -hmac 'sixteen-letters!'

@@ -6,6 +6,7 @@
 
 pub mod condition;
 pub mod crd;
+pub mod decode;
 pub mod digest;
 pub mod germany;
 pub mod ledger_entry;
@@ -14,7 +15,6 @@ pub mod order;
 pub mod pdf;
 pub mod phone_number;
 pub mod printable;
-pub mod reading;
 pub mod reference;
 pub mod skew;
 pub mod text;

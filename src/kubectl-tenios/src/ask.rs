@@ -5,7 +5,7 @@ use std::io::BufRead;
 use super::Failure;
 
 /// Ok once a person said yes, here or with `--yes`.
-pub(super) fn sure(question: &str, yes: bool) -> Result<(), Failure> {
+pub(super) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
     }

@@ -81,7 +81,7 @@ pub(super) fn run(options: &GenerateOptions, namespace: Option<&str>) -> Result<
     eprintln!(
         "{done} branches generated. Apply them with kubectl apply --server-side: a document may be too large for the last-applied-configuration annotation of a client-side apply."
     );
-    if bad.is_empty() { Ok(()) } else { Err(Failure::Told) }
+    if bad.is_empty() { Ok(()) } else { Err(Failure::AlreadyReported) }
 }
 
 fn bad_cell(branch: &Branch, column: &str, message: impl Into<String>) -> BadCell {

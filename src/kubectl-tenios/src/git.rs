@@ -36,7 +36,7 @@ pub(super) fn advice(
     let part = out::yaml(&manifest(target, field, after))?;
     Ok(match (appliers(before, name).first(), field) {
         (Some(manager), _) => {
-            let who = owner(before).unwrap_or_else(|| out::harmless(manager));
+            let who = owner(before).unwrap_or_else(|| out::sanitize(manager));
             format!(
                 "{who} applies a manifest that sets spec.{name}, and may restore its own value. To keep this change, remove spec.{name} from the manifest in Git; or, unless the tool is configured to ignore the field, commit the same change there:\n\n{part}"
             )
@@ -87,7 +87,7 @@ fn owner(object: &DynamicObject) -> Option<String> {
     // `<application>:<group>/<kind>:<namespace>/<name>`
     let argo = annotation("argocd.argoproj.io/tracking-id").and_then(|id| id.split(':').next());
     let argo = argo.or_else(|| label("argocd.argoproj.io/instance").map(String::as_str));
-    let named = |what: &str, name: &str| out::harmless(&format!("{what} {name}"));
+    let named = |what: &str, name: &str| out::sanitize(&format!("{what} {name}"));
     argo.map(|name| named("Argo CD application", name))
         .or_else(|| label("kustomize.toolkit.fluxcd.io/name").map(|name| named("Flux Kustomization", name)))
         .or_else(|| label("helm.toolkit.fluxcd.io/name").map(|name| named("Flux HelmRelease", name)))

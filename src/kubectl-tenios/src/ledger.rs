@@ -151,7 +151,7 @@ async fn show(
 fn summary(state: &State) -> String {
     let id = state.id().map(|id| format!(", id {id}")).unwrap_or_default();
     let number = state.number.as_ref().map(|n| format!(", number {}", n.number)).unwrap_or_default();
-    out::harmless(&format!("{}{id}{number}", phase_label(state)))
+    out::sanitize(&format!("{}{id}{number}", phase_label(state)))
 }
 
 /// The stored form is what an event of any kind has in common.
@@ -198,7 +198,7 @@ async fn forget(
         )));
     }
     let state = entry.state();
-    ask::sure(
+    ask::confirm(
         &format!(
             "{}: {}.\nOnce this entry is forgotten, {target} in namespace {namespace} can be ordered like a new resource, and these ids are recorded nowhere else.{}",
             entry.key,

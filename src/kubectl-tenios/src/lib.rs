@@ -87,7 +87,7 @@ pub enum Failure {
     /// It makes no sense as it was asked.
     Usage(String),
     /// Everything was said already.
-    Told,
+    AlreadyReported,
 }
 
 impl Failure {
@@ -133,7 +133,7 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Told) => ExitCode::from(1),
+        Err(Failure::AlreadyReported) => ExitCode::from(1),
         Err(Failure::Failed(line) | Failure::Connection(line)) => {
             eprintln!("error: {line}");
             ExitCode::from(1)

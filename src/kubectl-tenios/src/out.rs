@@ -18,7 +18,7 @@ pub(super) enum Format {
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::Told),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::AlreadyReported),
         Err(error) => Err(Failure::failed(error)),
         Ok(()) => Ok(()),
     }
@@ -50,6 +50,6 @@ pub(super) fn is_coloured() -> bool {
 }
 
 /// Text from the cluster, without what could steer a terminal.
-pub(super) fn harmless(text: &str) -> String {
+pub(super) fn sanitize(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

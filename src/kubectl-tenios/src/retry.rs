@@ -34,7 +34,7 @@ pub(super) async fn run(options: &RetryOptions, cluster: &Cluster) -> Result<(),
         let newest = newest.unwrap_or("none");
         return Err(Failure::Failed(format!("the latest attempt of {target} is {newest}, not {attempt}")));
     }
-    ask::sure(
+    ask::confirm(
         &format!(
             "You are declaring that attempt {attempt} of {target} in namespace {} placed nothing. Have you checked the TENIOS portal?\n\
              A new request will be sent. If the first one went through after all, you pay for both.",

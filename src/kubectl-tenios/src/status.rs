@@ -178,7 +178,7 @@ fn print_one(
                 row.id.unwrap_or("-"),
                 row.reason.unwrap_or("-"),
             ];
-            out::print(&format!("{namespace}{}\n", line.map(out::harmless).join("\t")))
+            out::print(&format!("{namespace}{}\n", line.map(out::sanitize).join("\t")))
         }
     }
 }
@@ -200,7 +200,7 @@ fn picture(shown: &Shown, all_namespaces: bool) -> String {
     let _ = writeln!(text, "\n{} {done} of {} done", bar(done, rows.len()), rows.len());
     for row in rows.iter().filter(|row| row.needs_a_person) {
         let place = if all_namespaces { format!(" in {}", row.namespace) } else { String::new() };
-        let _ = writeln!(text, "\n{}{place} needs action: {}", row.name, out::harmless(row.message));
+        let _ = writeln!(text, "\n{}{place} needs action: {}", row.name, out::sanitize(row.message));
     }
     text
 }

@@ -30,7 +30,7 @@ pub(super) struct Cell {
 
 impl Cell {
     pub(super) fn new(text: impl Into<String>, colour: Colour) -> Self {
-        Self { text: super::out::harmless(&text.into()), colour }
+        Self { text: super::out::sanitize(&text.into()), colour }
     }
 }
 

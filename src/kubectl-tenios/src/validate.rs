@@ -85,7 +85,7 @@ pub(super) fn run(options: &ValidateOptions) -> Result<(), Failure> {
     let others =
         if skipped.is_empty() { String::new() } else { format!("; not checked: {}", skipped.join(", ")) };
     eprintln!("resources checked: {checked}, problems found: {wrong}{others}");
-    if wrong == 0 { Ok(()) } else { Err(Failure::Told) }
+    if wrong == 0 { Ok(()) } else { Err(Failure::AlreadyReported) }
 }
 
 fn files(named: &[PathBuf], recursive: bool) -> Result<Vec<PathBuf>, Failure> {

@@ -14,7 +14,7 @@ use super::{Bid, Entry, Key, Kind, Lineage, Payer, Purse, Rival, State};
 
 /// An entry with its state already folded.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct CachedEntry {
     /// The entry.
     pub entry: Arc<Entry>,
     /// What its events fold into.
@@ -86,7 +86,7 @@ pub struct Index {
 impl Index {
     /// The entry of this key as last seen. It may be behind what is stored; the append will tell.
     #[must_use]
-    pub fn get(&self, key: &Key) -> Option<Known> {
+    pub fn get(&self, key: &Key) -> Option<CachedEntry> {
         self.entries.get(key).map(|kept| kept.packed.known(key))
     }
 
@@ -118,7 +118,7 @@ impl Index {
 
     /// The entry that changed last, as far as is known.
     #[must_use]
-    pub fn latest(&self) -> Option<Known> {
+    pub fn latest(&self) -> Option<CachedEntry> {
         self.get(self.latest.as_ref()?)
     }
 
@@ -141,7 +141,7 @@ impl Index {
     }
 
     /// Others' labels on it change its version and nothing else.
-    fn reversion(&mut self, known: Option<Known>, entry: &Entry) {
+    fn reversion(&mut self, known: Option<CachedEntry>, entry: &Entry) {
         if let Some(known) = known.filter(|known| known.entry.version != entry.version)
             && let Some(kept) = self.entries.get_mut(&entry.key)
         {
@@ -156,7 +156,7 @@ impl Index {
         self.exchange(known.as_ref(), stored)
     }
 
-    fn exchange(&mut self, known: Option<&Known>, stored: &Entry) -> Vec<Key> {
+    fn exchange(&mut self, known: Option<&CachedEntry>, stored: &Entry) -> Vec<Key> {
         let before = known.map(|known| self.drop_known(known)).unwrap_or_default();
         let state = stored.state();
         let key = Arc::new(stored.key.clone());
@@ -173,7 +173,7 @@ impl Index {
         self.get(key).map(|known| self.drop_known(&known)).unwrap_or_default()
     }
 
-    fn drop_known(&mut self, known: &Known) -> Vec<Key> {
+    fn drop_known(&mut self, known: &CachedEntry) -> Vec<Key> {
         let Some((key, _)) = self.entries.remove_entry(&known.entry.key) else { return Vec::new() };
         let key = &key;
         if let Some(id) = ordered_with(key, &known.state)

@@ -13,8 +13,8 @@ use kube::core::{ApiResource, DeserializeGuard};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 
-use super::{AppendError, Change, Entry, Event, Key, Ledger, ReadError, RemoveError, WriterId};
-use tenios_api::reading::read;
+use super::{AppendError, Change, Entry, Event, Key, LedgerStore, ReadError, RemoveError, WriterId};
+use tenios_api::decode::decode_redacted;
 use tenios_api::{FIELD_MANAGER, LedgerEntry};
 
 pub use names::object_name;
@@ -68,7 +68,7 @@ impl KubernetesLedger {
         let Some(object) = found else { return Ok(None) };
         let object: LedgerEntry = serde_json::to_value(object)
             .map_err(|e| e.to_string())
-            .and_then(read)
+            .and_then(decode_redacted)
             .map_err(|why| ReadError(unreadable(name, "", &why)))?;
         let entry = to_entry(&object).map_err(ReadError)?;
         Ok(Some((object, entry)))
@@ -170,7 +170,7 @@ fn of_another(key: &Key, (object, entry): &(LedgerEntry, Entry)) -> ReadError {
     ))
 }
 
-impl Ledger for KubernetesLedger {
+impl LedgerStore for KubernetesLedger {
     fn read<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Entry, ReadError>> {
         self.read_now(key).boxed()
     }

@@ -9,7 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
-mod book;
+mod cache;
 mod claims;
 mod entry;
 mod event;
@@ -28,12 +28,12 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
 pub use account::{Account, Payer};
-pub use book::{Book, Budget, Budgets, Offered, Reservation, Spent, VERIFICATIONS_KEPT};
+pub use cache::{Budget, Budgets, LedgerCache, Offered, Reservation, Spent, VERIFICATIONS_KEPT};
 pub use claims::{Bid, Claim, Rival, Title};
 pub use entry::{Entry, Lineage, Version, WriterId};
 pub use event::{AttemptId, Event, Refusal, Terms};
 pub use fold::{Accepted, Assigned, Phase, State, Stray};
-pub use index::{Applied, Index, Known};
+pub use index::{Applied, CachedEntry, Index};
 pub use recording::Recording;
 pub use spending::Purse;
 
@@ -141,7 +141,7 @@ pub enum Change {
 
 /// Where entries are kept. Appends to one key are totally ordered by compare-and-set on
 /// [`Entry::version`]; there is no order across keys.
-pub trait Ledger: Send + Sync + 'static {
+pub trait LedgerStore: Send + Sync + 'static {
     /// The stored entry; [`Entry::empty`] where there is none.
     fn read<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Entry, ReadError>>;
 

@@ -9,7 +9,7 @@ use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Event, Key, Known, State, Version, WriterId};
+use super::{CachedEntry, Entry, Event, Key, State, Version, WriterId};
 
 /// An entry without its key, which the index has beside it.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) enum Packed {
     /// As compressed JSON.
     Small(Box<[u8]>),
     /// As it is: what can't be packed so that it comes out the same. None is known.
-    Whole(Known),
+    Whole(CachedEntry),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,17 +41,19 @@ impl Packed {
         });
         match small {
             Some(small) => Self::Small(small.into_boxed_slice()),
-            None => Self::Whole(Known { entry: Arc::new(entry.clone()), state: Arc::new(state.clone()) }),
+            None => {
+                Self::Whole(CachedEntry { entry: Arc::new(entry.clone()), state: Arc::new(state.clone()) })
+            }
         }
     }
 
-    pub(super) fn known(&self, key: &Key) -> Known {
+    pub(super) fn known(&self, key: &Key) -> CachedEntry {
         match self {
             Self::Small(small) => {
                 #[allow(clippy::expect_used, reason = "it came out the same when it was packed")]
                 let entry = unpack(small, key).expect("an entry is unpacked as it was packed");
                 let state = Arc::new(entry.state());
-                Known { entry: Arc::new(entry), state }
+                CachedEntry { entry: Arc::new(entry), state }
             }
             Self::Whole(known) => known.clone(),
         }

@@ -1,4 +1,4 @@
-//! How a fact is recorded that must not be lost: as often as it takes. Pure steps, which [`super::Book::insist`] carries
+//! How a fact is recorded that must not be lost: as often as it takes. Pure steps, which [`super::LedgerCache::append_until_stored`] carries
 //! out, and the model in the tests, too.
 
 use super::{AppendError, Entry, Event};

@@ -144,7 +144,7 @@ fn in_conflict(view: &View, bid: &Bid, rival: &Rival) -> Next {
         && view.spec.access_key_secret_ref.is_some()
         && bid.since.is_none()
     {
-        summary.requeue_after = Some(view.pace.retry_max);
+        summary.requeue_after = Some(view.retry_policy.retry_max);
     }
     next
 }

@@ -9,8 +9,8 @@ use kube::core::object::{HasSpec, HasStatus};
 use super::retry::Due;
 use super::status::Evidence;
 use super::{
-    AccessKey, Answers, Decision, Found, Need, Pace, Pending, Sender, StatusSummary, Surroundings, pending,
-    refusal_message, shown,
+    AccessKey, Answers, Decision, Found, Need, Pending, RetryPolicy, Sender, StatusSummary, Surroundings,
+    pending, refusal_message, shown,
 };
 use tenios_api::pdf::Document;
 use tenios_api::{Condition, ConditionStatus, ConditionType, Reason};
@@ -152,7 +152,7 @@ pub struct View<'a, M: Managed> {
     /// Other resources.
     pub around: &'a dyn Surroundings,
     /// The bounds of the back-off.
-    pub pace: &'a Pace,
+    pub retry_policy: &'a RetryPolicy,
     /// Whether the provider is given a push URL.
     pub push: bool,
     /// The time.
@@ -162,7 +162,7 @@ pub struct View<'a, M: Managed> {
 impl<'a, M: Managed> View<'a, M> {
     /// Rests until a Secret is there. It may only be read, not watched, so it is looked at again after a while.
     pub(super) fn waits_for_secret(&self, reason: Reason, message: String) -> Decision<M> {
-        Decision::Rest(M::waits(reason, message).requeue_after(self.pace.retry_min))
+        Decision::Rest(M::waits(reason, message).requeue_after(self.retry_policy.retry_min))
     }
 
     /// The access key, or what has to come first.
@@ -267,14 +267,15 @@ fn back_off<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
         },
         _ => false,
     };
-    let (next, mut requeue_after) = match view.pace.due(view.state, edited, view.known_for, view.now) {
+    let (next, mut requeue_after) = match view.retry_policy.due(view.state, edited, view.known_for, view.now)
+    {
         Due::Now => return None,
         Due::At(at, left) => (Some(at), Some(left)),
         Due::Never => (None, None),
     };
     if M::WORDS.edit_is_unseen {
         // Looked at again before it is due.
-        requeue_after = Some(requeue_after.unwrap_or(Duration::MAX).min(view.pace.retry_max));
+        requeue_after = Some(requeue_after.unwrap_or(Duration::MAX).min(view.retry_policy.retry_max));
     }
     let mut summary = match &view.state.phase {
         Phase::Refused { refusal, .. } => {

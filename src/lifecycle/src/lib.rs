@@ -26,7 +26,7 @@ use tenios_ledger::{AttemptId, Event, Phase, State};
 pub use adoption::also_claimed;
 pub use decide::{Intent, Managed, View, Words, decide};
 pub use inputs::{AccessKey, Answers, Budget, Found, LinkTarget, Need, SeenVerification, Surroundings};
-pub use retry::Pace;
+pub use retry::RetryPolicy;
 pub use status::{Evidence, project, since};
 
 /// What to do next.

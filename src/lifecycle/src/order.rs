@@ -314,7 +314,7 @@ fn intent(view: &View, valid: &ValidOrder, link: &Link) -> Result<OrderIntent, B
             let message =
                 format!("the order budget of {whose} is used up; this order continues at {}", shown(*until));
             // Bounded, because another order may give its place back when it turns out not to have left.
-            let wait = wait.clamp(Duration::from_millis(50), view.pace.retry_max);
+            let wait = wait.clamp(Duration::from_millis(50), view.retry_policy.retry_max);
             Err(Box::new(Decision::Rest(
                 PhoneNumberOrder::waits(Reason::BudgetExceeded, message).requeue_after(wait),
             )))

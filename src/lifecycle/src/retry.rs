@@ -9,7 +9,7 @@ use tenios_ledger::{Phase, State};
 /// The bounds of the back-off. Both grow with the resource's count of failures in a row, which an edit
 /// does not reset: a tool that edits in a loop gets slower, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub struct RetryPolicy {
     /// `--retry-min`
     pub retry_min: Duration,
     /// `--retry-max`
@@ -20,7 +20,7 @@ pub struct Pace {
     pub refusal_max: Duration,
 }
 
-impl Default for Pace {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             retry_min: Duration::from_secs(5),
@@ -42,7 +42,7 @@ pub(super) enum Due {
     Never,
 }
 
-impl Pace {
+impl RetryPolicy {
     /// The wait after the n-th failure in a row: doubled each time, up to the maximum.
     #[must_use]
     pub fn retry(&self, failures: u32) -> Duration {

@@ -9,14 +9,14 @@ use std::time::Duration;
 use crate::controller::leader::Leader;
 use crate::controller::{self, Context, skew};
 use crate::options::RunOptions;
-use crate::push::{Address, PushKeys, Receiver};
+use crate::push::{PushKeys, PushSigner, Receiver};
 use crate::telemetry::{self, Counted, Metrics, health};
 use kube::Client;
 use kube::config::KubeConfigOptions;
 use tenios_http_server::{KEEP_ALIVE_REQUESTS, Limits, Server, Tls, terminated};
 use tenios_ledger::kubernetes::KubernetesLedger;
-use tenios_ledger::{Book, Budgets, Event, Key};
-use tenios_lifecycle::Pace;
+use tenios_ledger::{Budgets, Event, Key, LedgerCache};
+use tenios_lifecycle::RetryPolicy;
 use tenios_net::{Listen, Roots, kubeconfig, proxy};
 use tenios_provider::Tenios;
 use tokio::sync::watch;
@@ -65,22 +65,30 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     let metrics = Arc::new(Metrics::default());
     let ledger = KubernetesLedger::new(&client, options.namespace.as_ref());
     let budgets = Budgets { operator: options.order_budget, namespace: options.order_budget_per_namespace };
-    let (book, mut changes) = Book::new(Arc::new(Counted::new(ledger, metrics.clone())), budgets);
-    let push = options.push_base_url.clone().zip(keys.clone()).map(|(base, keys)| Address::new(base, keys));
+    let (ledger, mut changes) = LedgerCache::new(Arc::new(Counted::new(ledger, metrics.clone())), budgets);
+    let push =
+        options.push_base_url.clone().zip(keys.clone()).map(|(base, keys)| PushSigner::new(base, keys));
     let draining = CancellationToken::new();
-    let context =
-        Context::new(client.clone(), book.clone(), tenios, push, config(&options), metrics.clone(), draining);
+    let context = Context::new(
+        client.clone(),
+        ledger.clone(),
+        tenios,
+        push,
+        config(&options),
+        metrics.clone(),
+        draining,
+    );
 
     let servers = CancellationToken::new();
-    let mut serving = vec![serve_metrics(&options, &book, &context, &metrics, &servers)?];
-    serving.push(serve_health(&options, &book, &context, awaits_key, &servers)?);
+    let mut serving = vec![serve_metrics(&options, &ledger, &context, &metrics, &servers)?];
+    serving.push(serve_health(&options, &ledger, &context, awaits_key, &servers)?);
     if let Some(keys) = keys {
-        serving.push(serve_push(&options, Receiver::new(book.clone(), keys, metrics.clone()), &servers)?);
+        serving.push(serve_push(&options, Receiver::new(ledger.clone(), keys, metrics.clone()), &servers)?);
     }
-    let set_backs = book.set_backs();
-    let mending = book.clone();
+    let set_backs = ledger.set_backs();
+    let mending = ledger.clone();
     tokio::spawn(async move { mending.mend().await });
-    let following = tokio::spawn(async move { book.follow().await });
+    let following = tokio::spawn(async move { ledger.follow().await });
     let told = context.clone();
     tokio::spawn(async move {
         while let Some(key) = changes.recv().await {
@@ -136,7 +144,7 @@ fn connect() -> Result<Client, Failure> {
 
 fn config(options: &RunOptions) -> controller::Config {
     controller::Config {
-        pace: Pace {
+        retry_policy: RetryPolicy {
             retry_min: options.retry_min,
             retry_max: options.retry_max,
             refusal_min: options.refusal_retry_min,
@@ -179,17 +187,17 @@ fn bind(name: &str, at: Listen) -> Result<Server, Failure> {
 
 fn serve_metrics(
     options: &RunOptions,
-    book: &Arc<Book>,
+    ledger: &Arc<LedgerCache>,
     context: &Arc<Context>,
     metrics: &Arc<Metrics>,
     stop: &CancellationToken,
 ) -> Result<Serving, Failure> {
     let server = bind("--metrics-listen", options.metrics_listen)?;
-    let (metrics, book, context) = (metrics.clone(), book.clone(), context.clone());
+    let (metrics, ledger, context) = (metrics.clone(), ledger.clone(), context.clone());
     let answer = move |request: http::Request<tenios_http_server::RequestBody>| {
-        metrics.budget(book.budget_remaining(jiff::Timestamp::now()), book.budget_limit());
+        metrics.budget(ledger.budget_remaining(jiff::Timestamp::now()), ledger.budget_limit());
         context.count_namespaces();
-        metrics.ledger_reachable(book.missing().is_none());
+        metrics.ledger_reachable(ledger.missing().is_none());
         std::future::ready(health::scrape(request.method(), request.uri().path(), &metrics))
     };
     Ok(tokio::spawn(
@@ -201,17 +209,17 @@ fn serve_metrics(
 
 fn serve_health(
     options: &RunOptions,
-    book: &Arc<Book>,
+    ledger: &Arc<LedgerCache>,
     context: &Arc<Context>,
     awaits_key: Arc<AwaitedFile>,
     stop: &CancellationToken,
 ) -> Result<Serving, Failure> {
     let server = bind("--health-listen", options.health_listen)?;
-    let (book, context) = (book.clone(), context.clone());
+    let (ledger, context) = (ledger.clone(), context.clone());
     let answer = move |request: http::Request<tenios_http_server::RequestBody>| {
         let watches = (!context.is_standby_or_watching()).then_some("the watches are not established yet");
         let key = awaits_key.missing().map(|_| "the file of --access-key-file does not exist yet");
-        let missing = book.missing().or(watches).or(key);
+        let missing = ledger.missing().or(watches).or(key);
         std::future::ready(health::probe(request.method(), request.uri().path(), missing))
     };
     Ok(tokio::spawn(

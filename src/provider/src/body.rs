@@ -22,12 +22,12 @@ const REVOKED: u8 = 2;
 /// Until when a request may leave. Measured on both clocks, because the monotonic one stands still
 /// while a virtual machine is suspended and the wall clock may be set back; either one ends it.
 #[derive(Clone, Copy, Debug)]
-pub struct SendBy {
+pub struct SendDeadline {
     instant: Instant,
     wall: SystemTime,
 }
 
-impl SendBy {
+impl SendDeadline {
     /// This long from now.
     #[must_use]
     pub fn within(limit: std::time::Duration) -> Self {
@@ -75,7 +75,7 @@ impl Part {
 /// See the module documentation.
 pub(super) struct RequestBody {
     parts: VecDeque<Part>,
-    send_by: SendBy,
+    send_by: SendDeadline,
     departure: Departure,
 }
 
@@ -90,7 +90,7 @@ impl RequestBody {
     pub(super) fn new(
         json: Vec<u8>,
         document: Option<(&str, Bytes)>,
-        send_by: SendBy,
+        send_by: SendDeadline,
         departure: Departure,
     ) -> Self {
         let mut parts = VecDeque::new();

@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 pub use access_key::access_key;
-pub use body::SendBy;
+pub use body::SendDeadline;
 use body::{Departure, RequestBody};
 pub use outcome::Outcome;
 use outcome::{Answer, Body, End, classify};
@@ -126,7 +126,7 @@ impl Tenios {
     }
 
     /// Sends one request, once.
-    pub async fn send(&self, request: &Request, access_key: &SecretString, send_by: SendBy) -> Outcome {
+    pub async fn send(&self, request: &Request, access_key: &SecretString, send_by: SendDeadline) -> Outcome {
         let departure = Departure::default();
         let fields = request.with_secrets(access_key);
         match self.exchange(request, &fields, send_by, departure.clone()).await {
@@ -142,7 +142,7 @@ impl Tenios {
         &self,
         request: &Request,
         fields: &[(&'static str, String)],
-        send_by: SendBy,
+        send_by: SendDeadline,
         departure: Departure,
     ) -> Result<Answer, String> {
         let json: Map<String, Value> =

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::super::{Entry, Event, Key, Kind, State, Version, WriterId};
 use super::names::object_name;
 use tenios_api::LedgerEntry;
+use tenios_api::decode::decode_redacted;
 use tenios_api::ledger_entry::LedgerEntrySpec;
-use tenios_api::reading::read;
 
 pub(super) fn to_object(entry: &Entry) -> Result<LedgerEntry, String> {
     let json = |e: serde_json::Error| e.to_string();
@@ -41,9 +41,10 @@ pub fn to_entry(object: &LedgerEntry) -> Result<Entry, String> {
         _ => return Err(unreadable(&object.name_any(), "spec.kind", " is unknown")),
     };
     let broken = |part, why: String| unreadable(&object.name_any(), part, &why);
-    let snapshot: State = read(spec.snapshot.clone()).map_err(|why| broken("spec.snapshot.", why))?;
+    let snapshot: State =
+        decode_redacted(spec.snapshot.clone()).map_err(|why| broken("spec.snapshot.", why))?;
     let events: Vec<Event> =
-        read(Value::Array(spec.events.clone())).map_err(|why| broken("spec.events", why))?;
+        decode_redacted(Value::Array(spec.events.clone())).map_err(|why| broken("spec.events", why))?;
     let mut writers: Vec<WriterId> = spec.writers.iter().map_while(|text| WriterId::parse(text)).collect();
     writers.reverse();
     Ok(Entry {

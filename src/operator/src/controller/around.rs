@@ -27,12 +27,12 @@ impl Surroundings for Around<'_> {
             return SeenVerification::Missing;
         };
         let spec = found.0.as_ref().ok().map(|verification| &verification.spec);
-        SeenVerification::of(spec, &self.context.book.known(&target).state, |id| self.is_proven(id))
+        SeenVerification::of(spec, &self.context.ledger.known(&target).state, |id| self.is_proven(id))
     }
 
     fn link_target(&self, name: &str) -> LinkTarget {
         let target = self.follow(Kind::Order, name);
-        match &self.context.book.known(&target).state.number {
+        match &self.context.ledger.known(&target).state.number {
             Some(assigned) => LinkTarget::Number(assigned.number.clone()),
             None if self.context.stores.holds(&target) => LinkTarget::Waiting,
             None => LinkTarget::Missing,
@@ -47,10 +47,10 @@ impl Surroundings for Around<'_> {
     /// What waits in conflict looks again when that one's entry changes or goes, and that one is told.
     fn rival(&self, bid: &Bid, payer: &Payer) -> Option<Rival> {
         let Self { context, key } = *self;
-        let before = context.book.rival(key, bid, payer)?;
+        let before = context.ledger.rival(key, bid, payer)?;
         context.requeue.on_change_of(&before.key, key);
         // Again, because it may have gone before the wake was registered.
-        let rival = context.book.rival(key, bid, payer)?;
+        let rival = context.ledger.rival(key, bid, payer)?;
         let anothers = &rival.key;
         if bid.title != Title::Placed && context.stores.holds(anothers) {
             let by = (anothers.namespace == key.namespace).then_some(key.name.as_str());
@@ -60,6 +60,6 @@ impl Surroundings for Around<'_> {
     }
 
     fn is_proven(&self, verification_id: &str) -> bool {
-        self.context.book.is_proven(verification_id)
+        self.context.ledger.is_proven(verification_id)
     }
 }

@@ -38,11 +38,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::push::Address as PushAddress;
+use crate::push::PushSigner;
 use crate::telemetry::{Metrics, TrackedResource};
 use tenios_api::{FIELD_MANAGER, Reason};
-use tenios_ledger::{Book, Event, Key};
-use tenios_lifecycle::{Pace, Warning};
+use tenios_ledger::{Event, Key, LedgerCache};
+use tenios_lifecycle::{RetryPolicy, Warning};
 use tenios_provider::Tenios;
 
 use namespaces::NamespaceOwner;
@@ -54,7 +54,7 @@ pub use run::run;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The bounds of the back-off.
-    pub pace: Pace,
+    pub retry_policy: RetryPolicy,
     /// How long after the decision to send a request may still leave.
     pub send_within: Duration,
     /// How many requests to the provider are in flight at most.
@@ -78,9 +78,9 @@ const MARGIN: Duration = Duration::from_secs(1);
 /// Everything that a reconcile needs.
 pub struct Context {
     client: Client,
-    book: Arc<Book>,
+    ledger: Arc<LedgerCache>,
     tenios: Tenios,
-    push: Option<PushAddress>,
+    push: Option<PushSigner>,
     config: Config,
     metrics: Arc<Metrics>,
     stores: stores::Stores,
@@ -108,9 +108,9 @@ impl Context {
     #[must_use]
     pub fn new(
         client: Client,
-        book: Arc<Book>,
+        ledger: Arc<LedgerCache>,
         tenios: Tenios,
-        push: Option<PushAddress>,
+        push: Option<PushSigner>,
         config: Config,
         metrics: Arc<Metrics>,
         draining: CancellationToken,
@@ -132,7 +132,7 @@ impl Context {
             shortage: shortage::Shortage::default(),
             gone: Notify::new(),
             client,
-            book,
+            ledger,
             tenios,
             push,
             config,
@@ -200,7 +200,7 @@ impl Context {
             _ => 1,
         };
         waits.insert(key.clone(), (reason, times));
-        self.config.pace.retry(times)
+        self.config.retry_policy.retry(times)
     }
 
     /// When to look again. Secrets and the ledger are asked less and less often while they don't change.

@@ -19,8 +19,8 @@ use crate::telemetry::{Metrics, ProviderLabels, traced, traceparent};
 use tenios_api::Reason;
 use tenios_ledger::{AttemptId, Entry, Event, Key, Purse, Terms};
 use tenios_lifecycle::attempt::Intended;
-use tenios_lifecycle::{Pace, StatusSummary};
-use tenios_provider::{Outcome, Request, SendBy};
+use tenios_lifecycle::{RetryPolicy, StatusSummary};
+use tenios_provider::{Outcome, Request, SendDeadline};
 
 /// One call and its record: what is sent, once its intent is recorded.
 pub(super) struct ProviderCall {
@@ -57,7 +57,7 @@ impl NotStarted {
         waiting: S,
         sending: S,
         sent: Reason,
-        pace: &Pace,
+        retry_policy: &RetryPolicy,
     ) -> Option<StatusSummary<S>> {
         Some(match self {
             Self::DecideAgain => return None,
@@ -68,9 +68,8 @@ impl NotStarted {
                 StatusSummary::new(waiting, sent, "the operator is shutting down; nothing is sent")
             }
             // Not shown by this operator; it looks again in case the other one is gone.
-            Self::ServedByAnother(why) => {
-                StatusSummary::new(waiting, Reason::Conflict, why.clone()).requeue_after(pace.retry_max)
-            }
+            Self::ServedByAnother(why) => StatusSummary::new(waiting, Reason::Conflict, why.clone())
+                .requeue_after(retry_policy.retry_max),
             Self::Ledger(why) => ledger_unavailable(waiting, why),
             Self::Unseen(why) => {
                 let message = format!(
@@ -126,9 +125,9 @@ pub(super) async fn start(
         return Err(NotStarted::Busy);
     }
     // The clock starts before the append: whoever reads the intent later has seen less time pass.
-    let send_by = SendBy::within(context.config.send_within);
+    let send_by = SendDeadline::within(context.config.send_within);
     let intended = Event::Intended { attempt: attempt.clone(), at: Timestamp::now(), terms: terms.clone() };
-    let appended = context.book.append(base, &[intended]).await;
+    let appended = context.ledger.append(base, &[intended]).await;
     match context.in_flight.intended(key, attempt, appended) {
         Intended::Leaves => {}
         Intended::DecideAgain => return Err(NotStarted::DecideAgain),
@@ -183,7 +182,7 @@ async fn outcome(metrics: &Metrics, key: &Key, attempt: &AttemptId, call: JoinHa
 async fn call(
     context: Arc<Context>,
     provider_call: ProviderCall,
-    send_by: SendBy,
+    send_by: SendDeadline,
     permit: SendPermit,
 ) -> Event {
     let ProviderCall { attempt, request, access_key, .. } = provider_call;
@@ -201,7 +200,7 @@ async fn call(
 
 async fn record(context: &Context, key: &Key, attempt: &AttemptId, event: &Event) {
     context.in_flight.answered(key, attempt, event);
-    context.book.insist(key, event).await;
+    context.ledger.append_until_stored(key, event).await;
     context.in_flight.finish(key, attempt);
     context.requeue.now(key);
     context.requeue.notify_dependents(key);

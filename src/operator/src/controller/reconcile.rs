@@ -74,7 +74,7 @@ async fn run_to_rest<K: Reconciled>(
         if !rounds.another() {
             break Ended::Rests(provider_call::never_rests(K::WORDS.waiting));
         }
-        let known = context.book.known(key);
+        let known = context.ledger.known(key);
         match build_view(context, key, resource, &known.state, &answered.answers) {
             Decision::Rest(summary) => break Ended::Rests(summary),
             // Adopting sends nothing, and waits for no slot.
@@ -82,7 +82,7 @@ async fn run_to_rest<K: Reconciled>(
                 break Ended::Rests(provider_call::awaits_its_turn(K::WORDS.waiting));
             }
             Decision::Need(need) => get(context, key, need.into(), &mut answered).await?,
-            Decision::Record(events) => match context.book.append(&known.entry, &events).await {
+            Decision::Record(events) => match context.ledger.append(&known.entry, &events).await {
                 Ok(()) => context.requeue.notify_dependents(key),
                 Err(AppendError::Conflict(_)) => {}
                 Err(error) => {
@@ -134,7 +134,7 @@ async fn get<'a>(
 
 /// Who finds no place looks again when one is given back.
 fn reserve<'a>(context: &'a Context, key: &Key, payer: &Payer) -> Result<Reservation<'a>, Spent> {
-    let reserve = || context.book.reserve(&key.namespace, payer, now());
+    let reserve = || context.ledger.reserve(&key.namespace, payer, now());
     let spent = match reserve() {
         Err(spent) => spent,
         place => return place,
@@ -158,7 +158,7 @@ async fn send<K: Reconciled>(
 ) -> Option<Ended<K, K::Step>> {
     let rests = |why: NotStarted| {
         let (waiting, sending) = (K::WORDS.waiting, K::WORDS.sending);
-        why.summary(waiting, sending, K::WORDS.sending_reason, &context.config.pace).map(Ended::Rests)
+        why.summary(waiting, sending, K::WORDS.sending_reason, &context.config.retry_policy).map(Ended::Rests)
     };
     let permit = match provider_call::prepare(context, key).await {
         Ok(permit) => permit,
@@ -169,7 +169,7 @@ async fn send<K: Reconciled>(
         Err(why) => return rests(NotStarted::Unseen(why.to_string())),
     };
     // What it refers to may be another by now as well.
-    let known = context.book.known(key);
+    let known = context.ledger.known(key);
     let is_sent = |resource: &K| match build_view(context, key, resource, &known.state, &answered.answers) {
         Decision::Send(again) => again.recorded() == intent.recorded(),
         _ => false,
@@ -228,7 +228,7 @@ fn build_view<K: Reconciled>(
         known_for: context.in_flight.known_for(key, state),
         answers,
         around: &Around { context, key },
-        pace: &context.config.pace,
+        retry_policy: &context.config.retry_policy,
         push: context.push.is_some(),
         now: now(),
     })
@@ -241,12 +241,12 @@ async fn update_status<K: Reconciled>(
     resource: &K,
     summary: &StatusSummary<K::Step>,
 ) -> Result<Option<Duration>, Failed> {
-    let known = context.book.known(key);
+    let known = context.ledger.known(key);
     let previous = resource.status().cloned().unwrap_or_default();
     let generation = resource.meta().generation.unwrap_or_default();
     let next = project::<K>(Some(resource.spec()), &known.state, summary, generation, &previous, now());
     if previous != next && context.is_anothers(key, object).await {
-        return Ok(summary.requeue_after.or(Some(context.config.pace.retry_max)));
+        return Ok(summary.requeue_after.or(Some(context.config.retry_policy.retry_max)));
     }
     let since = since(&known.state, summary.reason, K::conditions(&next));
     context.track(key, format!("{:?}", summary.state), summary.reason, since);
@@ -271,7 +271,7 @@ async fn report_unreadable<K: Reconciled>(
     };
     let message = format!("nothing is sent: this version of the operator can't read the resource: {why}");
     let summary = StatusSummary::new(K::WORDS.waiting, Reason::InvalidSpec, message);
-    let known = context.book.known(key);
+    let known = context.ledger.known(key);
     let generation = object.meta().generation.unwrap_or_default();
     let next = project::<K>(None, &known.state, &summary, generation, &previous, now());
     // Since when it is so stands in no status.

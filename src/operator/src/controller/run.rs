@@ -44,7 +44,7 @@ fn at_once(concurrency: u16) -> u16 {
 
 /// Runs the controllers until `stop`; then the reconciles under way are finished.
 pub async fn run(context: Arc<Context>, stop: CancellationToken) {
-    context.book.listed().await;
+    context.ledger.listed().await;
     context.turns.clear();
     let namespaces: Vec<Option<String>> = match context.config.namespaces.as_slice() {
         [] => vec![None],
@@ -240,7 +240,7 @@ async fn reconcile<K: Reconciled>(
             let words = "a reconcile of this resource panicked, so its status may be out of date; retrying. Please \
                          report this with the operator's log";
             context.warn(&key, &*object, "ReconcileFailed", words).await;
-            Ok(Action::requeue(context.config.pace.retry_max))
+            Ok(Action::requeue(context.config.retry_policy.retry_max))
         }
     }
 }
@@ -250,5 +250,5 @@ fn on_failure<K>(_: Arc<DeserializeGuard<K>>, _: &Failed, context: Arc<Context>)
 where
     K: Resource<DynamicType = ()>,
 {
-    Action::requeue(context.config.pace.retry_min)
+    Action::requeue(context.config.retry_policy.retry_min)
 }

@@ -9,7 +9,7 @@ use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::{Failed, call};
-use tenios_api::reading;
+use tenios_api::decode;
 
 /// A resource that was read once more, because the watch does not keep what it could not read.
 pub(super) struct Unreadable<S> {
@@ -34,5 +34,5 @@ where
     let Some(stored) = call(api.get_opt(&object.name_any())).await? else { return Ok(None) };
     let status = serde_json::from_value(stored.data["status"].clone()).unwrap_or_default();
     let json = serde_json::to_value(&stored).map_err(kube::Error::SerdeError)?;
-    Ok(reading::read::<K>(json).err().map(|why| Unreadable { why, status }))
+    Ok(decode::decode_redacted::<K>(json).err().map(|why| Unreadable { why, status }))
 }

@@ -90,12 +90,12 @@ fn decode_hex(text: &[u8], out: &mut [u8; 32]) -> bool {
 
 /// Makes the push target of each attempt.
 #[derive(Clone)]
-pub struct Address {
+pub struct PushSigner {
     base: BaseUrl,
     keys: PushKeys,
 }
 
-impl Address {
+impl PushSigner {
     /// `base` is the public URL of the receiver, perhaps with a path prefix.
     #[must_use]
     pub fn new(base: BaseUrl, keys: PushKeys) -> Self {

@@ -18,13 +18,13 @@ use jiff::Timestamp;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-pub use address::{Address, PREFIX, PushKeys, PushKeysError};
+pub use address::{PREFIX, PushKeys, PushKeysError, PushSigner};
 
 use told::{Push, Told};
 
 use crate::telemetry::{Metrics, traced};
 use tenios_http_server::{Limits, RequestBody, read_body};
-use tenios_ledger::{AttemptId, Book, Event, Key, Offered};
+use tenios_ledger::{AttemptId, Event, Key, LedgerCache, Offered};
 
 /// Bodies above this are not read: a real push has about 150 bytes.
 pub const BODY_LIMIT: usize = 16 * 1024;
@@ -35,7 +35,7 @@ const STORE_WITHIN: Duration = Duration::from_secs(8);
 /// See the module documentation.
 #[derive(Clone)]
 pub struct Receiver {
-    book: Arc<Book>,
+    ledger: Arc<LedgerCache>,
     keys: PushKeys,
     metrics: Arc<Metrics>,
 }
@@ -51,10 +51,10 @@ enum Answer {
 }
 
 impl Receiver {
-    /// A receiver that appends to this book.
+    /// A receiver that appends to this ledger.
     #[must_use]
-    pub fn new(book: Arc<Book>, keys: PushKeys, metrics: Arc<Metrics>) -> Self {
-        Self { book, keys, metrics }
+    pub fn new(ledger: Arc<LedgerCache>, keys: PushKeys, metrics: Arc<Metrics>) -> Self {
+        Self { ledger, keys, metrics }
     }
 
     /// How it is to be served: no answer is given but its own.
@@ -144,11 +144,11 @@ impl Receiver {
     /// Appends what was told unless it is there already. True once it is stored.
     async fn store(&self, key: &Key, attempt: AttemptId, told: Told) -> bool {
         let Some(event) = event(attempt, told) else { return false };
-        match self.book.offer(key, &event).await {
+        match self.ledger.offer(key, &event).await {
             Offered::Known => true,
             Offered::Appended => {
                 tracing::info!(?event, "a push is stored");
-                self.book.tell(key);
+                self.ledger.tell(key);
                 true
             }
             Offered::Full => {

@@ -7,7 +7,7 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, TryFutureExt};
 
 use super::Metrics;
-use tenios_ledger::{AppendError, Change, Entry, Event, Key, Ledger, ReadError, RemoveError};
+use tenios_ledger::{AppendError, Change, Entry, Event, Key, LedgerStore, ReadError, RemoveError};
 
 /// A ledger whose appends are counted by how they ended.
 pub struct Counted<L> {
@@ -22,7 +22,7 @@ impl<L> Counted<L> {
     }
 }
 
-impl<L: Ledger> Ledger for Counted<L> {
+impl<L: LedgerStore> LedgerStore for Counted<L> {
     fn append<'a>(
         &'a self,
         base: &'a Entry,

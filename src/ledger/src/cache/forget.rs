@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::Book;
+use super::LedgerCache;
 use crate::index::Worth;
 use crate::{Entry, Key, Kind, RemoveError};
 
@@ -14,7 +14,7 @@ use crate::{Entry, Key, Kind, RemoveError};
 /// re-creates one. TENIOS charges nothing for a verification, so that they could be made and deleted without end.
 pub const VERIFICATIONS_KEPT: usize = 100;
 
-impl Book {
+impl LedgerCache {
     /// The entries that need not be kept once their resource is gone, as far as it is.
     #[must_use]
     pub fn forgettable(&self, now: Timestamp, is_gone: impl Fn(&Key) -> bool) -> Vec<Arc<Entry>> {

@@ -1,12 +1,12 @@
-//! The book over a ledger that goes back in time, as after a restore under the running operator.
+//! The cache over a ledger that goes back in time, as after a restore under the running operator.
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
 use tenios_ledger::{
-    Account, AppendError, AttemptId, Book, Budget, Budgets, Change, Entry, Event, Key, Kind, Payer, Phase,
-    Refusal, Reservation, Terms, VERIFICATIONS_KEPT, WriterId, terms,
+    Account, AppendError, AttemptId, Budget, Budgets, Change, Entry, Event, Key, Kind, LedgerCache, Payer,
+    Phase, Refusal, Reservation, Terms, VERIFICATIONS_KEPT, WriterId, terms,
 };
 
 use crate::memory::Memory;
@@ -37,14 +37,14 @@ fn unknown(name: &str) -> Event {
     Event::Unknown { attempt: attempt(name), at: at(2), why: "w".into() }
 }
 
-fn following(book: &Arc<Book>) -> [tokio::task::JoinHandle<()>; 2] {
-    let (follows, mends) = (book.clone(), book.clone());
+fn following(cache: &Arc<LedgerCache>) -> [tokio::task::JoinHandle<()>; 2] {
+    let (follows, mends) = (cache.clone(), cache.clone());
     [tokio::spawn(async move { follows.follow().await }), tokio::spawn(async move { mends.mend().await })]
 }
 
-fn book(ledger: &Arc<Memory>) -> Arc<Book> {
+fn cache(ledger: &Arc<Memory>) -> Arc<LedgerCache> {
     let budget = Budget { requests: 10, window: SignedDuration::from_hours(1) };
-    Book::new(ledger.clone(), Budgets { operator: budget, namespace: budget }).0
+    LedgerCache::new(ledger.clone(), Budgets { operator: budget, namespace: budget }).0
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {
@@ -54,15 +54,15 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 #[test]
 fn p12_a_ledger_that_was_set_back_gets_its_facts_back_and_everything_is_decided_anew() {
     let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
-    let book = book(&ledger);
+    let cache = cache(&ledger);
     run(async {
-        book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
+        cache.append(&cache.known(&key).entry, &[intended("a1")]).await.unwrap();
         let backup = ledger.get();
-        book.append(&book.known(&key).entry, &[accepted("a1")]).await.unwrap();
+        cache.append(&cache.known(&key).entry, &[accepted("a1")]).await.unwrap();
         ledger.put(Some(backup));
-        let result = book.append(&book.known(&key).entry, &[intended("a2")]).await;
+        let result = cache.append(&cache.known(&key).entry, &[intended("a2")]).await;
         assert!(matches!(result, Err(AppendError::Conflict(_))), "{result:?}");
-        assert_eq!(book.known(&key).state.id(), Some("300000"));
+        assert_eq!(cache.known(&key).state.id(), Some("300000"));
     });
     let stored = ledger.get();
     assert_eq!(stored.state().id(), Some("300000"), "the store has it again");
@@ -72,18 +72,18 @@ fn p12_a_ledger_that_was_set_back_gets_its_facts_back_and_everything_is_decided_
 #[test]
 fn p12_what_others_recorded_after_the_restore_stays() {
     let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
-    let book = book(&ledger);
+    let cache = cache(&ledger);
     let unknown = unknown("a1");
     run(async {
-        book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
+        cache.append(&cache.known(&key).entry, &[intended("a1")]).await.unwrap();
         let backup = ledger.get();
         for event in
             [accepted("a1"), Event::Adopted { at: at(3), id: None, number: None, account: None, own: false }]
         {
-            book.append(&book.known(&key).entry, &[event]).await.unwrap();
+            cache.append(&cache.known(&key).entry, &[event]).await.unwrap();
         }
         ledger.put(Some(backup.with(std::slice::from_ref(&unknown), WriterId::random())));
-        let _ = book.append(&book.known(&key).entry, &[intended("a2")]).await;
+        let _ = cache.append(&cache.known(&key).entry, &[intended("a2")]).await;
     });
     assert!(ledger.get().contains(&[accepted("a1"), unknown]));
 }
@@ -92,19 +92,19 @@ fn p12_what_others_recorded_after_the_restore_stays() {
 fn p12_a_ledger_that_was_set_back_and_written_by_another_up_to_our_revision_and_beyond_loses_neither_line() {
     for beyond in 0..3 {
         let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
-        let book = book(&ledger);
+        let cache = cache(&ledger);
         run(async {
-            book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
+            cache.append(&cache.known(&key).entry, &[intended("a1")]).await.unwrap();
             let backup = ledger.get();
-            book.append(&book.known(&key).entry, &[accepted("a1")]).await.unwrap();
+            cache.append(&cache.known(&key).entry, &[accepted("a1")]).await.unwrap();
             let mut other = backup.with(&[intended("b1")], WriterId::random());
             for _ in 0..beyond {
                 other = other.with(&[unknown("b1")], WriterId::random());
             }
             ledger.put(Some(other));
-            let result = book.append(&book.known(&key).entry, &[intended("a2")]).await;
+            let result = cache.append(&cache.known(&key).entry, &[intended("a2")]).await;
             assert!(matches!(result, Err(AppendError::Conflict(_))), "{result:?}");
-            let known = book.known(&key).state;
+            let known = cache.known(&key).state;
             assert_eq!(known.id(), Some("300000"), "the id that was accepted");
             assert!(known.is_undecided() && known.attempt() == Some(&attempt("b1")), "{known:?}");
         });
@@ -123,19 +123,19 @@ fn p01_p12_a_request_that_a_restore_leaves_open_again_does_not_hide_the_one_afte
     #[case] foreign: &[Event],
 ) {
     let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
-    let book = book(&ledger);
+    let cache = cache(&ledger);
     run(async {
-        let known = || book.known(&key);
-        book.append(&known().entry, &[intended("a1")]).await.unwrap();
+        let known = || cache.known(&key);
+        cache.append(&known().entry, &[intended("a1")]).await.unwrap();
         let backup = ledger.get();
         let failed =
             Event::NotProcessed { attempt: attempt("a1"), at: at(1), why: "busy".into(), retry_after: None };
-        book.append(&known().entry, &[failed]).await.unwrap();
+        cache.append(&known().entry, &[failed]).await.unwrap();
         let again = Event::Intended { attempt: attempt("a2"), at: at(2), terms: Terms::new() };
-        book.append(&known().entry, &[again]).await.unwrap();
+        cache.append(&known().entry, &[again]).await.unwrap();
         let stored = if foreign.is_empty() { backup } else { backup.with(foreign, WriterId::random()) };
         ledger.put(Some(stored));
-        let state = book.read(&key).await.unwrap().state;
+        let state = cache.read(&key).await.unwrap().state;
         assert!(matches!(&state.phase, Phase::Open { attempt, .. } if attempt.as_str() == "a2"), "{state:?}");
         assert_eq!(ledger.get().state(), *state);
     });
@@ -145,12 +145,12 @@ fn p01_p12_a_request_that_a_restore_leaves_open_again_does_not_hide_the_one_afte
 fn p12_memory_that_is_ahead_of_the_store_is_given_back_when_the_store_is_listed_or_read() {
     for listed in [false, true] {
         let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
-        let book = book(&ledger);
+        let cache = cache(&ledger);
         run(async {
-            let tasks = following(&book);
-            book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
+            let tasks = following(&cache);
+            cache.append(&cache.known(&key).entry, &[intended("a1")]).await.unwrap();
             let backup = ledger.get();
-            book.append(&book.known(&key).entry, &[accepted("a1")]).await.unwrap();
+            cache.append(&cache.known(&key).entry, &[accepted("a1")]).await.unwrap();
             for restored in [Some(backup), None] {
                 ledger.put(restored);
                 if listed {
@@ -165,7 +165,7 @@ fn p12_memory_that_is_ahead_of_the_store_is_given_back_when_the_store_is_listed_
                         tokio::task::yield_now().await;
                     }
                 } else {
-                    assert_eq!(book.read(&key).await.unwrap().state.id(), Some("300000"));
+                    assert_eq!(cache.read(&key).await.unwrap().state.id(), Some("300000"));
                 }
                 assert_eq!(ledger.get().state().id(), Some("300000"));
             }
@@ -179,40 +179,40 @@ fn p12_memory_that_is_ahead_of_the_store_is_given_back_when_the_store_is_listed_
 #[test]
 fn p09_what_the_store_did_not_take_back_is_not_forgotten_and_no_success() {
     let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
-    let book = book(&ledger);
+    let cache = cache(&ledger);
     run(async {
-        book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
+        cache.append(&cache.known(&key).entry, &[intended("a1")]).await.unwrap();
         let backup = ledger.get();
-        book.append(&book.known(&key).entry, &[accepted("a1")]).await.unwrap();
+        cache.append(&cache.known(&key).entry, &[accepted("a1")]).await.unwrap();
         ledger.put(Some(backup));
         ledger.set_read_only();
-        assert!(book.append(&book.known(&key).entry, &[intended("a2")]).await.is_err());
-        assert!(book.read(&key).await.is_err(), "it can be read, and what it lost can't be written back");
-        assert_eq!(book.known(&key).state.id(), Some("300000"), "memory keeps it");
+        assert!(cache.append(&cache.known(&key).entry, &[intended("a2")]).await.is_err());
+        assert!(cache.read(&key).await.is_err(), "it can be read, and what it lost can't be written back");
+        assert_eq!(cache.known(&key).state.id(), Some("300000"), "memory keeps it");
     });
 }
 
 #[test]
 fn p08_an_old_list_and_an_old_change_take_nothing_away() {
     let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
-    let book = book(&ledger);
+    let cache = cache(&ledger);
     run(async {
-        let [follows, mends] = following(&book);
+        let [follows, mends] = following(&cache);
         mends.abort();
-        book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
+        cache.append(&cache.known(&key).entry, &[intended("a1")]).await.unwrap();
         let old = ledger.get();
-        book.append(&book.known(&key).entry, &[accepted("a1")]).await.unwrap();
+        cache.append(&cache.known(&key).entry, &[accepted("a1")]).await.unwrap();
         let (writes, reads) = (ledger.writes(), ledger.reads());
         ledger.say([Change::Entry(Box::new(old)), Change::Listing, Change::Listed]);
-        book.listed().await;
+        cache.listed().await;
         assert_eq!(ledger.reads(), reads, "nobody has looked at what is stored yet");
-        assert_eq!(book.known(&key).state.id(), Some("300000"));
-        let mending = book.clone();
+        assert_eq!(cache.known(&key).state.id(), Some("300000"));
+        let mending = cache.clone();
         let mends = tokio::spawn(async move { mending.mend().await });
         while ledger.reads() == reads {
             tokio::task::yield_now().await;
         }
-        assert_eq!(book.known(&key).state.id(), Some("300000"));
+        assert_eq!(cache.known(&key).state.id(), Some("300000"));
         assert_eq!(ledger.writes(), writes, "nothing was lost, so that nothing is written back");
         follows.abort();
         mends.abort();
@@ -221,28 +221,28 @@ fn p08_an_old_list_and_an_old_change_take_nothing_away() {
 
 #[test]
 fn p14_a_place_in_the_budget_is_held_by_one_and_given_back() {
-    let book = book(&Arc::new(Memory::new(key("o"))));
-    let held: Vec<_> = (0..9).map(|_| book.reserve("shop", &OWN, at(0)).unwrap()).collect();
-    let other = book.reserve("elsewhere", &OWN, at(0)).unwrap();
-    let spent = book.reserve("elsewhere", &OWN, at(0)).err().unwrap();
+    let cache = cache(&Arc::new(Memory::new(key("o"))));
+    let held: Vec<_> = (0..9).map(|_| cache.reserve("shop", &OWN, at(0)).unwrap()).collect();
+    let other = cache.reserve("elsewhere", &OWN, at(0)).unwrap();
+    let spent = cache.reserve("elsewhere", &OWN, at(0)).err().unwrap();
     assert_eq!(spent.whose, "the operator");
     drop(other);
-    let last = book.reserve("shop", &OWN, at(0)).unwrap();
-    let spent = book.reserve("shop", &OWN, at(0)).err().unwrap();
+    let last = cache.reserve("shop", &OWN, at(0)).unwrap();
+    let spent = cache.reserve("shop", &OWN, at(0)).err().unwrap();
     assert_eq!(spent.whose, "this namespace");
     drop((held, last));
     for _ in 0..10 {
-        let _given_back = book.reserve("shop", &OWN, at(0)).unwrap();
+        let _given_back = cache.reserve("shop", &OWN, at(0)).unwrap();
     }
 }
 
 fn reserved_by<'a>(
-    book: &'a Book,
+    cache: &'a LedgerCache,
     namespace: &str,
     key: Option<&str>,
 ) -> Result<Reservation<'a>, &'static str> {
     let payer = Payer { account: key.map(Account::recorded), own: key.is_none() };
-    book.reserve(namespace, &payer, at(0)).map_err(|spent| spent.whose)
+    cache.reserve(namespace, &payer, at(0)).map_err(|spent| spent.whose)
 }
 
 #[test]
@@ -250,16 +250,16 @@ fn p14_p26_a_tenants_own_key_never_spends_the_operators_budget_nor_the_other_way
     let budget = |requests| Budget { requests, window: SignedDuration::from_hours(1) };
     let budgets = Budgets { operator: budget(2), namespace: budget(3) };
     let ledger = Arc::new(Memory::new(key("o")));
-    let book = Book::new(ledger, budgets).0;
-    let theirs: Vec<_> = (0..2).map(|_| reserved_by(&book, "theirs", Some("theirs")).unwrap()).collect();
-    assert_eq!(reserved_by(&book, "theirs", Some("theirs")).err(), Some("this access key"));
-    assert_eq!(reserved_by(&book, "elsewhere", Some("theirs")).err(), Some("this access key"));
-    let own: Vec<_> = (0..2).map(|_| reserved_by(&book, "shop", None).unwrap()).collect();
-    assert_eq!(reserved_by(&book, "theirs", None).err(), Some("the operator"));
-    let third = reserved_by(&book, "theirs", Some("another")).unwrap();
-    assert_eq!(reserved_by(&book, "theirs", Some("fourth")).err(), Some("this namespace"), "whoever pays");
+    let cache = LedgerCache::new(ledger, budgets).0;
+    let theirs: Vec<_> = (0..2).map(|_| reserved_by(&cache, "theirs", Some("theirs")).unwrap()).collect();
+    assert_eq!(reserved_by(&cache, "theirs", Some("theirs")).err(), Some("this access key"));
+    assert_eq!(reserved_by(&cache, "elsewhere", Some("theirs")).err(), Some("this access key"));
+    let own: Vec<_> = (0..2).map(|_| reserved_by(&cache, "shop", None).unwrap()).collect();
+    assert_eq!(reserved_by(&cache, "theirs", None).err(), Some("the operator"));
+    let third = reserved_by(&cache, "theirs", Some("another")).unwrap();
+    assert_eq!(reserved_by(&cache, "theirs", Some("fourth")).err(), Some("this namespace"), "whoever pays");
     drop((theirs, own, third));
-    assert!(reserved_by(&book, "theirs", Some("theirs")).is_ok());
+    assert!(reserved_by(&cache, "theirs", Some("theirs")).is_ok());
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn p14_refusals_are_counted_by_themselves_ten_for_each_order() {
     let ledger = Arc::new(Memory::new(key.clone()));
     let budget = |requests| Budget { requests, window: SignedDuration::from_hours(1) };
     let budgets = Budgets { operator: budget(100), namespace: budget(2) };
-    let book = Book::new(ledger, budgets).0;
+    let cache = LedgerCache::new(ledger, budgets).0;
     let refusal = Refusal { code: "X".into(), message: String::new(), fields: Vec::new(), can_pass: true };
     let refuse = |n: i64| {
         let attempt = attempt(&format!("a{n}"));
@@ -276,34 +276,34 @@ fn p14_refusals_are_counted_by_themselves_ten_for_each_order() {
         [intended, Event::Refused { attempt, at: at(n), refusal: refusal.clone() }]
     };
     for n in 0..20 {
-        let place = book.reserve("shop", &OWN, at(n));
+        let place = cache.reserve("shop", &OWN, at(n));
         assert!(place.is_ok(), "{n} refusals spend nothing");
-        run(book.append(&book.known(&key).entry, &refuse(n))).unwrap();
+        run(cache.append(&cache.known(&key).entry, &refuse(n))).unwrap();
     }
-    assert_eq!(book.budget_remaining(at(20)), 100);
-    let spent = book.reserve("shop", &OWN, at(20)).err().unwrap();
+    assert_eq!(cache.budget_remaining(at(20)), 100);
+    let spent = cache.reserve("shop", &OWN, at(20)).err().unwrap();
     assert_eq!((spent.whose, spent.until), ("this namespace for refused requests", at(3600)));
-    assert!(book.reserve("elsewhere", &OWN, at(20)).is_ok(), "others are not held up");
-    assert!(book.reserve("shop", &OWN, at(3600)).is_ok());
+    assert!(cache.reserve("elsewhere", &OWN, at(20)).is_ok(), "others are not held up");
+    assert!(cache.reserve("shop", &OWN, at(3600)).is_ok());
 }
 
 #[test]
 fn p14_what_was_sent_counts_until_the_window_is_over() {
     let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
-    let book = book(&ledger);
-    assert_eq!((book.budget_remaining(at(0)), book.budget_limit()), (10, 10));
+    let cache = cache(&ledger);
+    assert_eq!((cache.budget_remaining(at(0)), cache.budget_limit()), (10, 10));
     let intended =
         |n: i64| Event::Intended { attempt: attempt(&format!("a{n}")), at: at(n), terms: Terms::new() };
     run(async {
         for n in 0..3 {
-            book.append(&book.known(&key).entry, &[intended(n)]).await.unwrap();
+            cache.append(&cache.known(&key).entry, &[intended(n)]).await.unwrap();
         }
     });
-    assert_eq!(book.budget_remaining(at(3)), 7);
-    assert_eq!(book.budget_remaining(at(3601)), 9, "the first two are older than an hour");
-    let held: Vec<_> = (0..7).map(|_| book.reserve("shop", &OWN, at(3)).unwrap()).collect();
+    assert_eq!(cache.budget_remaining(at(3)), 7);
+    assert_eq!(cache.budget_remaining(at(3601)), 9, "the first two are older than an hour");
+    let held: Vec<_> = (0..7).map(|_| cache.reserve("shop", &OWN, at(3)).unwrap()).collect();
     assert_eq!(
-        book.reserve("shop", &OWN, at(3)).err().unwrap().until,
+        cache.reserve("shop", &OWN, at(3)).err().unwrap().until,
         at(3600),
         "when the first one is an hour old"
     );
@@ -315,9 +315,9 @@ fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached()
     let ledger = Arc::new(Memory::new(key("o")));
     let budget = Budget { requests: 10, window: SignedDuration::from_hours(1) };
     let budgets = Budgets { operator: budget, namespace: budget };
-    let (book, mut changed) = Book::new(ledger.clone(), budgets);
+    let (cache, mut changed) = LedgerCache::new(ledger.clone(), budgets);
     run(async {
-        assert_eq!(book.missing(), Some("the ledger has not been read yet"));
+        assert_eq!(cache.missing(), Some("the ledger has not been read yet"));
         // What costs nothing may go.
         let adopted = |id: &str| Event::Adopted {
             at: at(0),
@@ -330,26 +330,26 @@ fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached()
         let gone = Entry::empty(key("gone")).with(&[adopted("2")], WriterId::random());
         ledger.say([Change::Listing, Change::Entry(Box::new(gone)), Change::Entry(Box::new(entry.clone()))]);
         ledger.put(Some(entry));
-        let tasks = following(&book);
+        let tasks = following(&cache);
         assert_eq!([changed.recv().await, changed.recv().await], [Some(key("gone")), Some(key("o"))]);
-        let early = tokio::time::timeout(std::time::Duration::from_millis(20), book.listed()).await;
+        let early = tokio::time::timeout(std::time::Duration::from_millis(20), cache.listed()).await;
         assert!(early.is_err(), "it is listed before the list is at its end");
         ledger.say([Change::Listed]);
-        book.listed().await;
-        assert_eq!(book.missing(), None);
+        cache.listed().await;
+        assert_eq!(cache.missing(), None);
         ledger.say([Change::Broken("x".into())]);
-        while book.missing().is_none() {
+        while cache.missing().is_none() {
             tokio::task::yield_now().await;
         }
-        assert_eq!(book.missing(), Some("the ledger can't be reached"));
+        assert_eq!(cache.missing(), Some("the ledger can't be reached"));
         ledger.say([Change::Listing, Change::Listed]);
         let mut gone = [changed.recv().await, changed.recv().await];
         gone.sort();
         assert_eq!(gone, [Some(key("gone")), Some(key("o"))], "the list names neither");
-        while book.missing().is_some() {
+        while cache.missing().is_some() {
             tokio::task::yield_now().await;
         }
-        book.tell(&key("told"));
+        cache.tell(&key("told"));
         let mut last = None;
         while last != Some(key("told")) {
             last = changed.recv().await;
@@ -363,14 +363,14 @@ fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached()
 #[test]
 fn an_order_that_was_taken_proves_its_verification() {
     let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
-    let book = book(&ledger);
+    let cache = cache(&ledger);
     let terms = Terms::from([(terms::VERIFICATION_ID.to_owned(), "v1".to_owned())]);
     let intended = Event::Intended { attempt: attempt("a1"), at: at(0), terms };
     run(async {
-        book.append(&book.known(&key).entry, &[intended]).await.unwrap();
-        assert!(!book.is_proven("v1"));
-        book.append(&book.known(&key).entry, &[accepted("a1")]).await.unwrap();
-        assert!(book.is_proven("v1") && !book.is_proven("v2"));
+        cache.append(&cache.known(&key).entry, &[intended]).await.unwrap();
+        assert!(!cache.is_proven("v1"));
+        cache.append(&cache.known(&key).entry, &[accepted("a1")]).await.unwrap();
+        assert!(cache.is_proven("v1") && !cache.is_proven("v2"));
     });
 }
 
@@ -378,23 +378,23 @@ fn verification(namespace: &str, name: &str) -> Key {
     Key { kind: Kind::Verification, namespace: namespace.into(), name: name.into() }
 }
 
-/// The names of those that may go, once the book knows all of these and every resource but those named is gone.
+/// The names of those that may go, once the cache knows all of these and every resource but those named is gone.
 fn forgotten(entries: impl IntoIterator<Item = (Key, Vec<Event>)>, alive: &[Key]) -> Vec<String> {
     let ledger = Arc::new(Memory::new(key("o")));
-    let book = book(&ledger);
+    let cache = cache(&ledger);
     for (key, events) in entries {
         let entry = Entry::empty(key).with(&events, WriterId::random());
         ledger.say([Change::Entry(Box::new(entry))]);
     }
     ledger.say([Change::Listed]);
     run(async {
-        let tasks = following(&book);
-        book.listed().await;
+        let tasks = following(&cache);
+        cache.listed().await;
         for task in tasks {
             task.abort();
         }
     });
-    let gone = book.forgettable(at(1_000_000), |key| !alive.contains(key));
+    let gone = cache.forgettable(at(1_000_000), |key| !alive.contains(key));
     let mut names: Vec<_> = gone.iter().map(|entry| entry.key.name.clone()).collect();
     names.sort();
     names
@@ -462,20 +462,20 @@ fn p26_what_is_in_flight_of_unknown_outcome_an_order_or_what_was_ordered_with_st
 #[test]
 fn p26_what_was_forgotten_is_not_taken_for_lost() {
     let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
-    let book = book(&ledger);
+    let cache = cache(&ledger);
     run(async {
-        let tasks = following(&book);
-        book.append(&book.known(&key).entry, &[intended("a1")]).await.unwrap();
-        let outdated = book.known(&key).entry;
-        book.append(&outdated, &[accepted("a1")]).await.unwrap();
-        assert!(!book.forget(&outdated).await.unwrap(), "it was written since");
-        assert_eq!(book.known(&key).state.id(), Some("300000"));
-        assert!(book.forget(&book.known(&key).entry).await.unwrap());
-        assert_eq!(book.known(&key).state.attempts, 0);
+        let tasks = following(&cache);
+        cache.append(&cache.known(&key).entry, &[intended("a1")]).await.unwrap();
+        let outdated = cache.known(&key).entry;
+        cache.append(&outdated, &[accepted("a1")]).await.unwrap();
+        assert!(!cache.forget(&outdated).await.unwrap(), "it was written since");
+        assert_eq!(cache.known(&key).state.id(), Some("300000"));
+        assert!(cache.forget(&cache.known(&key).entry).await.unwrap());
+        assert_eq!(cache.known(&key).state.attempts, 0);
         // The watch broke before it told.
         ledger.say([Change::Listing, Change::Listed]);
-        book.listed().await;
-        let read = book.read(&key).await.unwrap();
+        cache.listed().await;
+        let read = cache.read(&key).await.unwrap();
         assert_eq!((read.state.attempts, ledger.get().version), (0, None), "nothing is written back");
         for task in tasks {
             task.abort();

@@ -1,6 +1,6 @@
 //! What is told from outside, and is recorded unless it is there already.
 
-use super::Book;
+use super::LedgerCache;
 use crate::{AppendError, Event, Key, State};
 
 /// How often it yields to another writer of the same entry.
@@ -19,7 +19,7 @@ pub enum Offered {
     Failed(String),
 }
 
-impl Book {
+impl LedgerCache {
     /// Records this unless it is there already. Only what is stored counts, and memory may be ahead of a store that was
     /// set back.
     pub async fn offer(&self, key: &Key, event: &Event) -> Offered {

@@ -16,8 +16,8 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    AppendError, Applied, Bid, Change, Entry, Event, Index, Key, Known, Ledger, Payer, Purse, ReadError,
-    Recording, Rival, recording,
+    AppendError, Applied, Bid, CachedEntry, Change, Entry, Event, Index, Key, LedgerStore, Payer, Purse,
+    ReadError, Recording, Rival, recording,
 };
 pub use forget::VERIFICATIONS_KEPT;
 pub use offer::Offered;
@@ -49,8 +49,8 @@ pub struct Budgets {
 }
 
 /// See the module documentation.
-pub struct Book {
-    ledger: Arc<dyn Ledger>,
+pub struct LedgerCache {
+    ledger: Arc<dyn LedgerStore>,
     index: Mutex<Index>,
     reserved: Mutex<Vec<[Purse; 2]>>,
     budgets: Budgets,
@@ -68,7 +68,7 @@ enum Next {
 
 /// A place in the budgets, held from the decision to send until the intent is recorded.
 pub struct Reservation<'a> {
-    book: &'a Book,
+    cache: &'a LedgerCache,
     purses: [Purse; 2],
 }
 
@@ -82,7 +82,7 @@ impl Reservation<'_> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        let mut reserved = self.book.reserved.lock();
+        let mut reserved = self.cache.reserved.lock();
         if let Some(at) = reserved.iter().position(|purses| *purses == self.purses) {
             reserved.swap_remove(at);
         }
@@ -100,13 +100,13 @@ pub struct Spent {
     pub until: Timestamp,
 }
 
-impl Book {
-    /// A book over this ledger, and the keys whose entries others changed.
+impl LedgerCache {
+    /// A cache over this ledger, and the keys whose entries others changed.
     #[must_use]
-    pub fn new(ledger: Arc<dyn Ledger>, budgets: Budgets) -> (Arc<Self>, mpsc::UnboundedReceiver<Key>) {
+    pub fn new(ledger: Arc<dyn LedgerStore>, budgets: Budgets) -> (Arc<Self>, mpsc::UnboundedReceiver<Key>) {
         let (changed, receiver) = mpsc::unbounded_channel();
         let (listed, _) = watch::channel(false);
-        let book = Self {
+        let cache = Self {
             ledger,
             index: Mutex::default(),
             reserved: Mutex::default(),
@@ -117,7 +117,7 @@ impl Book {
             suspects: Suspects::default(),
             changed,
         };
-        (Arc::new(book), receiver)
+        (Arc::new(cache), receiver)
     }
 
     /// Follows the ledger for ever.
@@ -231,11 +231,11 @@ impl Book {
 
     /// The entry as last seen, which may be behind what is stored.
     #[must_use]
-    pub fn known(&self, key: &Key) -> Known {
-        self.index
-            .lock()
-            .get(key)
-            .unwrap_or_else(|| Known { entry: Arc::new(Entry::empty(key.clone())), state: Arc::default() })
+    pub fn known(&self, key: &Key) -> CachedEntry {
+        self.index.lock().get(key).unwrap_or_else(|| CachedEntry {
+            entry: Arc::new(Entry::empty(key.clone())),
+            state: Arc::default(),
+        })
     }
 
     /// Another resource of the same account whose claim comes before this one.
@@ -255,7 +255,7 @@ impl Book {
     ///
     /// # Errors
     /// When the store can't be read, or what it lost can't be written back.
-    pub async fn read(&self, key: &Key) -> Result<Known, ReadError> {
+    pub async fn read(&self, key: &Key) -> Result<CachedEntry, ReadError> {
         let stored = self.ledger.read(key).await?;
         self.settle(stored).await.map_err(|error| ReadError(error.to_string()))
     }
@@ -280,7 +280,7 @@ impl Book {
 
     /// Appends a fact that must not be lost, whatever is stored by now, as often as it takes. Only an
     /// entry that can't be read or written at all holds it up.
-    pub async fn insist(&self, key: &Key, event: &Event) {
+    pub async fn append_until_stored(&self, key: &Key, event: &Event) {
         let paces = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(5));
@@ -340,7 +340,7 @@ impl Book {
             }
         }
         reserved.push(purses.clone());
-        Ok(Reservation { book: self, purses })
+        Ok(Reservation { cache: self, purses })
     }
 
     /// What the operator's budget has left.

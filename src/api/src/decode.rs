@@ -11,7 +11,7 @@ const PATH_SHOWN: usize = 200;
 ///
 /// # Errors
 /// The field that can't be read and what is expected there.
-pub fn read<T: DeserializeOwned>(json: Value) -> Result<T, String> {
+pub fn decode_redacted<T: DeserializeOwned>(json: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(json).map_err(|error| {
         let path: String = error.path().to_string().chars().take(PATH_SHOWN).collect();
         format!("{path}: {}", without_values(&error.inner().to_string()))

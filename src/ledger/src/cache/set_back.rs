@@ -8,8 +8,8 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Book, PROBED_EVERY};
-use crate::{AppendError, Applied, Entry, Key, Known, Lineage, ReadError};
+use super::{LedgerCache, PROBED_EVERY};
+use crate::{AppendError, Applied, CachedEntry, Entry, Key, Lineage, ReadError};
 
 /// How often what could not be looked at or written back is tried again at least.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ impl Suspects {
     }
 }
 
-impl Book {
+impl LedgerCache {
     /// Looks, for ever, at the stored entries of which the watch told less than is known: an old copy of
     /// an entry is nothing, a store that was set back gets back what it lost.
     pub async fn mend(&self) {
@@ -60,7 +60,7 @@ impl Book {
         }
     }
 
-    /// As [`Book::mend`], once. False where an entry has to be looked at again.
+    /// As [`LedgerCache::mend`], once. False where an entry has to be looked at again.
     pub async fn mend_now(&self) -> bool {
         let mut mended = true;
         for key in self.suspects.take() {
@@ -87,7 +87,7 @@ impl Book {
 
     /// Takes over what is stored, read just now, unless it has lost what this process knows: then it gets
     /// that back. Returns what is stored in the end.
-    pub(super) async fn settle(&self, mut stored: Entry) -> Result<Known, AppendError> {
+    pub(super) async fn settle(&self, mut stored: Entry) -> Result<CachedEntry, AppendError> {
         for _ in 0..TRIES {
             let Some(lost) = self.take_over(&stored) else { return Ok(known(stored)) };
             tracing::error!(key = %stored.key, "the ledger went back in time; writing back what is known");
@@ -130,7 +130,7 @@ impl Book {
     }
 }
 
-fn has_lost(stored: &Entry, known: &Known) -> bool {
+fn has_lost(stored: &Entry, known: &CachedEntry) -> bool {
     match known.entry.lineage(stored) {
         Lineage::Same | Lineage::Later => false,
         // Deleted: by the sweep or a person, or lost. What may have cost money stays known.
@@ -140,7 +140,7 @@ fn has_lost(stored: &Entry, known: &Known) -> bool {
     }
 }
 
-fn known(entry: Entry) -> Known {
+fn known(entry: Entry) -> CachedEntry {
     // Not what the index knows by now, which may be ahead.
-    Known { state: Arc::new(entry.state()), entry: Arc::new(entry) }
+    CachedEntry { state: Arc::new(entry.state()), entry: Arc::new(entry) }
 }
