@@ -4,18 +4,18 @@ use serde_json::Value;
 use tenios_api::order::OrderState;
 
 use super::Plugin;
-use crate::world::{ORDER, World};
+use crate::testbed::{ORDER, Testbed};
 
 #[tokio::test]
 async fn forget_asks_refuses_while_the_resource_exists_and_lets_its_name_order_again() {
-    let w = World::new("cli-ledger").await;
-    let plugin = Plugin::of(&w.scenario).await;
+    let w = Testbed::new("cli-ledger").await;
+    let plugin = Plugin::of(&w.namespaces).await;
     w.plain_order("o").await;
     let status = w.order_at("o", OrderState::Assigned).await.status.unwrap();
     let number = status.phone_number.unwrap();
     let list = plugin.run(&["ledger", "list"]).await.done();
     let row: Vec<&str> = list.lines().nth(1).unwrap().split_whitespace().collect();
-    assert_eq!(row, [&w.scenario.namespace, "pno/o", "accepted", "300000", &number, "1"]);
+    assert_eq!(row, [&w.namespaces.namespace, "pno/o", "accepted", "300000", &number, "1"]);
     let show = plugin.run(&["ledger", "show", "pno/o"]).await.done();
     for part in ["Intended", "Accepted", "Assigned", &number, &status.attempt.unwrap()] {
         assert!(show.contains(part), "{part}\n{show}");
@@ -41,10 +41,10 @@ async fn forget_asks_refuses_while_the_resource_exists_and_lets_its_name_order_a
 
 #[tokio::test]
 async fn a_tenant_sees_nothing_of_the_ledger() {
-    let w = World::new("cli-tenant").await;
+    let w = Testbed::new("cli-tenant").await;
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
-    let tenant = Plugin::by(&w.scenario, &w.scenario.tenant("admin").await).await;
+    let tenant = Plugin::by(&w.namespaces, &w.namespaces.tenant("admin").await).await;
     for arguments in
         [vec!["ledger", "list"], vec!["ledger", "show", "pno/o"], vec!["ledger", "forget", "pno/o", "--yes"]]
     {

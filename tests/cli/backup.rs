@@ -10,8 +10,8 @@ use tenios_api::{PhoneNumberOrder, PhoneVerification};
 use tenios_simulator::{Action, PushTime};
 
 use super::Plugin;
-use crate::world::{ORDER, PATIENCE, SILENCE, VERIFICATION, World};
-use harness::{ControlPlane, OperatorOptions, Scenario, wait};
+use crate::testbed::{ORDER, PATIENCE, SILENCE, Testbed, VERIFICATION};
+use harness::{ControlPlane, OperatorOptions, TestNamespaces, wait};
 
 fn manifests(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap()
@@ -19,7 +19,7 @@ fn manifests(text: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn p13_an_export_applied_to_an_empty_cluster_shows_everything_and_orders_nothing() {
-    let w = World::new("cli-export").await;
+    let w = Testbed::new("cli-export").await;
     // Proven by its order alone: no ledger elsewhere knows that.
     w.verification("v", json!({"approval": "Probe"})).await;
     w.order("main", json!({"verificationRef": {"name": "v"}})).await;
@@ -37,11 +37,11 @@ async fn p13_an_export_applied_to_an_empty_cluster_shows_everything_and_orders_n
     w.order_at("early", OrderState::Waiting).await;
     let (orders, verifications) = (w.requests(ORDER), w.requests(VERIFICATION));
 
-    let export = Plugin::of(&w.scenario).await.run(&["export"]).await;
+    let export = Plugin::of(&w.namespaces).await.run(&["export"]).await;
     assert!(export.stderr.contains("Secrets are not exported"), "{}", export.stderr);
     for name in ["unknown", "early"] {
         assert!(
-            export.stderr.contains(&format!("pno/{name} in {}: has no order id yet", w.scenario.namespace))
+            export.stderr.contains(&format!("pno/{name} in {}: has no order id yet", w.namespaces.namespace))
         );
     }
     let backup = export.done();
@@ -53,13 +53,13 @@ async fn p13_an_export_applied_to_an_empty_cluster_shows_everything_and_orders_n
 
     // The old operator still runs, with the same provider behind it.
     let plane = Arc::new(ControlPlane::start().await.unwrap());
-    let scenario = Scenario::on(plane, "cli-import").await;
-    scenario.let_operator_watch_everything().await;
-    scenario.create_namespace(&w.scenario.namespace).await;
-    let operator = scenario.operator(OperatorOptions::new(w.simulator.url()).watch_everything()).await;
-    let kubectl = scenario.control_plane.kubectl();
+    let namespaces = TestNamespaces::on(plane, "cli-import").await;
+    namespaces.let_operator_watch_everything().await;
+    namespaces.create_namespace(&w.namespaces.namespace).await;
+    let operator = namespaces.operator(OperatorOptions::new(w.simulator.url()).watch_everything()).await;
+    let kubectl = namespaces.control_plane.kubectl();
     kubectl.run_with_input(&["apply", "-f", "-"], &backup).await.expect_success();
-    let api: Api<PhoneNumberOrder> = Api::namespaced(scenario.client(), &w.scenario.namespace);
+    let api: Api<PhoneNumberOrder> = Api::namespaced(namespaces.client(), &w.namespaces.namespace);
     for old in before {
         let name = old.metadata.name.unwrap();
         let old = old.status.unwrap();
@@ -70,7 +70,7 @@ async fn p13_an_export_applied_to_an_empty_cluster_shows_everything_and_orders_n
         let new = new.await.unwrap_or_else(|| panic!("{name} is not assigned:\n{}", operator.log_tail()));
         assert_eq!((new.order_id, new.phone_number), (old.order_id, old.phone_number));
     }
-    let api: Api<PhoneVerification> = Api::namespaced(scenario.client(), &w.scenario.namespace);
+    let api: Api<PhoneVerification> = Api::namespaced(namespaces.client(), &w.namespaces.namespace);
     wait::until("the verification, approved", PATIENCE, async || {
         let status = api.get("v").await.unwrap().status?;
         let same = status.verification_id == verified.status.as_ref().unwrap().verification_id;
@@ -83,7 +83,7 @@ async fn p13_an_export_applied_to_an_empty_cluster_shows_everything_and_orders_n
 
 #[tokio::test]
 async fn an_export_leaves_out_what_belongs_to_this_cluster_and_its_tools() {
-    let w = World::new("cli-marks").await;
+    let w = Testbed::new("cli-marks").await;
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
     let marks = json!({"metadata": {
@@ -91,11 +91,11 @@ async fn an_export_leaves_out_what_belongs_to_this_cluster_and_its_tools() {
         "annotations": {"note": "kept", "tenios.dev/not-placed": "abc", "argocd.argoproj.io/tracking-id": "x"},
     }});
     w.patch_order("o", marks).await.unwrap();
-    let export = Plugin::of(&w.scenario).await.run(&["export", "-o", "json"]).await.done();
+    let export = Plugin::of(&w.namespaces).await.run(&["export", "-o", "json"]).await.done();
     let export: Value = serde_json::from_str(&export).unwrap();
     assert_eq!(
         export["items"][0]["metadata"],
-        json!({"name": "o", "namespace": w.scenario.namespace, "labels": {"team": "shop"}, "annotations": {"note": "kept"}})
+        json!({"name": "o", "namespace": w.namespaces.namespace, "labels": {"team": "shop"}, "annotations": {"note": "kept"}})
     );
     assert_eq!(export["items"][0]["spec"]["adopt"]["orderId"], "300000");
     assert_eq!(export["items"].as_array().unwrap().len(), 1);
@@ -103,7 +103,7 @@ async fn an_export_leaves_out_what_belongs_to_this_cluster_and_its_tools() {
 
 #[tokio::test]
 async fn kubectl_reads_every_text_of_an_export_as_it_was() {
-    let w = World::new("cli-texts").await;
+    let w = Testbed::new("cli-texts").await;
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
     let texts = [
@@ -159,8 +159,8 @@ async fn kubectl_reads_every_text_of_an_export_as_it_was() {
     let notes: serde_json::Map<String, Value> =
         texts.iter().enumerate().map(|(index, text)| (format!("text-{index}"), json!(text))).collect();
     w.patch_order("o", json!({"metadata": {"annotations": notes}})).await.unwrap();
-    let export = Plugin::of(&w.scenario).await.run(&["export"]).await.done();
-    let kubectl = w.scenario.kubectl();
+    let export = Plugin::of(&w.namespaces).await.run(&["export"]).await.done();
+    let kubectl = w.namespaces.kubectl();
     let read =
         kubectl.run_with_input(&["create", "--dry-run=client", "-o", "json", "-f", "-"], &export).await;
     let read: Value = serde_json::from_str(&read.expect_success()).unwrap();

@@ -1,15 +1,15 @@
 //! `kubectl tenios` on a real control plane, as the process that kubectl starts.
 
 mod administrators;
-mod agreement;
 mod backup;
-mod said;
-mod shown;
+mod status;
+mod vs_apiserver;
+mod write_commands;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use harness::{Identity, Program, Scenario};
+use harness::{Identity, Program, TestNamespaces};
 
 /// The plugin with a kubeconfig and a namespace.
 #[derive(Clone)]
@@ -43,16 +43,16 @@ impl Said {
 
 impl Plugin {
     /// An administrator's.
-    pub async fn of(scenario: &Scenario) -> Self {
-        Self::by(scenario, &Identity::Admin).await
+    pub async fn of(namespaces: &TestNamespaces) -> Self {
+        Self::by(namespaces, &Identity::Admin).await
     }
 
     /// Somebody's.
-    pub async fn by(scenario: &Scenario, identity: &Identity) -> Self {
+    pub async fn by(namespaces: &TestNamespaces, identity: &Identity) -> Self {
         Self {
-            kubeconfig: scenario.control_plane.kubeconfig(identity).await,
-            namespace: scenario.namespace.clone(),
-            operator_namespace: scenario.operator_namespace.clone(),
+            kubeconfig: namespaces.control_plane.kubeconfig(identity).await,
+            namespace: namespaces.namespace.clone(),
+            operator_namespace: namespaces.operator_namespace.clone(),
             environment: Vec::new(),
         }
     }

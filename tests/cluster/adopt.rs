@@ -4,11 +4,11 @@ use tenios_api::verification::VerificationState;
 use tenios_api::{ConditionType, Reason};
 use tenios_simulator::{Action, PushTime};
 
-use crate::world::{ORDER, VERIFICATION, World, condition, message, told};
+use crate::testbed::{ORDER, Testbed, VERIFICATION, condition, message, told};
 
 #[tokio::test]
 async fn p13_p15_adopted_ids_send_nothing() {
-    let w = World::new("adopt").await;
+    let w = Testbed::new("adopt").await;
     w.verification("v", json!({"approval": "Approved", "adopt": {"verificationId": "705d5302"}})).await;
     w.order(
         "o",
@@ -25,7 +25,7 @@ async fn p13_p15_adopted_ids_send_nothing() {
 
 #[tokio::test]
 async fn p15_an_order_id_or_number_has_one_owner_and_the_second_claim_is_named() {
-    let w = World::new("claims").await;
+    let w = Testbed::new("claims").await;
     w.order("first", json!({"verificationId": "v", "adopt": {"orderId": "42", "phoneNumber": "+492211"}}))
         .await;
     w.order_at("first", OrderState::Assigned).await;
@@ -45,7 +45,7 @@ async fn p15_an_order_id_or_number_has_one_owner_and_the_second_claim_is_named()
 
 #[tokio::test]
 async fn p15_what_was_placed_stays_its_owners_when_the_resource_is_gone() {
-    let w = World::new("placed-claim").await;
+    let w = Testbed::new("placed-claim").await;
     w.plain_order("first").await;
     w.order_at("first", OrderState::Assigned).await;
     w.delete_order("first").await;
@@ -53,14 +53,14 @@ async fn p15_what_was_placed_stays_its_owners_when_the_resource_is_gone() {
     let second = w.order_at("second", OrderState::Conflict).await;
     assert!(message(&second).contains("PhoneNumberOrder first"), "{}", message(&second));
     // The ledger is swept a moment after a resource is gone.
-    w.scenario.quiet().await;
+    w.namespaces.quiet().await;
     let second = w.order_at("second", OrderState::Conflict).await;
     assert_eq!(second.status.unwrap().order_id, None, "deleting a resource does not free what it paid for");
 }
 
 #[tokio::test]
 async fn p15_p22_who_adopts_what_another_orders_takes_nothing_from_him() {
-    let w = World::new("squatter").await;
+    let w = Testbed::new("squatter").await;
     let squat = json!({"verificationId": "v", "adopt": {"orderId": "300000"}});
     w.order("squatter", squat).await;
     w.order_at("squatter", OrderState::AwaitingNumber).await;
@@ -74,7 +74,7 @@ async fn p15_p22_who_adopts_what_another_orders_takes_nothing_from_him() {
 
 #[tokio::test]
 async fn p03_p15_a_mistyped_adoption_after_an_unknown_outcome_is_corrected() {
-    let w = World::new("mistyped").await;
+    let w = Testbed::new("mistyped").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.faults(ORDER, Action::DropAfter);
     w.plain_order("o").await;
@@ -93,7 +93,7 @@ async fn p03_p15_a_mistyped_adoption_after_an_unknown_outcome_is_corrected() {
 
 #[tokio::test]
 async fn p15_what_was_placed_is_not_replaced_by_adoption() {
-    let w = World::new("adopt-other").await;
+    let w = Testbed::new("adopt-other").await;
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
     w.patch_order("o", json!({"spec": {"adopt": {"orderId": "42"}}})).await.unwrap();

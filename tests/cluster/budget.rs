@@ -5,12 +5,12 @@ use tenios_api::Reason;
 use tenios_api::order::OrderState;
 use tenios_simulator::{Action, Fault, PushTime};
 
-use crate::world::{ORDER, PATIENCE, World, message};
+use crate::testbed::{ORDER, PATIENCE, Testbed, message};
 use harness::wait;
 
 #[tokio::test]
 async fn p14_of_five_orders_a_budget_of_three_lets_three_through() {
-    let w = World::with("budget", |o| o.args(["--order-budget-per-namespace=3/24h"])).await;
+    let w = Testbed::with("budget", |o| o.args(["--order-budget-per-namespace=3/24h"])).await;
     let id = w.approved_document();
     for n in 0..5 {
         w.order(&format!("o{n}"), json!({"verificationId": id})).await;
@@ -25,7 +25,7 @@ async fn p14_of_five_orders_a_budget_of_three_lets_three_through() {
                 matches!(state, Some(OrderState::Assigned | OrderState::Waiting))
             })
             .await;
-        let reason = crate::world::ready(&order.status.as_ref().unwrap().conditions).unwrap().reason;
+        let reason = crate::testbed::ready(&order.status.as_ref().unwrap().conditions).unwrap().reason;
         if reason == Reason::BudgetExceeded {
             exceeded += 1;
             let text = message(&order);
@@ -41,7 +41,7 @@ async fn p14_of_five_orders_a_budget_of_three_lets_three_through() {
 #[tokio::test]
 async fn p14_a_spent_budget_goes_on_by_itself_and_survives_a_restart() {
     let w =
-        World::with("budget-window", |o| o.args(["--order-budget=1/15s", "--leader-election=false"])).await;
+        Testbed::with("budget-window", |o| o.args(["--order-budget=1/15s", "--leader-election=false"])).await;
     let id = w.approved_document();
     w.order("a", json!({"verificationId": id})).await;
     w.order_at("a", OrderState::Assigned).await;
@@ -57,7 +57,7 @@ async fn p14_a_spent_budget_goes_on_by_itself_and_survives_a_restart() {
 #[tokio::test]
 async fn requests_that_hang_do_not_hold_up_what_needs_none() {
     let flags = ["--provider-concurrency=1", "--concurrency=1", "--provider-timeout=10s"];
-    let w = World::with("full", |o| o.hurried().args(flags)).await;
+    let w = Testbed::with("full", |o| o.hurried().args(flags)).await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.simulator.fault(Fault::once(ORDER, Action::Hang));
     w.plain_order("hangs").await;
@@ -78,7 +78,7 @@ async fn requests_that_hang_do_not_hold_up_what_needs_none() {
 async fn p14_p26_a_hundred_refusals_with_a_bogus_key_stop_nobodys_ordering() {
     let options =
         ["--order-budget=30/24h", "--order-budget-per-namespace=30/24h", "--provider-concurrency=20"];
-    let w = World::with("bogus", |o| o.args(options)).await;
+    let w = Testbed::with("bogus", |o| o.args(options)).await;
     w.secret("bogus", "key", b"bogus").await;
     let id = w.approved_document();
     for refused in (0..100).step_by(20) {
@@ -97,7 +97,7 @@ async fn p14_p26_a_hundred_refusals_with_a_bogus_key_stop_nobodys_ordering() {
 
 #[tokio::test]
 async fn p14_three_orders_that_probe_leave_their_namespace_its_day() {
-    let w = World::with("probes", |o| o.hurried().args(["--order-budget-per-namespace=3/24h"])).await;
+    let w = Testbed::with("probes", |o| o.hurried().args(["--order-budget-per-namespace=3/24h"])).await;
     w.simulator.set(|s| s.approve_after_ms = None);
     w.verification("v", json!({"approval": "Probe"})).await;
     for n in 0..3 {
@@ -110,7 +110,7 @@ async fn p14_three_orders_that_probe_leave_their_namespace_its_day() {
 
 #[tokio::test]
 async fn p14_refusals_have_a_bound_of_their_own() {
-    let w = World::with("refusals", |o| o.args(["--order-budget-per-namespace=1/24h"])).await;
+    let w = Testbed::with("refusals", |o| o.args(["--order-budget-per-namespace=1/24h"])).await;
     w.secret("bogus", "key", b"bogus").await;
     let id = w.approved_document();
     for n in 0..10 {
@@ -126,8 +126,8 @@ async fn p14_refusals_have_a_bound_of_their_own() {
 
 #[tokio::test]
 async fn p14_p26_a_tenants_own_key_spends_a_budget_of_its_own() {
-    let w = World::with("own-key", |o| o.args(["--order-budget=1/24h"])).await;
-    w.secret("tenios", "access-key", crate::world::KEY.as_bytes()).await;
+    let w = Testbed::with("own-key", |o| o.args(["--order-budget=1/24h"])).await;
+    w.secret("tenios", "access-key", crate::testbed::KEY.as_bytes()).await;
     let id = w.approved_document();
     let reference = json!({"name": "tenios", "key": "access-key"});
     let own = json!({"verificationId": id, "accessKeySecretRef": reference});
@@ -147,7 +147,7 @@ async fn p14_p26_a_tenants_own_key_spends_a_budget_of_its_own() {
 /// At the shipped pace, whose longest wait is five minutes.
 #[tokio::test]
 async fn p14_p24_a_place_that_a_refusal_gives_back_is_found_by_who_waits_for_it() {
-    let w = World::with("given-back", |o| o.args(["--order-budget-per-namespace=1/24h"])).await;
+    let w = Testbed::with("given-back", |o| o.args(["--order-budget-per-namespace=1/24h"])).await;
     w.secret("bogus", "key", b"bogus").await;
     w.simulator.fault(Fault::once(ORDER, Action::Delay { ms: Duration::from_secs(5).into() }));
     let id = w.approved_document();

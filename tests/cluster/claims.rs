@@ -10,8 +10,8 @@ use tenios_api::{PhoneNumberOrder, PhoneNumberOrderStatus};
 use tenios_simulator::{Action, PushOverrides, PushTime};
 
 use crate::tenants::FIRST_NUMBER;
-use crate::world::{ORDER, PATIENCE, World, message};
-use harness::{OperatorOptions, Scenario, wait};
+use crate::testbed::{ORDER, PATIENCE, Testbed, message};
+use harness::{OperatorOptions, TestNamespaces, wait};
 
 const FIRST_ORDER: &str = "300000";
 const NOBODYS_NUMBER: &str = "+4922119999999";
@@ -19,20 +19,20 @@ const NOBODYS_NUMBER: &str = "+4922119999999";
 /// Two tenants.
 struct Tenants {
     /// The first one.
-    w: World,
+    w: Testbed,
     /// The other one.
-    stranger: Scenario,
+    stranger: TestNamespaces,
 }
 
 impl Tenants {
     async fn new(name: &str) -> Self {
-        let simulator = crate::world::simulator().await;
-        let scenario = Scenario::new(name).await;
-        let stranger = Scenario::new(&format!("{name}-b")).await;
-        scenario.let_operator_watch(&stranger.namespace).await;
-        let watched = [&scenario, &stranger].map(|s| format!("--watch-namespace={}", s.namespace));
-        let operator = scenario.operator(OperatorOptions::new(simulator.url()).args(watched)).await;
-        Self { w: World { scenario, simulator, operator }, stranger }
+        let simulator = crate::testbed::simulator().await;
+        let namespaces = TestNamespaces::new(name).await;
+        let stranger = TestNamespaces::new(&format!("{name}-b")).await;
+        namespaces.let_operator_watch(&stranger.namespace).await;
+        let watched = [&namespaces, &stranger].map(|s| format!("--watch-namespace={}", s.namespace));
+        let operator = namespaces.operator(OperatorOptions::new(simulator.url()).args(watched)).await;
+        Self { w: Testbed { namespaces, simulator, operator }, stranger }
     }
 
     fn theirs(&self) -> Api<PhoneNumberOrder> {
@@ -58,7 +58,7 @@ impl Tenants {
     }
 
     /// What an event says of this order in either namespace.
-    async fn told(&self, tenant: &Scenario, order: &str, reason: &str) -> String {
+    async fn told(&self, tenant: &TestNamespaces, order: &str, reason: &str) -> String {
         let events: Api<Event> = tenant.api();
         wait::until(&format!("event {reason} of {order}"), PATIENCE, async || {
             let events = events.list(&ListParams::default()).await.unwrap().items;
@@ -72,7 +72,7 @@ impl Tenants {
 
     /// No name of the one is in what the other reads.
     fn names_nobody(&self, text: &str, but: &str) {
-        for name in [&self.w.scenario.namespace, &self.stranger.namespace] {
+        for name in [&self.w.namespaces.namespace, &self.stranger.namespace] {
             assert!(!text.contains(name.as_str()), "{text}");
         }
         assert!(!text.contains(but), "{text}");
@@ -117,7 +117,7 @@ async fn p15_p22_adopting_before_and_after_takes_nothing_from_an_order_and_its_o
         let order = t.strangers_at(name, OrderState::Conflict).await;
         t.names_nobody(&json!(order.status).to_string(), "rightful");
     }
-    let words = t.told(&t.w.scenario, "rightful", "AlsoClaimed").await;
+    let words = t.told(&t.w.namespaces, "rightful", "AlsoClaimed").await;
     assert!(words.contains("another resource also claims"), "{words}");
     t.names_nobody(&words, "before");
     t.w.order_at("rightful", OrderState::Assigned).await;
@@ -128,7 +128,7 @@ async fn p15_p22_adopting_before_and_after_takes_nothing_from_an_order_and_its_o
     t.w.order("neighbour", json!({"verificationId": "v", "adopt": {"phoneNumber": number}})).await;
     let neighbour = t.w.order_at("neighbour", OrderState::Conflict).await;
     assert!(message(&neighbour).contains("PhoneNumberOrder second"), "{}", message(&neighbour));
-    let words = t.told(&t.w.scenario, "second", "AlsoClaimed").await;
+    let words = t.told(&t.w.namespaces, "second", "AlsoClaimed").await;
     assert!(words.contains("PhoneNumberOrder neighbour also claims number"), "{words}");
 }
 
@@ -173,7 +173,7 @@ async fn p15_p22_two_accounts_may_have_the_same_id_and_number_and_a_stranger_lea
     let reference = json!({"name": "tenios", "key": "key"});
     t.stranger("same", json!({"verificationId": "v", "accessKeySecretRef": reference, "adopt": both})).await;
     t.strangers_at("same", OrderState::Assigned).await;
-    t.w.scenario.quiet().await;
+    t.w.namespaces.quiet().await;
     t.w.order_at("rightful", OrderState::Assigned).await;
     t.strangers_at("same", OrderState::Assigned).await;
 }
@@ -190,10 +190,10 @@ async fn p15_a_number_that_tenios_gives_out_again_puts_neither_order_into_confli
     assert_eq!(t.w.simulator.push(300_001, again).await.unwrap().status, Some(200));
     let status = t.strangers_at("new", OrderState::Assigned).await.status.unwrap();
     assert_eq!(status.phone_number.as_deref(), Some(FIRST_NUMBER));
-    let words = t.told(&t.w.scenario, "old", "GivenTwice").await;
+    let words = t.told(&t.w.namespaces, "old", "GivenTwice").await;
     assert!(words.contains(FIRST_NUMBER) && words.contains("a resource in another namespace"), "{words}");
     t.names_nobody(&words, "PhoneNumberOrder new");
-    t.w.scenario.quiet().await;
+    t.w.namespaces.quiet().await;
     t.w.order_at("old", OrderState::Assigned).await;
     t.strangers_at("new", OrderState::Assigned).await;
 }

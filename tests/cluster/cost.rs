@@ -6,7 +6,7 @@ use tenios_api::order::OrderState;
 use tenios_api::verification::VerificationState;
 use tenios_simulator::PushTime;
 
-use crate::world::{PATIENCE, World};
+use crate::testbed::{PATIENCE, Testbed};
 use harness::{Requests, wait};
 
 const WRITES: [&str; 3] = ["create", "update", "patch"];
@@ -27,15 +27,15 @@ fn writes_for_a_long_wait(made: &Requests, resource: &str) -> usize {
 
 #[tokio::test]
 async fn an_order_takes_five_writes_and_a_verification_three() {
-    let w = World::new("cost").await;
-    let user = w.scenario.operator_identity().user();
-    let plane = w.scenario.control_plane.clone();
+    let w = Testbed::new("cost").await;
+    let user = w.namespaces.operator_identity().user();
+    let plane = w.namespaces.control_plane.clone();
     let lease_and_events = |r: &harness::Request| r.resource == "leases" || r.resource == "events";
 
-    let mark = w.scenario.quiet().await;
+    let mark = w.namespaces.quiet().await;
     w.verification("v", json!({"approval": "Approved"})).await;
     w.verification_at("v", VerificationState::Approved).await;
-    w.scenario.quiet().await;
+    w.namespaces.quiet().await;
     let made = plane.requests_since(mark).await.by(&user);
     assert_eq!(made.clone().of("phoneverifications").with_verb(&["get"]).len(), 1, "{made}");
     let for_a_wait = writes_for_a_long_wait(&made, "phoneverifications");
@@ -43,10 +43,10 @@ async fn an_order_takes_five_writes_and_a_verification_three() {
     println!("a verification costs {} writes:\n{writes}", writes.len());
     assert!(writes.len() <= 3 + for_a_wait, "{writes}");
 
-    let mark = w.scenario.quiet().await;
+    let mark = w.namespaces.quiet().await;
     w.order("o", json!({"verificationRef": {"name": "v"}})).await;
     w.order_at("o", OrderState::Assigned).await;
-    w.scenario.quiet().await;
+    w.namespaces.quiet().await;
     let made = plane.requests_since(mark).await.by(&user);
     println!("an order costs:\n{made}");
     let events = made.clone().of("events").len();
@@ -60,9 +60,9 @@ async fn an_order_takes_five_writes_and_a_verification_three() {
 
 #[tokio::test]
 async fn a_resource_that_is_done_costs_nothing_more() {
-    let w = World::new("idle").await;
-    let user = w.scenario.operator_identity().user();
-    let plane = w.scenario.control_plane.clone();
+    let w = Testbed::new("idle").await;
+    let user = w.namespaces.operator_identity().user();
+    let plane = w.namespaces.control_plane.clone();
     w.verification("v", json!({"approval": "Approved"})).await;
     for n in 0..5 {
         w.order(&format!("o{n}"), json!({"verificationRef": {"name": "v"}})).await;
@@ -70,7 +70,7 @@ async fn a_resource_that_is_done_costs_nothing_more() {
     for n in 0..5 {
         w.order_at(&format!("o{n}"), OrderState::Assigned).await;
     }
-    w.scenario.quiet().await;
+    w.namespaces.quiet().await;
     // The published schemas are read at each start, whatever there is.
     let others = |r: &harness::Request| {
         r.resource != "leases"
@@ -85,7 +85,7 @@ async fn a_resource_that_is_done_costs_nothing_more() {
         w.operator.metrics().await.contains("\ntenios_leader 1\n").then_some(())
     })
     .await;
-    w.scenario.quiet().await;
+    w.namespaces.quiet().await;
     let made = plane.requests_since(mark).await.by(&user);
     let beyond = made.clone().only(others);
     assert!(beyond.is_empty(), "beyond the lists: {beyond}");
@@ -96,7 +96,7 @@ async fn a_resource_that_is_done_costs_nothing_more() {
 /// Printed, not asserted: the machine is noisy.
 #[tokio::test]
 async fn the_time_from_the_answer_to_the_status_is_printed() {
-    let w = World::with("latency", |o| {
+    let w = Testbed::with("latency", |o| {
         o.args(["--order-budget-per-namespace=1000/24h", "--order-budget=1000/24h"])
     })
     .await;
@@ -105,11 +105,11 @@ async fn the_time_from_the_answer_to_the_status_is_printed() {
     let mut took = Vec::new();
     for n in 0..20 {
         let name = format!("o{n}");
-        let mark = w.scenario.control_plane.audit().mark();
+        let mark = w.namespaces.control_plane.audit().mark();
         w.order(&name, json!({"verificationId": id})).await;
         w.order_at(&name, OrderState::AwaitingNumber).await;
-        let user = w.scenario.operator_identity().user();
-        let made = w.scenario.control_plane.requests_since(mark).await.by(&user);
+        let user = w.namespaces.operator_identity().user();
+        let made = w.namespaces.control_plane.requests_since(mark).await.by(&user);
         let status = made.of("phonenumberorders/status").only(|r| r.name == name);
         let shown: jiff::Timestamp = status.0[0].completed.parse().unwrap();
         let entry = w.simulator.journal().last().unwrap().clone();

@@ -6,8 +6,8 @@ use tenios_api::Reason;
 use tenios_api::order::OrderState;
 use tenios_simulator::{Action, Fault, PushTime};
 
-use crate::world::{KEY, ORDER, PATIENCE, World, message};
-use harness::{ControlPlane, OperatorOptions, Scenario, wait};
+use crate::testbed::{KEY, ORDER, PATIENCE, Testbed, message};
+use harness::{ControlPlane, OperatorOptions, TestNamespaces, wait};
 
 /// Until it is shown that the request is in flight, and what comes then is done, on a slow machine, too.
 const LONG: u64 = 5000;
@@ -18,7 +18,7 @@ fn delay(ms: u64) -> Action {
 
 #[tokio::test]
 async fn p01_p02_killed_while_the_request_is_in_flight_it_never_sends_another() {
-    let w = World::hurried("killed").await;
+    let w = Testbed::hurried("killed").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.faults(ORDER, delay(1500));
     w.plain_order("o").await;
@@ -35,7 +35,7 @@ async fn p01_p02_killed_while_the_request_is_in_flight_it_never_sends_another() 
 
 #[tokio::test]
 async fn p11_sigterm_finishes_and_records_the_request_in_flight() {
-    let w = World::new("drain").await;
+    let w = Testbed::new("drain").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.faults(ORDER, delay(LONG));
     w.plain_order("o").await;
@@ -53,7 +53,7 @@ async fn p11_sigterm_finishes_and_records_the_request_in_flight() {
 
 #[tokio::test]
 async fn an_edit_while_the_request_is_in_flight_is_rejected() {
-    let w = World::new("edit-in-flight").await;
+    let w = Testbed::new("edit-in-flight").await;
     w.faults(ORDER, delay(LONG));
     w.plain_order("o").await;
     w.order_at("o", OrderState::Ordering).await;
@@ -66,7 +66,7 @@ async fn an_edit_while_the_request_is_in_flight_is_rejected() {
 
 #[tokio::test]
 async fn a_resource_deleted_while_its_request_is_in_flight_shows_the_id_when_it_is_back() {
-    let w = World::new("delete-in-flight").await;
+    let w = Testbed::new("delete-in-flight").await;
     w.faults(ORDER, delay(800));
     let id = w.approved_document();
     w.order("o", json!({"verificationId": id})).await;
@@ -79,9 +79,9 @@ async fn a_resource_deleted_while_its_request_is_in_flight_shows_the_id_when_it_
 
 #[tokio::test]
 async fn p06_two_replicas_without_an_election_place_each_order_once() {
-    let w = World::with("two", |o| o.hurried().args(["--leader-election=false"])).await;
+    let w = Testbed::with("two", |o| o.hurried().args(["--leader-election=false"])).await;
     let options = OperatorOptions::new(w.simulator.url()).hurried().args(["--leader-election=false"]);
-    let second = w.scenario.operator(options).await;
+    let second = w.namespaces.operator(options).await;
     let id = w.approved_document();
     for n in 0..15 {
         w.order(&format!("o{n}"), json!({"verificationId": id})).await;
@@ -91,12 +91,12 @@ async fn p06_two_replicas_without_an_election_place_each_order_once() {
     }
     w.no_more_requests(ORDER, 15).await;
 
-    let (plane, user) = (w.scenario.control_plane.clone(), w.scenario.operator_identity().user());
+    let (plane, user) = (w.namespaces.control_plane.clone(), w.namespaces.operator_identity().user());
     w.faults(ORDER, delay(1500));
-    let mark = w.scenario.quiet().await;
+    let mark = w.namespaces.quiet().await;
     w.order("slow", json!({"verificationId": id})).await;
     w.order_at("slow", OrderState::Assigned).await;
-    w.scenario.quiet().await;
+    w.namespaces.quiet().await;
     let statuses = plane.requests_since(mark).await.by(&user).of("phonenumberorders/status");
     assert!(statuses.len() <= 8, "they correct each other: {} times\n{statuses}", statuses.len());
     drop(second);
@@ -104,8 +104,8 @@ async fn p06_two_replicas_without_an_election_place_each_order_once() {
 
 #[tokio::test]
 async fn p06_the_replica_that_does_not_lead_takes_pushes() {
-    let w = World::new("standby").await;
-    let standby = w.scenario.operator(OperatorOptions::new(w.simulator.url())).await;
+    let w = Testbed::new("standby").await;
+    let standby = w.namespaces.operator(OperatorOptions::new(w.simulator.url())).await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.plain_order("o").await;
     w.order_at("o", OrderState::AwaitingNumber).await;
@@ -121,8 +121,8 @@ async fn p06_the_replica_that_does_not_lead_takes_pushes() {
 #[case::without_a_word(false)]
 #[tokio::test]
 async fn p06_the_lease_moves_when_its_holder_ends(#[case] told: bool) {
-    let w = World::hurried("lease").await;
-    let standby = w.scenario.operator(OperatorOptions::new(w.simulator.url()).hurried()).await;
+    let w = Testbed::hurried("lease").await;
+    let standby = w.namespaces.operator(OperatorOptions::new(w.simulator.url()).hurried()).await;
     assert!(!standby.metrics().await.contains("\ntenios_leader 1\n"));
     if told {
         w.operator.terminate();
@@ -144,15 +144,15 @@ async fn p06_the_lease_moves_when_its_holder_ends(#[case] told: bool) {
 #[tokio::test]
 async fn p09_p10_an_order_id_survives_an_apiserver_outage_or_is_left_where_people_look() {
     let plane = std::sync::Arc::new(ControlPlane::start().await.unwrap());
-    let simulator = crate::world::simulator().await;
+    let simulator = crate::testbed::simulator().await;
     simulator.set(|s| s.push.when = PushTime::Never);
-    let scenario = Scenario::on(plane.clone(), "outage").await;
+    let namespaces = TestNamespaces::on(plane.clone(), "outage").await;
     let termination_log = plane.directory().join("termination-log");
     let options = OperatorOptions::new(simulator.url())
         .hurried()
         .args(["--drain-timeout=6s".to_owned(), format!("--termination-log={}", termination_log.display())]);
-    let operator = scenario.operator(options).await;
-    let w = World { scenario, simulator, operator };
+    let operator = namespaces.operator(options).await;
+    let w = Testbed { namespaces, simulator, operator };
     w.simulator.fault(Fault::once(ORDER, delay(700)).times(0));
     w.plain_order("survives").await;
     wait::until("the request", PATIENCE, async || (w.requests(ORDER) == 1).then_some(())).await;
@@ -177,7 +177,7 @@ async fn p09_p10_an_order_id_survives_an_apiserver_outage_or_is_left_where_peopl
     w.operator.terminate();
     w.operator.exit_status(PATIENCE).await;
     let left = std::fs::read_to_string(&termination_log).unwrap();
-    assert!(left.contains("300001") && left.contains(&format!("{}/lost", w.scenario.namespace)), "{left}");
+    assert!(left.contains("300001") && left.contains(&format!("{}/lost", w.namespaces.namespace)), "{left}");
     assert!(w.operator.log().contains("300001"));
     assert!(!w.operator.log().contains(KEY));
     plane.apiserver.start().unwrap();

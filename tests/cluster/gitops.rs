@@ -11,8 +11,8 @@ use tenios_api::{ConditionType, LedgerEntry, PhoneNumberOrder, PhoneVerification
 use tenios_simulator::{Action, PushTime};
 
 use crate::cli::Plugin;
-use crate::world::{ORDER, PATIENCE, SILENCE, VERIFICATION, World, condition, merge, message};
-use harness::{Output, Scenario, wait};
+use crate::testbed::{ORDER, PATIENCE, SILENCE, Testbed, VERIFICATION, condition, merge, message};
+use harness::{Output, TestNamespaces, wait};
 
 const FLUX: &[&str] =
     &["apply", "--server-side", "--force-conflicts", "--field-manager=kustomize-controller", "-f", "-"];
@@ -41,8 +41,8 @@ fn verification(name: &str, changes: Value) -> Value {
     manifest("PhoneVerification", name, &spec)
 }
 
-async fn kubectl(w: &World, arguments: &[&str], manifest: &Value) -> Output {
-    w.scenario.kubectl().run_with_input(arguments, &manifest.to_string()).await
+async fn kubectl(w: &Testbed, arguments: &[&str], manifest: &Value) -> Output {
+    w.namespaces.kubectl().run_with_input(arguments, &manifest.to_string()).await
 }
 
 /// Which order and number a resource shows.
@@ -53,7 +53,7 @@ fn ids(order: &PhoneNumberOrder) -> (Option<String>, Option<String>) {
 
 #[tokio::test]
 async fn p12_pruned_while_its_number_is_on_its_way_it_has_it_when_it_comes_back() {
-    let w = World::new("pruned").await;
+    let w = Testbed::new("pruned").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     let git = order("o", &json!({"verificationId": w.approved_document()}));
     kubectl(&w, FLUX, &git).await.expect_success();
@@ -69,7 +69,7 @@ async fn p12_pruned_while_its_number_is_on_its_way_it_has_it_when_it_comes_back(
 /// `kubectl apply --force` is what tools do that delete and create again where a field can't be changed.
 #[tokio::test]
 async fn p12_forced_over_a_frozen_field_it_is_a_conflict_until_git_is_set_back() {
-    let w = World::new("forced").await;
+    let w = Testbed::new("forced").await;
     let force = &["apply", "--force", "-f", "-"];
     let first = order("o", &json!({"verificationId": w.approved_document()}));
     let second = order("o", &json!({"verificationId": w.approved_document()}));
@@ -107,7 +107,7 @@ async fn p12_replaced_by_what_git_says_it_keeps_what_it_has(
     #[case] replace: &[&str],
     #[case] anew: bool,
 ) {
-    let w = World::new(name).await;
+    let w = Testbed::new(name).await;
     let git = [
         verification("v", json!({"approval": "Approved"})),
         order("o", &json!({"verificationRef": {"name": "v"}})),
@@ -130,7 +130,7 @@ async fn p12_replaced_by_what_git_says_it_keeps_what_it_has(
 /// Two tools apply one resource from the server's side, one of them with a status that somebody exported into Git.
 #[tokio::test]
 async fn tools_that_apply_conflict_over_the_spec_and_never_over_the_status() {
-    let w = World::new("appliers").await;
+    let w = Testbed::new("appliers").await;
     let id = w.approved_document();
     let mut git = order("o", &json!({"verificationId": id}));
     git["status"] =
@@ -147,13 +147,13 @@ async fn tools_that_apply_conflict_over_the_spec_and_never_over_the_status() {
     kubectl(&w, ARGO_CD, &order("o", &json!({"verificationId": id}))).await.expect_success();
 
     // Neither has anything to correct, and neither makes the operator write.
-    let api: Api<PhoneNumberOrder> = w.scenario.api();
+    let api: Api<PhoneNumberOrder> = w.namespaces.api();
     let settled = w.order_where("o", "at its generation", |o| {
         o.status.as_ref().map(|s| s.observed_generation) == o.metadata.generation
     });
     let settled = settled.await;
-    let plane = w.scenario.control_plane.clone();
-    let (user, mark) = (w.scenario.operator_identity().user(), w.scenario.quiet().await);
+    let plane = w.namespaces.control_plane.clone();
+    let (user, mark) = (w.namespaces.operator_identity().user(), w.namespaces.quiet().await);
     for _ in 0..3 {
         kubectl(&w, FLUX, &git).await.expect_success();
         kubectl(&w, ARGO_CD, &order("o", &json!({"verificationId": id}))).await.expect_success();
@@ -178,8 +178,8 @@ async fn tools_that_apply_conflict_over_the_spec_and_never_over_the_status() {
 
 #[tokio::test]
 async fn an_approval_that_a_tool_puts_back_orders_once_and_stays_proven() {
-    let w = World::new("drift").await;
-    let plugin = Plugin::of(&w.scenario).await;
+    let w = Testbed::new("drift").await;
+    let plugin = Plugin::of(&w.namespaces).await;
     let git = verification("v", json!({}));
     kubectl(&w, FLUX, &git).await.expect_success();
     w.verification_because("v", Reason::AwaitingApproval).await;
@@ -209,11 +209,11 @@ async fn an_approval_that_a_tool_puts_back_orders_once_and_stays_proven() {
 }
 
 /// As Velero restores: a new uid, its labels, and the status by a request of its own, where it is told to.
-async fn restore(w: &World, namespace: &str, backup: &PhoneNumberOrder, with_status: bool) {
+async fn restore(w: &Testbed, namespace: &str, backup: &PhoneNumberOrder, with_status: bool) {
     let mut object = json!(backup);
     let labels = json!({"velero.io/backup-name": "nightly", "velero.io/restore-name": "nightly-1"});
     object["metadata"] = json!({"name": backup.metadata.name, "labels": labels});
-    let api: Api<PhoneNumberOrder> = Api::namespaced(w.scenario.client(), namespace);
+    let api: Api<PhoneNumberOrder> = Api::namespaced(w.namespaces.client(), namespace);
     let object: PhoneNumberOrder = serde_json::from_value(object).unwrap();
     let created = api.create(&kube::api::PostParams::default(), &object).await.unwrap();
     assert_ne!(created.metadata.uid, backup.metadata.uid);
@@ -224,8 +224,8 @@ async fn restore(w: &World, namespace: &str, backup: &PhoneNumberOrder, with_sta
     }
 }
 
-async fn lose_the_ledger(w: &World) {
-    let ledger: Api<LedgerEntry> = Api::namespaced(w.scenario.client(), &w.scenario.operator_namespace);
+async fn lose_the_ledger(w: &Testbed) {
+    let ledger: Api<LedgerEntry> = Api::namespaced(w.namespaces.client(), &w.namespaces.operator_namespace);
     ledger.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
     wait::until("an empty ledger", PATIENCE, async || w.ledger().await.is_empty().then_some(())).await;
 }
@@ -241,7 +241,7 @@ async fn p12_p13_restored_it_shows_what_it_had(
     #[case] ledger: bool,
     #[case] status: bool,
 ) {
-    let w = World::new(name).await;
+    let w = Testbed::new(name).await;
     // So that the generation of the backup is not that of the restored resource.
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
@@ -255,7 +255,7 @@ async fn p12_p13_restored_it_shows_what_it_had(
     if !ledger {
         lose_the_ledger(&w).await;
     }
-    restore(&w, &w.scenario.namespace, &backup, status).await;
+    restore(&w, &w.namespaces.namespace, &backup, status).await;
     w.operator.restart().await;
     let after = w.order_where("o", "assigned at its own generation", |o| {
         o.status.as_ref().is_some_and(|s| s.observed_generation == 1 && s.state == Some(OrderState::Assigned))
@@ -266,7 +266,7 @@ async fn p12_p13_restored_it_shows_what_it_had(
 
 #[tokio::test]
 async fn p03_p13_what_nobody_knew_is_still_unknown_after_a_restore_without_the_ledger() {
-    let w = World::hurried("restored-unknown").await;
+    let w = Testbed::hurried("restored-unknown").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.faults(ORDER, Action::DropAfter);
     w.plain_order("o").await;
@@ -274,7 +274,7 @@ async fn p03_p13_what_nobody_knew_is_still_unknown_after_a_restore_without_the_l
     w.operator.kill().await;
     w.delete_order("o").await;
     lose_the_ledger(&w).await;
-    restore(&w, &w.scenario.namespace, &backup, true).await;
+    restore(&w, &w.namespaces.namespace, &backup, true).await;
     w.operator.restart().await;
     w.order_where("o", "unknown at its own ledger entry", |o| {
         o.status.as_ref().is_some_and(|s| s.state == Some(OrderState::OutcomeUnknown))
@@ -290,13 +290,13 @@ async fn p03_p13_what_nobody_knew_is_still_unknown_after_a_restore_without_the_l
 /// As while the operator's namespace is on its way out, or before its roles are restored.
 #[tokio::test]
 async fn p12_a_ledger_that_is_lost_and_can_not_be_written_yet_is_not_forgotten_by_the_status_too() {
-    let w = World::new("restored-readonly").await;
+    let w = Testbed::new("restored-readonly").await;
     w.approved().await;
     w.order("o", json!({"verificationRef": {"name": "v"}})).await;
     let before = w.order_at("o", OrderState::Assigned).await;
     w.operator.kill().await;
     lose_the_ledger(&w).await;
-    let roles: Api<Role> = Api::namespaced(w.scenario.client(), &w.scenario.operator_namespace);
+    let roles: Api<Role> = Api::namespaced(w.namespaces.client(), &w.namespaces.operator_namespace);
     let verbs = async |verbs: Value| {
         let patch = json!([{"op": "replace", "path": "/rules/0/verbs", "value": verbs}]);
         let patch: Patch<()> = Patch::Json(serde_json::from_value(patch).unwrap());
@@ -317,8 +317,8 @@ async fn p12_a_ledger_that_is_lost_and_can_not_be_written_yet_is_not_forgotten_b
 /// What a tool makes of a new name in Git: it creates the one and prunes the other. The manifest carries the ids.
 #[tokio::test]
 async fn p15_renamed_it_is_a_conflict_until_the_old_name_is_forgotten_and_never_an_order() {
-    let w = World::new("renamed").await;
-    let plugin = Plugin::of(&w.scenario).await;
+    let w = Testbed::new("renamed").await;
+    let plugin = Plugin::of(&w.namespaces).await;
     let mut spec = json!({"verificationId": w.approved_document()});
     kubectl(&w, FLUX, &order("o", &spec)).await.expect_success();
     let (id, number) = ids(&w.order_at("o", OrderState::Assigned).await);
@@ -341,19 +341,20 @@ async fn p15_p22_moved_to_another_namespace_it_is_a_conflict_and_never_an_order(
     #[case] name: &str,
     #[case] by_velero: bool,
 ) {
-    let simulator = crate::world::simulator().await;
-    let scenario = Scenario::new(name).await;
-    let elsewhere = format!("{}-new", scenario.namespace);
-    scenario.create_namespace(&elsewhere).await;
-    scenario.let_operator_watch(&elsewhere).await;
-    let watched = [&scenario.namespace, &elsewhere].map(|namespace| format!("--watch-namespace={namespace}"));
+    let simulator = crate::testbed::simulator().await;
+    let namespaces = TestNamespaces::new(name).await;
+    let elsewhere = format!("{}-new", namespaces.namespace);
+    namespaces.create_namespace(&elsewhere).await;
+    namespaces.let_operator_watch(&elsewhere).await;
+    let watched =
+        [&namespaces.namespace, &elsewhere].map(|namespace| format!("--watch-namespace={namespace}"));
     let options = harness::OperatorOptions::new(simulator.url()).args(watched);
-    let operator = scenario.operator(options).await;
-    let w = World { scenario, simulator, operator };
+    let operator = namespaces.operator(options).await;
+    let w = Testbed { namespaces, simulator, operator };
     w.plain_order("o").await;
     let backup = w.order_at("o", OrderState::Assigned).await;
     let (id, number) = ids(&backup);
-    let api: Api<PhoneNumberOrder> = Api::namespaced(w.scenario.client(), &elsewhere);
+    let api: Api<PhoneNumberOrder> = Api::namespaced(w.namespaces.client(), &elsewhere);
     if by_velero {
         w.operator.kill().await;
         w.delete_order("o").await;
@@ -362,7 +363,7 @@ async fn p15_p22_moved_to_another_namespace_it_is_a_conflict_and_never_an_order(
     } else {
         w.delete_order("o").await;
         let adopt = json!({"verificationId": "v1", "adopt": {"orderId": id, "phoneNumber": number}});
-        let there = w.scenario.kubectl().in_namespace(&elsewhere);
+        let there = w.namespaces.kubectl().in_namespace(&elsewhere);
         there.run_with_input(FLUX, &order("o", &adopt).to_string()).await.expect_success();
     }
     let conflict = wait::until_seen(
@@ -373,9 +374,9 @@ async fn p15_p22_moved_to_another_namespace_it_is_a_conflict_and_never_an_order(
     )
     .await;
     let text = message(&conflict);
-    assert!(text.contains("in another namespace") && !text.contains(&w.scenario.namespace), "{text}");
+    assert!(text.contains("in another namespace") && !text.contains(&w.namespaces.namespace), "{text}");
     w.no_more_requests(ORDER, 1).await;
-    let plugin = Plugin::of(&w.scenario).await;
+    let plugin = Plugin::of(&w.namespaces).await;
     plugin.run(&["ledger", "forget", "pno/o", "--yes"]).await.done();
     wait::until_seen(
         "the number in its new namespace",
@@ -390,7 +391,7 @@ async fn p15_p22_moved_to_another_namespace_it_is_a_conflict_and_never_an_order(
 /// A restore over what is there (`existingResourcePolicy: update`) brings an older status.
 #[tokio::test]
 async fn p12_an_older_status_over_a_newer_one_is_corrected() {
-    let w = World::new("older-status").await;
+    let w = Testbed::new("older-status").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.plain_order("o").await;
     let backup = w.order_at("o", OrderState::AwaitingNumber).await;
@@ -398,7 +399,7 @@ async fn p12_an_older_status_over_a_newer_one_is_corrected() {
     let before = w.order_at("o", OrderState::Assigned).await;
     let mut older = json!(backup.status);
     older["phoneNumber"] = Value::Null;
-    let api: Api<PhoneNumberOrder> = w.scenario.api();
+    let api: Api<PhoneNumberOrder> = w.namespaces.api();
     api.patch_status("o", &PatchParams::default(), &Patch::Merge(json!({"status": older}))).await.unwrap();
     assert_eq!(ids(&w.order_at("o", OrderState::Assigned).await), ids(&before));
     w.no_more_requests(ORDER, 1).await;
@@ -413,8 +414,8 @@ async fn an_approval_by_a_person_stays_and_one_by_a_commit_arrives(
     #[case] name: &str,
     #[case] tool: &[&str],
 ) {
-    let w = World::new(name).await;
-    let plugin = Plugin::of(&w.scenario).await;
+    let w = Testbed::new(name).await;
+    let plugin = Plugin::of(&w.namespaces).await;
     let git = |name: &str, approval: Value| {
         let mut git = verification(name, json!({}));
         git["spec"]["approval"] = approval;
@@ -444,19 +445,19 @@ async fn an_approval_by_a_person_stays_and_one_by_a_commit_arrives(
     ] {
         w.verification_at(name, state).await;
     }
-    let api: Api<PhoneVerification> = w.scenario.api();
+    let api: Api<PhoneVerification> = w.namespaces.api();
     assert_eq!(json!(api.get("by-a-person").await.unwrap().spec.approval), "Approved");
 }
 
 /// A tool that prunes a namespace's verification takes no order with it, and none is made when it is back.
 #[tokio::test]
 async fn p12_a_verification_pruned_under_its_order_comes_back_without_a_submission() {
-    let w = World::new("pruned-below").await;
+    let w = Testbed::new("pruned-below").await;
     let git = verification("v", json!({"approval": "Approved"}));
     kubectl(&w, FLUX, &git).await.expect_success();
     kubectl(&w, FLUX, &order("o", &json!({"verificationRef": {"name": "v"}}))).await.expect_success();
     let before = w.order_at("o", OrderState::Assigned).await;
-    let api: Api<PhoneVerification> = w.scenario.api();
+    let api: Api<PhoneVerification> = w.namespaces.api();
     api.delete("v", &DeleteParams::default()).await.unwrap();
     wait::until("it to be gone", PATIENCE, async || api.get_opt("v").await.unwrap().is_none().then_some(()))
         .await;

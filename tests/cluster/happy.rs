@@ -3,11 +3,11 @@ use tenios_api::order::OrderState;
 use tenios_api::verification::VerificationState;
 use tenios_api::{ConditionStatus, ConditionType, Reason};
 
-use crate::world::{ORDER, VERIFICATION, World, condition};
+use crate::testbed::{ORDER, Testbed, VERIFICATION, condition};
 
 #[tokio::test]
 async fn p01_two_manifests_become_a_number_with_one_request_each() {
-    let w = World::new("happy").await;
+    let w = Testbed::new("happy").await;
     w.verification("cologne-office", json!({"approval": "Approved"})).await;
     w.order("main-line", json!({"verificationRef": {"name": "cologne-office"}})).await;
     let status = w.order_at("main-line", OrderState::Assigned).await.status.unwrap();
@@ -33,7 +33,7 @@ async fn p01_two_manifests_become_a_number_with_one_request_each() {
 #[tokio::test]
 async fn manifests_may_come_in_any_order_and_references_wake_their_waiters() {
     // With waits this long a reference that is polled would not make it in time.
-    let w = World::with("any-order", |o| o.args(["--retry-min=10m", "--retry-max=20m"])).await;
+    let w = Testbed::with("any-order", |o| o.args(["--retry-min=10m", "--retry-max=20m"])).await;
     w.order("branch", json!({"verificationRef": {"name": "v"}, "linkTo": {"orderRef": {"name": "main"}}}))
         .await;
     w.order_because("branch", Reason::AwaitingVerification).await;
@@ -52,7 +52,7 @@ async fn manifests_may_come_in_any_order_and_references_wake_their_waiters() {
 
 #[tokio::test]
 async fn an_unapproved_verification_holds_its_orders_back_without_a_request() {
-    let w = World::new("unapproved").await;
+    let w = Testbed::new("unapproved").await;
     w.verification("v", json!({})).await;
     w.order("o", json!({"verificationRef": {"name": "v"}})).await;
     let order = w.order_because("o", Reason::AwaitingApproval).await;
@@ -62,12 +62,12 @@ async fn an_unapproved_verification_holds_its_orders_back_without_a_request() {
 
 #[tokio::test]
 async fn p04_a_probing_order_tries_slowly_until_the_provider_takes_it_and_that_proves_the_approval() {
-    let w = World::hurried("probe").await;
+    let w = Testbed::hurried("probe").await;
     w.simulator.set(|s| s.approve_after_ms = None);
     w.verification("v", json!({"approval": "Probe"})).await;
     w.order("o", json!({"verificationRef": {"name": "v"}})).await;
     let refused = w.order_because("o", Reason::Refused).await;
-    let text = crate::world::message(&refused);
+    let text = crate::testbed::message(&refused);
     assert!(
         text.contains("NUMBER_ORDER_VERIFICATION_ID_NOT_VALID") && text.contains("spec.verificationRef"),
         "{text}"
@@ -85,10 +85,10 @@ async fn p04_a_probing_order_tries_slowly_until_the_provider_takes_it_and_that_p
 
 #[tokio::test]
 async fn without_a_push_url_the_message_says_how_to_record_the_number() {
-    let w = World::with("no-push", |o| o.push_key(None)).await;
+    let w = Testbed::with("no-push", |o| o.push_key(None)).await;
     w.plain_order("o").await;
     let order = w.order_because("o", Reason::AwaitingNumber).await;
-    assert!(crate::world::message(&order).contains("spec.adopt.phoneNumber"));
+    assert!(crate::testbed::message(&order).contains("spec.adopt.phoneNumber"));
     let body = w.simulator.journal()[0].body.clone().unwrap();
     assert!(body.get("push_url").is_none() && body.get("push_secret").is_none());
     w.patch_order("o", json!({"spec": {"adopt": {"phoneNumber": "+4922112345678"}}})).await.unwrap();
@@ -99,7 +99,7 @@ async fn without_a_push_url_the_message_says_how_to_record_the_number() {
 
 #[tokio::test]
 async fn a_suspended_order_is_held_back_until_it_is_resumed() {
-    let w = World::new("suspend").await;
+    let w = Testbed::new("suspend").await;
     let id = w.approved_document();
     w.order("o", json!({"verificationId": id, "suspend": true})).await;
     w.order_at("o", OrderState::Suspended).await;

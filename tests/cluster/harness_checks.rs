@@ -1,6 +1,6 @@
 //! The harness keeps its own word: what it starts works, and nothing of it stays.
 
-#![allow(clippy::expect_used, reason = "a test that can't set up its world fails")]
+#![allow(clippy::expect_used, reason = "a test that can't set up its testbed fails")]
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::json;
 
-use harness::{ControlPlane, Kubectl, Scenario, wait};
+use harness::{ControlPlane, Kubectl, TestNamespaces, wait};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Tells the test below that it is the victim. Its value is where to write what was started.
@@ -18,12 +18,12 @@ const VICTIM: &str = "TENIOS_HARNESS_VICTIM";
 
 #[tokio::test]
 async fn the_shipped_roles_let_the_operator_do_its_work_and_no_more() {
-    let scenario = Scenario::new("roles").await;
-    let kubectl = scenario.control_plane.kubectl_as(&scenario.operator_identity()).await;
+    let namespaces = TestNamespaces::new("roles").await;
+    let kubectl = namespaces.control_plane.kubectl_as(&namespaces.operator_identity()).await;
     let may = async |verb: &str, resource: &str, namespace: &str| {
         may(&kubectl.in_namespace(namespace), verb, resource).await
     };
-    let (tenant, own) = (scenario.namespace.as_str(), scenario.operator_namespace.as_str());
+    let (tenant, own) = (namespaces.namespace.as_str(), namespaces.operator_namespace.as_str());
     for (verb, resource, namespace) in [
         ("watch", "phonenumberorders.tenios.dev", tenant),
         ("patch", "phoneverifications.tenios.dev/status", tenant),
@@ -52,9 +52,9 @@ async fn the_shipped_roles_let_the_operator_do_its_work_and_no_more() {
 
 #[tokio::test]
 async fn tenants_write_neither_status_nor_ledger() {
-    let scenario = Scenario::new("tenants").await;
-    let editor = scenario.tenant("edit").await;
-    let editor = scenario.control_plane.kubectl_as(&editor).await.in_namespace(&scenario.namespace);
+    let namespaces = TestNamespaces::new("tenants").await;
+    let editor = namespaces.tenant("edit").await;
+    let editor = namespaces.control_plane.kubectl_as(&editor).await.in_namespace(&namespaces.namespace);
     let may = async |verb: &str, resource: &str| may(&editor, verb, resource).await;
     wait::until("the shipped roles in the role edit", PATIENCE, async || {
         may("create", "phonenumberorders.tenios.dev").await.then_some(())
@@ -69,15 +69,15 @@ async fn tenants_write_neither_status_nor_ledger() {
 
 #[tokio::test]
 async fn a_service_account_is_held_to_its_roles_and_audited() {
-    let scenario = Scenario::new("audit").await;
-    let mark = scenario.control_plane.audit().mark();
-    let operator = scenario.operator_identity();
-    let client = scenario.control_plane.client_as(&operator).await;
-    let secrets: Api<Secret> = Api::namespaced(client, &scenario.namespace);
+    let namespaces = TestNamespaces::new("audit").await;
+    let mark = namespaces.control_plane.audit().mark();
+    let operator = namespaces.operator_identity();
+    let client = namespaces.control_plane.client_as(&operator).await;
+    let secrets: Api<Secret> = Api::namespaced(client, &namespaces.namespace);
     assert!(secrets.get_opt("nothing").await.expect("may get").is_none());
     assert!(secrets.list(&ListParams::default()).await.is_err(), "may not list");
 
-    let requests = scenario.control_plane.requests_since(mark).await.by(&operator.user());
+    let requests = namespaces.control_plane.requests_since(mark).await.by(&operator.user());
     let seen: Vec<_> = requests.0.iter().map(|r| (r.verb.as_str(), r.resource.as_str(), r.code)).collect();
     assert_eq!(seen, [("get", "secrets", 404), ("list", "secrets", 403)]);
     assert!(requests.writes().is_empty());
@@ -85,23 +85,23 @@ async fn a_service_account_is_held_to_its_roles_and_audited() {
 
 #[tokio::test]
 async fn a_deleted_namespace_goes_with_its_contents() {
-    let scenario = Scenario::new("namespace").await;
-    let applied = scenario.kubectl().run(&["create", "configmap", "contents"]).await;
+    let namespaces = TestNamespaces::new("namespace").await;
+    let applied = namespaces.kubectl().run(&["create", "configmap", "contents"]).await;
     applied.expect_success();
-    let namespaces: Api<Namespace> = Api::all(scenario.client());
-    namespaces.delete(&scenario.namespace, &DeleteParams::default()).await.expect("deleted");
+    let api: Api<Namespace> = Api::all(namespaces.client());
+    api.delete(&namespaces.namespace, &DeleteParams::default()).await.expect("deleted");
     wait::until("the end of the namespace", PATIENCE, async || {
-        namespaces.get_opt(&scenario.namespace).await.expect("the apiserver answers").is_none().then_some(())
+        api.get_opt(&namespaces.namespace).await.expect("the apiserver answers").is_none().then_some(())
     })
     .await;
-    scenario.create_namespace(&scenario.namespace).await;
-    assert!(scenario.api::<ConfigMap>().get_opt("contents").await.expect("an answer").is_none());
+    namespaces.create_namespace(&namespaces.namespace).await;
+    assert!(namespaces.api::<ConfigMap>().get_opt("contents").await.expect("an answer").is_none());
 }
 
 #[tokio::test]
 async fn what_is_owned_goes_with_its_owner() {
-    let scenario = Scenario::new("owned").await;
-    let maps = scenario.api::<ConfigMap>();
+    let namespaces = TestNamespaces::new("owned").await;
+    let maps = namespaces.api::<ConfigMap>();
     let create = async |object| {
         let map: ConfigMap = serde_json::from_value(object).expect("a ConfigMap");
         maps.create(&PostParams::default(), &map).await.expect("created")

@@ -7,10 +7,10 @@ use tenios_api::order::OrderState;
 use tenios_http_server::Tls;
 use tenios_simulator::{Options, Simulator};
 
-use crate::world::{KEY, ORDER, World};
-use harness::{ControlPlane, OperatorOptions, Scenario, ports};
+use crate::testbed::{KEY, ORDER, Testbed};
+use harness::{ControlPlane, OperatorOptions, TestNamespaces, ports};
 
-async fn world(name: &str, trust: bool) -> World {
+async fn testbed(name: &str, trust: bool) -> Testbed {
     let plane = ControlPlane::shared().await;
     let file = |suffix: &str| plane.directory().join(format!("{name}.{suffix}"));
     let pair = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
@@ -34,14 +34,14 @@ async fn world(name: &str, trust: bool) -> World {
     if trust {
         arguments.push(format!("--tenios-ca-file={}", file("crt").display()));
     }
-    let scenario = Scenario::on(plane, name).await;
-    let operator = scenario.operator(OperatorOptions::new(simulator.url()).args(arguments)).await;
-    World { scenario, simulator, operator }
+    let namespaces = TestNamespaces::on(plane, name).await;
+    let operator = namespaces.operator(OperatorOptions::new(simulator.url()).args(arguments)).await;
+    Testbed { namespaces, simulator, operator }
 }
 
 #[tokio::test]
 async fn request_and_push_go_over_tls() {
-    let w = world("https", true).await;
+    let w = testbed("https", true).await;
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
     assert_eq!(w.requests(ORDER), 1);
@@ -50,7 +50,7 @@ async fn request_and_push_go_over_tls() {
 
 #[tokio::test]
 async fn p04_a_provider_whose_certificate_is_not_trusted_gets_no_request_and_is_tried_again() {
-    let w = world("untrusted", false).await;
+    let w = testbed("untrusted", false).await;
     w.plain_order("o").await;
     let first = w.order_because("o", Reason::ProviderUnavailable).await.status.unwrap().attempt;
     w.order_where("o", "at another attempt", |o| o.status.as_ref().is_some_and(|s| s.attempt != first)).await;

@@ -7,8 +7,8 @@ use tenios_api::order::OrderState;
 use tenios_api::pdf::Document;
 use tenios_api::verification::VerificationState;
 
-use crate::world::{ORDER, PATIENCE, PDF, VERIFICATION, World, message, told};
-use harness::{OperatorOptions, Scenario, http, wait};
+use crate::testbed::{ORDER, PATIENCE, PDF, Testbed, VERIFICATION, message, told};
+use harness::{OperatorOptions, TestNamespaces, http, wait};
 
 #[rstest]
 #[case::no_secret("none", Reason::DocumentNotFound, None)]
@@ -24,7 +24,7 @@ async fn p24_a_missing_or_invalid_document_is_named_and_goes_on_once_mended(
     #[case] reason: Reason,
     #[case] content: Option<(&str, Vec<u8>)>,
 ) {
-    let w = World::new("document").await;
+    let w = Testbed::new("document").await;
     if let Some((key, content)) = content {
         w.secret(secret, key, &content).await;
     }
@@ -39,7 +39,7 @@ async fn p24_a_missing_or_invalid_document_is_named_and_goes_on_once_mended(
 
 #[tokio::test]
 async fn p24_a_missing_access_key_is_named_and_goes_on_once_it_is_there() {
-    let w = World::with("access-key", |o| o.hurried().access_key(None)).await;
+    let w = Testbed::with("access-key", |o| o.hurried().access_key(None)).await;
     let id = w.approved_document();
     w.order(
         "o",
@@ -63,15 +63,15 @@ async fn p24_a_missing_access_key_is_named_and_goes_on_once_it_is_there() {
 
 #[tokio::test]
 async fn a_missing_secret_leaves_the_operator_not_ready_and_is_named_once() {
-    let simulator = crate::world::simulator().await;
-    let scenario = Scenario::new("not-ready").await;
-    let plane = &scenario.control_plane;
+    let simulator = crate::testbed::simulator().await;
+    let namespaces = TestNamespaces::new("not-ready").await;
+    let plane = &namespaces.control_plane;
     // As the manifests mount it: the Secret's name is a part of the path.
-    let mounted = plane.directory().join(&scenario.namespace).join("tenios-access-key");
+    let mounted = plane.directory().join(&namespaces.namespace).join("tenios-access-key");
     let file = mounted.join("access-key");
     let flag = format!("--access-key-file={}", file.display());
     let options = OperatorOptions::new(simulator.url()).access_key(None).args([flag]);
-    let operator = scenario.prepare_operator(plane.server(), options).await;
+    let operator = namespaces.prepare_operator(plane.server(), options).await;
     operator.start().unwrap();
     let missing = wait::until("what /readyz lacks", PATIENCE, async || {
         let answer = http::get(operator.health_port, "/readyz").await.ok()?;
@@ -91,7 +91,7 @@ async fn a_missing_secret_leaves_the_operator_not_ready_and_is_named_once() {
 
 #[tokio::test]
 async fn p24_rings_and_references_to_nothing_are_named() {
-    let w = World::new("rings").await;
+    let w = Testbed::new("rings").await;
     let id = w.approved_document();
     let linked = |to: &str| json!({"verificationId": id, "linkTo": {"orderRef": {"name": to}}});
     w.order("itself", linked("itself")).await;
@@ -124,7 +124,7 @@ async fn p24_rings_and_references_to_nothing_are_named() {
 
 #[tokio::test]
 async fn p24_a_reference_to_a_refused_verification_waits_and_one_to_a_rejected_verification_stalls() {
-    let w = World::with("refused-verification", |o| {
+    let w = Testbed::with("refused-verification", |o| {
         o.args(["--refusal-retry-min=10m", "--refusal-retry-max=20m"])
     })
     .await;
@@ -158,9 +158,9 @@ async fn p24_a_reference_to_a_refused_verification_waits_and_one_to_a_rejected_v
 #[case::unknown_type(json!({"verificationId": "v", "numberType": "MOBILE"}), "numberType")]
 #[tokio::test]
 async fn an_order_that_makes_no_sense_is_rejected_with_the_field(#[case] spec: Value, #[case] named: &str) {
-    let scenario = harness::Scenario::new("cel").await;
+    let namespaces = harness::TestNamespaces::new("cel").await;
     let manifest = json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": "o"}, "spec": spec});
-    let said = scenario.kubectl().apply(&manifest.to_string()).await.expect_failure();
+    let said = namespaces.kubectl().apply(&manifest.to_string()).await.expect_failure();
     assert!(said.contains(named), "{said}");
 }
 
@@ -175,7 +175,7 @@ async fn a_german_verification_that_makes_no_sense_is_rejected_with_the_field(
     #[case] changes: Value,
     #[case] named: &str,
 ) {
-    let scenario = harness::Scenario::new("cel").await;
+    let namespaces = harness::TestNamespaces::new("cel").await;
     let mut spec = json!({
         "address": {"country": "Germany", "city": "Köln", "zip": "50667", "street": "Domkloster", "houseNumber": "4"},
         "areaCode": "221",
@@ -184,19 +184,19 @@ async fn a_german_verification_that_makes_no_sense_is_rejected_with_the_field(
     let abroad = json!({"address": {"country": "Austria", "zip": "1010"}, "areaCode": "1"});
     let manifest = |name: &str, spec: &Value| json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneVerification", "metadata": {"name": name}, "spec": spec});
     let mut austrian = spec.clone();
-    crate::world::merge(&mut austrian, abroad);
-    scenario.kubectl().apply(&manifest("abroad", &austrian).to_string()).await.expect_success();
-    crate::world::merge(&mut spec, changes);
-    let said = scenario.kubectl().apply(&manifest("v", &spec).to_string()).await.expect_failure();
+    crate::testbed::merge(&mut austrian, abroad);
+    namespaces.kubectl().apply(&manifest("abroad", &austrian).to_string()).await.expect_success();
+    crate::testbed::merge(&mut spec, changes);
+    let said = namespaces.kubectl().apply(&manifest("v", &spec).to_string()).await.expect_failure();
     assert!(said.contains(named), "{said}");
 }
 
 #[tokio::test]
 async fn a_resource_that_nobody_visited_is_not_current() {
-    let scenario = harness::Scenario::new("defaults").await;
+    let namespaces = harness::TestNamespaces::new("defaults").await;
     let manifest = json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": "o"}, "spec": {"verificationId": "v"}});
-    scenario.kubectl().apply(&manifest.to_string()).await.expect_success();
-    let said = scenario
+    namespaces.kubectl().apply(&manifest.to_string()).await.expect_success();
+    let said = namespaces
         .kubectl()
         .run(&[
             "get",
@@ -211,10 +211,10 @@ async fn a_resource_that_nobody_visited_is_not_current() {
 
 #[tokio::test]
 async fn states_are_selectable_and_printed() {
-    let w = World::new("columns").await;
+    let w = Testbed::new("columns").await;
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
-    let kubectl = w.scenario.kubectl();
+    let kubectl = w.namespaces.kubectl();
     let found = kubectl
         .run(&["get", "tenios", "--field-selector=status.state=Assigned", "-o", "name"])
         .await

@@ -3,18 +3,18 @@
 use serde_json::json;
 use tenios_api::order::OrderState;
 
-use crate::world::{ORDER, PATIENCE, World};
-use harness::{ControlPlane, OperatorOptions, Scenario, wait};
+use crate::testbed::{ORDER, PATIENCE, Testbed};
+use harness::{ControlPlane, OperatorOptions, TestNamespaces, wait};
 
 /// It watches every namespace, so it needs a control plane of its own.
 #[tokio::test]
 async fn p22_under_the_shipped_cluster_role_it_serves_all_namespaces() {
     let plane = std::sync::Arc::new(ControlPlane::start().await.unwrap());
-    let simulator = crate::world::simulator().await;
-    let scenario = Scenario::on(plane, "cluster-wide").await;
-    scenario.let_operator_watch_everything().await;
-    let operator = scenario.operator(OperatorOptions::new(simulator.url()).watch_everything()).await;
-    let w = World { scenario, simulator, operator };
+    let simulator = crate::testbed::simulator().await;
+    let namespaces = TestNamespaces::on(plane, "cluster-wide").await;
+    namespaces.let_operator_watch_everything().await;
+    let operator = namespaces.operator(OperatorOptions::new(simulator.url()).watch_everything()).await;
+    let w = Testbed { namespaces, simulator, operator };
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
     assert_eq!(w.requests(ORDER), 1);
@@ -22,14 +22,14 @@ async fn p22_under_the_shipped_cluster_role_it_serves_all_namespaces() {
 
 #[tokio::test]
 async fn references_reach_only_the_resources_own_namespace() {
-    let w = World::new("tenants").await;
-    let other = format!("{}-other", w.scenario.namespace);
-    w.scenario.create_namespace(&other).await;
+    let w = Testbed::new("tenants").await;
+    let other = format!("{}-other", w.namespaces.namespace);
+    w.namespaces.create_namespace(&other).await;
     for path in [format!("{other}/v"), "../v".to_owned()] {
         let order = json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": "o"},
             "spec": {"verificationRef": {"name": path, "namespace": other}}});
         let said = w
-            .scenario
+            .namespaces
             .kubectl()
             .run_with_input(&["create", "--validate=strict", "-f", "-"], &order.to_string())
             .await
@@ -40,13 +40,13 @@ async fn references_reach_only_the_resources_own_namespace() {
 
 #[tokio::test]
 async fn readiness_means_watches_established_and_ledger_reachable() {
-    let w = World::new("readiness").await;
+    let w = Testbed::new("readiness").await;
     w.operator.terminate();
     w.operator.exit_status(PATIENCE).await;
-    let kubectl = w.scenario.control_plane.kubectl().in_namespace(&w.scenario.operator_namespace);
+    let kubectl = w.namespaces.control_plane.kubectl().in_namespace(&w.namespaces.operator_namespace);
     let bindings = kubectl.run(&["get", "rolebindings", "-o", "json"]).await.expect_success();
     kubectl.run(&["delete", "rolebindings", "--all"]).await.expect_success();
-    let operator = w.scenario.start_operator(OperatorOptions::new(w.simulator.url())).await;
+    let operator = w.namespaces.start_operator(OperatorOptions::new(w.simulator.url())).await;
     wait::until("a watch that is refused", PATIENCE, async || {
         operator.log().contains("the ledger's watch broke").then_some(())
     })

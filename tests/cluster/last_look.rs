@@ -9,9 +9,9 @@ use tenios_api::order::OrderState;
 use tenios_api::verification::VerificationState;
 use tenios_api::{PhoneNumberOrder, PhoneVerification, Reason};
 
-use crate::world::{KEY, ORDER, PATIENCE, PDF, VERIFICATION, World, simulator, told};
+use crate::testbed::{KEY, ORDER, PATIENCE, PDF, Testbed, VERIFICATION, simulator, told};
 use harness::link::{Point, Storm, Verdict};
-use harness::{Link, OperatorOptions, Scenario, wait};
+use harness::{Link, OperatorOptions, TestNamespaces, wait};
 
 /// What a person or a tool does to an order meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,29 +26,29 @@ enum Change {
 }
 
 /// With a link to the apiserver that can be slow or lie.
-async fn behind_a_link(name: &str) -> (World, Link) {
+async fn behind_a_link(name: &str) -> (Testbed, Link) {
     let simulator = simulator().await;
-    let scenario = Scenario::new(name).await;
-    let plane = &scenario.control_plane;
+    let namespaces = TestNamespaces::new(name).await;
+    let plane = &namespaces.control_plane;
     let link = Link::to_apiserver(plane.server(), plane.authority()).await;
     // The Lease of the election is read by the same kind of request as a namespace's.
     let options = OperatorOptions::new(simulator.url()).hurried().args(["--leader-election=false"]);
-    let operator = scenario.prepare_operator(&link.url(), options).await;
+    let operator = namespaces.prepare_operator(&link.url(), options).await;
     operator.process.start().unwrap();
     operator.wait_ready().await;
-    let w = World { scenario, simulator, operator };
+    let w = Testbed { namespaces, simulator, operator };
     w.secret("trade-register", "extract.pdf", PDF).await;
     (w, link)
 }
 
-async fn hold_by_a_finalizer(w: &World, name: &str) {
+async fn hold_by_a_finalizer(w: &Testbed, name: &str) {
     w.patch_order(name, json!({"metadata": {"finalizers": ["example.com/backup"]}})).await.unwrap();
 }
 
 /// The verification id that it is edited to.
-async fn change(w: &World, name: &str, change: Change) -> String {
+async fn change(w: &Testbed, name: &str, change: Change) -> String {
     let another = w.approved_document();
-    let orders: Api<PhoneNumberOrder> = w.scenario.api();
+    let orders: Api<PhoneNumberOrder> = w.namespaces.api();
     match change {
         Change::Suspends => {
             w.patch_order(name, json!({"spec": {"suspend": true}})).await.unwrap();
@@ -67,7 +67,7 @@ async fn change(w: &World, name: &str, change: Change) -> String {
 }
 
 /// What has to have become of it.
-async fn judge(w: &World, name: &str, change: Change, another: &str) {
+async fn judge(w: &Testbed, name: &str, change: Change, another: &str) {
     match change {
         Change::Suspends => {
             w.order_at(name, OrderState::Suspended).await;
@@ -143,11 +143,11 @@ async fn p08_p25_a_watch_that_is_behind_sends_nothing_that_was_changed(
     judge(&w, "o", meanwhile, &another).await;
 }
 
-async fn judge_sent(w: &World, change: Change) {
+async fn judge_sent(w: &Testbed, change: Change) {
     let most = usize::from(change == Change::Edits);
     wait::holds_for(
         "nothing that was changed is sent",
-        crate::world::SILENCE,
+        crate::testbed::SILENCE,
         async || w.requests(ORDER),
         |n| *n <= most,
     )
@@ -160,7 +160,7 @@ async fn judge_sent(w: &World, change: Change) {
 async fn p25_one_apply_that_removes_orders_and_approves_their_verification_sends_none_of_them(
     #[values(Change::Deletes, Change::DeletesInTheForeground, Change::DeletesWithAFinalizer)] how: Change,
 ) {
-    let w = World::with("prune", |o| {
+    let w = Testbed::with("prune", |o| {
         o.args(["--order-budget=1000/24h", "--order-budget-per-namespace=1000/24h"])
     })
     .await;
@@ -197,7 +197,7 @@ async fn p25_no_document_is_read_or_sent_for_a_verification_that_is_being_delete
     w.verification("v", json!({})).await;
     let held = wait::within("the Lease to be asked for", PATIENCE, slow.recv()).await.unwrap();
     w.patch_verification("v", json!({"metadata": {"finalizers": ["example.com/backup"]}})).await.unwrap();
-    let verifications: Api<PhoneVerification> = w.scenario.api();
+    let verifications: Api<PhoneVerification> = w.namespaces.api();
     verifications.delete("v", &DeleteParams::default()).await.unwrap();
     held.decide(Verdict::GoOn);
     let seen = w
@@ -221,7 +221,7 @@ async fn p25_no_document_is_read_or_sent_for_a_verification_that_is_being_delete
 /// What was ordered is shown, and what is in flight is recorded, for as long as the resource is there.
 #[tokio::test]
 async fn p25_what_was_sent_before_the_deletion_is_still_recorded_and_shown() {
-    let w = World::new("sent-before").await;
+    let w = Testbed::new("sent-before").await;
     let slow: Value = json!({"delay": {"ms": 5000}});
     w.faults(ORDER, serde_json::from_value(slow).unwrap());
     w.plain_order("o").await;

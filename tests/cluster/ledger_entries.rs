@@ -12,10 +12,10 @@ use tenios_ledger::kubernetes::object_name;
 use tenios_ledger::{Key, Kind};
 
 use crate::cli::Plugin;
-use crate::world::{ORDER, World};
+use crate::testbed::{ORDER, Testbed};
 
-fn entries(w: &World) -> Api<LedgerEntry> {
-    Api::namespaced(w.scenario.client(), &w.scenario.operator_namespace)
+fn entries(w: &Testbed) -> Api<LedgerEntry> {
+    Api::namespaced(w.namespaces.client(), &w.namespaces.operator_namespace)
 }
 
 /// The name that versions before gave to the entry of an order whose own name is too long for one.
@@ -36,8 +36,8 @@ fn colliding(namespace: &str) -> (String, String) {
 
 #[tokio::test]
 async fn p26_two_orders_whose_names_once_collided_are_each_ordered_once_and_forgotten_alone() {
-    let w = World::new("collide").await;
-    let (long, cut) = colliding(&w.scenario.namespace);
+    let w = Testbed::new("collide").await;
+    let (long, cut) = colliding(&w.namespaces.namespace);
     for name in [&cut, &long] {
         w.plain_order(name).await;
     }
@@ -46,11 +46,11 @@ async fn p26_two_orders_whose_names_once_collided_are_each_ordered_once_and_forg
     }
     assert_eq!(w.requests(ORDER), 2);
     w.no_more_requests(ORDER, 2).await;
-    w.scenario.quiet().await;
+    w.namespaces.quiet().await;
     assert_eq!(w.ledger().await.len(), 2);
 
     w.delete_order(&cut).await;
-    Plugin::of(&w.scenario).await.run(&["ledger", "forget", &format!("pno/{cut}"), "--yes"]).await.done();
+    Plugin::of(&w.namespaces).await.run(&["ledger", "forget", &format!("pno/{cut}"), "--yes"]).await.done();
     let left: Vec<_> = w.ledger().await.into_iter().map(|entry| entry.spec.name).collect();
     assert_eq!(left, [long]);
 }
@@ -58,9 +58,9 @@ async fn p26_two_orders_whose_names_once_collided_are_each_ordered_once_and_forg
 /// As an earlier version left it: by its former name, and without writers.
 #[tokio::test]
 async fn p12_an_entry_by_its_former_name_is_found_and_is_nobody_elses() {
-    let w = World::new("former").await;
+    let w = Testbed::new("former").await;
     w.operator.kill().await;
-    let namespace = &w.scenario.namespace;
+    let namespace = &w.namespaces.namespace;
     let (long, cut) = colliding(namespace);
     let accepted = json!({"type": "Accepted", "attempt": "a1", "at": "2026-11-01T00:00:00Z", "id": "312345"});
     let entry = json!({
@@ -84,7 +84,7 @@ async fn p12_an_entry_by_its_former_name_is_found_and_is_nobody_elses() {
     w.no_more_requests(ORDER, 1).await;
 
     w.delete_order(&long).await;
-    Plugin::of(&w.scenario).await.run(&["ledger", "forget", &format!("pno/{long}"), "--yes"]).await.done();
+    Plugin::of(&w.namespaces).await.run(&["ledger", "forget", &format!("pno/{long}"), "--yes"]).await.done();
     let left: Vec<_> = w.ledger().await.into_iter().map(|entry| entry.spec.name).collect();
     assert_eq!(left, [cut]);
 }
@@ -92,8 +92,8 @@ async fn p12_an_entry_by_its_former_name_is_found_and_is_nobody_elses() {
 /// What stands where an order's entry belongs holds that order up, and nothing else.
 #[tokio::test]
 async fn p24_p26_an_entry_of_another_key_is_named_and_holds_up_one_order_alone() {
-    let w = World::new("another-key").await;
-    let namespace = w.scenario.namespace.clone();
+    let w = Testbed::new("another-key").await;
+    let namespace = w.namespaces.namespace.clone();
     let key = Key { kind: Kind::Order, namespace: namespace.clone(), name: "mine".into() };
     let entry = json!({
         "apiVersion": "tenios.dev/v1alpha1", "kind": "LedgerEntry", "metadata": {"name": object_name(&key)},
@@ -108,12 +108,12 @@ async fn p24_p26_an_entry_of_another_key_is_named_and_holds_up_one_order_alone()
     w.order_at("next", OrderState::Assigned).await;
     w.no_more_requests(ORDER, 1).await;
     // It is not tried without a pause.
-    w.scenario.quiet().await;
+    w.namespaces.quiet().await;
 }
 
 #[tokio::test]
 async fn what_others_put_on_an_entry_stays() {
-    let w = World::new("labelled").await;
+    let w = Testbed::new("labelled").await;
     w.simulator.set(|s| s.push.when = tenios_simulator::PushTime::Never);
     w.plain_order("o").await;
     w.order_at("o", OrderState::AwaitingNumber).await;
@@ -137,12 +137,12 @@ async fn what_others_put_on_an_entry_stays() {
 
 #[tokio::test]
 async fn every_request_to_the_apiserver_says_who_asks() {
-    let w = World::new("agent").await;
-    let mark = w.scenario.control_plane.audit().mark();
+    let w = Testbed::new("agent").await;
+    let mark = w.namespaces.control_plane.audit().mark();
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
-    w.scenario.quiet().await;
-    let asked = w.scenario.control_plane.audit().since(mark).by(&w.scenario.operator_identity().user());
+    w.namespaces.quiet().await;
+    let asked = w.namespaces.control_plane.audit().since(mark).by(&w.namespaces.operator_identity().user());
     assert!(asked.len() > 5, "{asked}");
     let agent = concat!("tenios-operator/", env!("CARGO_PKG_VERSION"));
     for request in asked.0 {

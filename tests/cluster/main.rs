@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod adopt;
-mod attempts;
 mod budget;
 mod claims;
 #[path = "../cli/mod.rs"]
@@ -19,24 +18,25 @@ mod input;
 mod install;
 mod last_look;
 mod ledger_entries;
-mod loose;
 mod memory;
 mod metrics;
 mod namespaces;
-mod needles;
 mod outcome;
 mod poison;
 mod proxy;
 mod push;
 mod push_attack;
-mod retain;
-mod rivals;
+mod recreate_restore;
+mod schema_violations;
 mod secrecy;
+mod secret_forms;
 mod skew;
 mod stale;
 mod sweep;
+mod tenant_attacks;
 mod tenants;
+mod testbed;
 mod texts;
 mod traces;
 mod turns;
-mod world;
+mod two_installations;

@@ -11,20 +11,20 @@ use tenios_api::order::OrderState;
 use tenios_operator::controller::NAMESPACE_LEASE;
 use tenios_simulator::{Action, Fault, Millis};
 
-use crate::world::{VERIFICATION, World};
+use crate::testbed::{Testbed, VERIFICATION};
 use harness::wait;
 
 /// Half of what the chart gives a pod.
 const ENOUGH_KIB: u64 = 64 * 1024;
 
-async fn suspended(w: &World, name: &str, metadata: Value) {
+async fn suspended(w: &Testbed, name: &str, metadata: Value) {
     let mut object = json!({
         "apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder",
         "metadata": metadata,
         "spec": {"verificationId": "6a1f6c1e-0000-4000-8000-000000000000", "suspend": true},
     });
     object["metadata"]["name"] = json!(name);
-    let api: Api<PhoneNumberOrder> = w.scenario.api();
+    let api: Api<PhoneNumberOrder> = w.namespaces.api();
     api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
 }
 
@@ -35,7 +35,7 @@ fn labels() -> Value {
 
 #[tokio::test]
 async fn p26_labels_and_annotations_of_one_tenant_take_no_memory_from_others() {
-    let w = World::new("fat").await;
+    let w = Testbed::new("fat").await;
     let labels = labels();
     let annotations = json!({"note": "x".repeat(250_000)});
     // The apiserver takes seconds for each patch of these.
@@ -49,7 +49,7 @@ async fn p26_labels_and_annotations_of_one_tenant_take_no_memory_from_others() {
     w.operator.restart().await;
     w.plain_order("o").await;
     // The apiserver is busy with the others' labels for a while.
-    let orders: Api<PhoneNumberOrder> = w.scenario.api();
+    let orders: Api<PhoneNumberOrder> = w.namespaces.api();
     for (name, state) in [("o", OrderState::Assigned), ("notes-59", OrderState::Suspended)] {
         wait::until("its state", Duration::from_secs(90), async || {
             let order = orders.get(name).await.ok()?;
@@ -64,10 +64,10 @@ async fn p26_labels_and_annotations_of_one_tenant_take_no_memory_from_others() {
 
 #[tokio::test]
 async fn p26_a_lease_of_a_megabyte_takes_no_memory_and_no_line_of_the_log() {
-    let w = World::new("holder").await;
+    let w = Testbed::new("holder").await;
     let holder = format!("x\nlevel=ERROR forged\n{}", "y".repeat(1_000_000));
     let lease = json!({"metadata": {"name": NAMESPACE_LEASE}, "spec": {"holderIdentity": holder}});
-    let leases: Api<Lease> = w.scenario.api();
+    let leases: Api<Lease> = w.namespaces.api();
     leases.create(&PostParams::default(), &serde_json::from_value(lease).unwrap()).await.unwrap();
     wait::until("the namespace is left alone", Duration::from_secs(60), async || {
         w.operator.metrics().await.contains("\ntenios_namespaces_of_others 1\n").then_some(())
@@ -88,11 +88,11 @@ async fn p26_a_lease_of_a_megabyte_takes_no_memory_and_no_line_of_the_log() {
 
 #[tokio::test]
 async fn p26_documents_of_the_largest_size_leave_room_in_the_pod() {
-    let w = World::with("documents", |o| o.args(["--provider-timeout=30s"])).await;
+    let w = Testbed::with("documents", |o| o.args(["--provider-timeout=30s"])).await;
     // Of a megabyte, with the end where it belongs.
-    let mut document = crate::world::PDF[..9].to_vec();
-    document.resize(1_000_000 - crate::world::PDF.len() + 9, b'\n');
-    document.extend_from_slice(&crate::world::PDF[9..]);
+    let mut document = crate::testbed::PDF[..9].to_vec();
+    document.resize(1_000_000 - crate::testbed::PDF.len() + 9, b'\n');
+    document.extend_from_slice(&crate::testbed::PDF[9..]);
     w.secret("large", "extract.pdf", &document).await;
     w.simulator.fault(Fault { times: 40, ..Fault::once(VERIFICATION, Action::Delay { ms: Millis(2000) }) });
     for n in 0..40 {

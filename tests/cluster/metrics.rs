@@ -6,11 +6,11 @@ use tenios_api::Reason;
 use tenios_api::order::OrderState;
 use tenios_simulator::{Action, PushTime};
 
-use crate::world::{ORDER, PATIENCE, World};
+use crate::testbed::{ORDER, PATIENCE, Testbed};
 use harness::wait;
 
 /// The ages that `/metrics` tells, by `kind/state`.
-async fn oldest(w: &World) -> Vec<(String, i64)> {
+async fn oldest(w: &Testbed) -> Vec<(String, i64)> {
     let metrics = w.operator.metrics().await;
     let series = metrics.lines().filter_map(|line| {
         let (labels, value) =
@@ -21,13 +21,13 @@ async fn oldest(w: &World) -> Vec<(String, i64)> {
     series.collect()
 }
 
-async fn oldest_are(w: &World, expected: &[(&str, i64)]) {
+async fn oldest_are(w: &Testbed, expected: &[(&str, i64)]) {
     let expected: Vec<_> = expected.iter().map(|(name, at)| ((*name).to_owned(), *at)).collect();
     wait::until_seen("the ages", PATIENCE, async || oldest(w).await, |seen| *seen == expected).await;
 }
 
 /// When the ledger says that an outcome became unknown.
-async fn unknown_since(w: &World) -> i64 {
+async fn unknown_since(w: &Testbed) -> i64 {
     let entries = w.ledger().await;
     let events = entries.iter().flat_map(|entry| json!(entry.spec)["events"].as_array().unwrap().clone());
     let unknown = events.into_iter().find(|event| event["type"] == "Unknown").unwrap();
@@ -36,7 +36,7 @@ async fn unknown_since(w: &World) -> i64 {
 
 #[tokio::test]
 async fn ages_are_those_of_the_resources_and_survive_a_restart_and_a_re_creation() {
-    let w = World::new("ages").await;
+    let w = Testbed::new("ages").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.verification("v", json!({})).await;
     let v = w.verification_because("v", Reason::AwaitingApproval).await.status.unwrap();

@@ -8,10 +8,10 @@ use tenios_api::PhoneNumberOrder;
 use tenios_api::order::OrderState;
 use tenios_operator::controller::NAMESPACE_LEASE;
 
-use crate::world::{PATIENCE, World, simulator};
-use harness::{OperatorOptions, Scenario, wait};
+use crate::testbed::{PATIENCE, Testbed, simulator};
+use harness::{OperatorOptions, TestNamespaces, wait};
 
-async fn metric(w: &World, line: &str) {
+async fn metric(w: &Testbed, line: &str) {
     wait::until(line, PATIENCE, async || {
         w.operator.metrics().await.contains(&format!("\n{line}\n")).then_some(())
     })
@@ -21,15 +21,15 @@ async fn metric(w: &World, line: &str) {
 #[tokio::test]
 async fn p26_a_namespace_that_cant_be_listed_stops_only_itself() {
     let simulator = simulator().await;
-    let scenario = Scenario::new("unlisted").await;
-    let lost = format!("{}-lost", scenario.namespace);
-    scenario.create_namespace(&lost).await;
+    let namespaces = TestNamespaces::new("unlisted").await;
+    let lost = format!("{}-lost", namespaces.namespace);
+    namespaces.create_namespace(&lost).await;
     let options = OperatorOptions::new(simulator.url());
     let options = options
-        .args([format!("--watch-namespace={lost}"), format!("--watch-namespace={}", scenario.namespace)]);
+        .args([format!("--watch-namespace={lost}"), format!("--watch-namespace={}", namespaces.namespace)]);
     // Ready, so that pushes reach it.
-    let operator = scenario.operator(options).await;
-    let w = World { scenario, simulator, operator };
+    let operator = namespaces.operator(options).await;
+    let w = Testbed { namespaces, simulator, operator };
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
     metric(&w, "tenios_namespaces_unlisted 1").await;
@@ -39,8 +39,8 @@ async fn p26_a_namespace_that_cant_be_listed_stops_only_itself() {
     });
     assert_eq!(named.count(), 1, "{log}");
 
-    w.scenario.let_operator_watch(&lost).await;
-    let there: Api<PhoneNumberOrder> = Api::namespaced(w.scenario.client(), &lost);
+    w.namespaces.let_operator_watch(&lost).await;
+    let there: Api<PhoneNumberOrder> = Api::namespaced(w.namespaces.client(), &lost);
     let order = json!({
         "apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": "o"},
         "spec": {"verificationId": w.approved_document()},
@@ -57,8 +57,8 @@ async fn p26_a_namespace_that_cant_be_listed_stops_only_itself() {
 /// As its message says: delete the Lease. Nothing is polled within this test.
 #[tokio::test]
 async fn p24_what_waits_or_is_suspended_has_a_status_once_the_namespace_is_ours() {
-    let w = World::with("left", |o| o.args(["--retry-min=5m", "--retry-max=5m"])).await;
-    let leases: Api<Lease> = w.scenario.api();
+    let w = Testbed::with("left", |o| o.args(["--retry-min=5m", "--retry-max=5m"])).await;
+    let leases: Api<Lease> = w.namespaces.api();
     let lease = json!({"metadata": {"name": NAMESPACE_LEASE}, "spec": {"holderIdentity": "elsewhere"}});
     leases.create(&PostParams::default(), &serde_json::from_value(lease).unwrap()).await.unwrap();
     metric(&w, "tenios_namespaces_of_others 1").await;
@@ -77,9 +77,9 @@ async fn p24_what_waits_or_is_suspended_has_a_status_once_the_namespace_is_ours(
 }
 
 /// In place of what the operator may do in the tenant's namespace.
-async fn only_role(w: &World, allowed: Value) {
-    let roles: Api<Role> = w.scenario.api();
-    let bindings: Api<RoleBinding> = w.scenario.api();
+async fn only_role(w: &Testbed, allowed: Value) {
+    let roles: Api<Role> = w.namespaces.api();
+    let bindings: Api<RoleBinding> = w.namespaces.api();
     let shipped = bindings.list(&ListParams::default()).await.unwrap().items.remove(0);
     let role = json!({"metadata": {"name": "only"}, "rules": allowed});
     roles.create(&PostParams::default(), &serde_json::from_value(role).unwrap()).await.unwrap();
@@ -94,7 +94,7 @@ async fn only_role(w: &World, allowed: Value) {
 /// Roles in single namespaces are often kept by hand, and are behind after an upgrade.
 #[tokio::test]
 async fn a_role_without_the_watch_on_leases_still_serves_and_the_log_names_what_it_lacks() {
-    let w = World::new("old-role").await;
+    let w = Testbed::new("old-role").await;
     only_role(
         &w,
         json!([
@@ -119,7 +119,7 @@ async fn a_role_without_the_watch_on_leases_still_serves_and_the_log_names_what_
 
 #[tokio::test]
 async fn p24_a_status_that_may_not_be_written_is_told_by_an_event() {
-    let w = World::new("mute").await;
+    let w = Testbed::new("mute").await;
     // As the shipped one, without the status.
     only_role(
         &w,

@@ -6,7 +6,7 @@ use tenios_api::order::OrderState;
 use tenios_api::{PhoneNumberOrder, Reason};
 use tenios_simulator::{Action, Fault, PushTime};
 
-use crate::world::{ORDER, PATIENCE, VERIFICATION, World, message};
+use crate::testbed::{ORDER, PATIENCE, Testbed, VERIFICATION, message};
 use harness::{ports, wait};
 
 fn action(action: Value) -> Action {
@@ -39,7 +39,7 @@ fn attempt(order: &PhoneNumberOrder) -> String {
 #[case::silence(json!("hang"))]
 #[tokio::test]
 async fn p03_p05_a_lost_answer_is_not_a_failure(#[case] fault: Value) {
-    let w = World::hurried("lost").await;
+    let w = Testbed::hurried("lost").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.faults(ORDER, action(fault));
     w.plain_order("o").await;
@@ -48,7 +48,7 @@ async fn p03_p05_a_lost_answer_is_not_a_failure(#[case] fault: Value) {
     assert!(
         text.contains(&format!(
             "kubectl annotate pno o -n {} --overwrite tenios.dev/not-placed={}",
-            w.scenario.namespace,
+            w.namespaces.namespace,
             attempt(&order)
         )),
         "{text}"
@@ -59,7 +59,7 @@ async fn p03_p05_a_lost_answer_is_not_a_failure(#[case] fault: Value) {
 
 #[tokio::test]
 async fn p03_a_push_resolves_an_order_whose_answer_was_lost() {
-    let w = World::new("push-resolves").await;
+    let w = Testbed::new("push-resolves").await;
     w.faults(ORDER, Action::DropAfter);
     w.plain_order("o").await;
     let status = w.order_at("o", OrderState::Assigned).await.status.unwrap();
@@ -69,7 +69,7 @@ async fn p03_a_push_resolves_an_order_whose_answer_was_lost() {
 
 #[tokio::test]
 async fn p03_adoption_resolves_an_order_whose_answer_was_lost() {
-    let w = World::new("adopt-resolves").await;
+    let w = Testbed::new("adopt-resolves").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.faults(ORDER, Action::DropAfter);
     w.plain_order("o").await;
@@ -82,7 +82,7 @@ async fn p03_adoption_resolves_an_order_whose_answer_was_lost() {
 
 #[tokio::test]
 async fn p07_the_word_that_it_was_not_placed_names_the_attempt_and_works_once() {
-    let w = World::new("not-placed").await;
+    let w = Testbed::new("not-placed").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.simulator.fault(Fault::once(ORDER, Action::DropBefore).times(2));
     w.plain_order("o").await;
@@ -136,7 +136,7 @@ async fn p04_a_refusal_names_code_message_and_field_and_makes_no_hot_loop(
     #[case] named: &str,
     #[case] tried_again: bool,
 ) {
-    let w = World::with("refusal", |o| o.args(["--refusal-retry-min=4s"])).await;
+    let w = Testbed::with("refusal", |o| o.args(["--refusal-retry-min=4s"])).await;
     let body = json!({"error_code": code, "error_message": "Only this is acceptable.", "fields": [field]});
     w.faults(ORDER, action(json!({"status_before": {"code": 400, "body": body}})));
     w.plain_order("o").await;
@@ -159,7 +159,7 @@ async fn p04_a_refusal_names_code_message_and_field_and_makes_no_hot_loop(
 #[case::unknown_method(404, "HTTP_404")]
 #[tokio::test]
 async fn p04_a_wrong_key_or_url_is_tried_again_at_the_slow_pace(#[case] code: u16, #[case] named: &str) {
-    let w = World::with("wrong-key", |o| o.args(["--refusal-retry-min=4s"])).await;
+    let w = Testbed::with("wrong-key", |o| o.args(["--refusal-retry-min=4s"])).await;
     w.faults(ORDER, action(json!({"status_before": {"code": code, "body": "<html>"}})));
     w.plain_order("o").await;
     let text = message(&w.order_at("o", OrderState::Refused).await);
@@ -176,7 +176,7 @@ async fn p04_a_wrong_key_or_url_is_tried_again_at_the_slow_pace(#[case] code: u1
 async fn p02_p04_what_was_provably_not_processed_is_tried_again_with_an_intent_of_its_own(
     #[case] fault: Value,
 ) {
-    let w = World::new("not-processed").await;
+    let w = Testbed::new("not-processed").await;
     w.simulator.fault(Fault::once(ORDER, action(fault)).times(2));
     w.plain_order("o").await;
     let waiting = w.order_because("o", Reason::ProviderUnavailable).await;
@@ -201,14 +201,14 @@ async fn p04_a_provider_that_can_not_be_reached_is_tried_again(#[case] url: Stri
 
 #[tokio::test]
 async fn p04_a_provider_that_speaks_no_tls_is_tried_again() {
-    let other = crate::world::simulator().await;
+    let other = crate::testbed::simulator().await;
     unreachable_at(other.url().replacen("http://", "https://", 1)).await;
     assert!(other.orders().is_empty());
 }
 
 async fn unreachable_at(url: String) {
     let w =
-        World::with("unreachable", |o| o.args([format!("--tenios-url={url}"), "--send-within=5s".into()]))
+        Testbed::with("unreachable", |o| o.args([format!("--tenios-url={url}"), "--send-within=5s".into()]))
             .await;
     w.plain_order("o").await;
     let first = attempt(&w.order_because("o", Reason::ProviderUnavailable).await);
@@ -224,7 +224,7 @@ async fn unreachable_at(url: String) {
 #[case::unknown_fields(Action::ExtraFields)]
 #[tokio::test]
 async fn an_answer_of_another_shape_is_accepted(#[case] shape: Action) {
-    let w = World::new("shape").await;
+    let w = Testbed::new("shape").await;
     w.faults(ORDER, shape);
     w.plain_order("o").await;
     let status = w.order_at("o", OrderState::Assigned).await.status.unwrap();
@@ -233,7 +233,7 @@ async fn an_answer_of_another_shape_is_accepted(#[case] shape: Action) {
 
 #[tokio::test]
 async fn a_verification_of_unknown_outcome_is_resolved_by_adoption() {
-    let w = World::new("verification-unknown").await;
+    let w = Testbed::new("verification-unknown").await;
     w.faults(VERIFICATION, Action::Cut);
     w.verification("v", json!({})).await;
     w.verification_because("v", Reason::OutcomeUnknown).await;

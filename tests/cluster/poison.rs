@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tenios_api::order::OrderState;
 use tenios_api::{LedgerEntry, Reason};
 
-use crate::loose::{self, NUMBER, Poison, TEXT, loosen, resource};
-use crate::world::{ORDER, PATIENCE, World, merge, message};
-use harness::{ControlPlane, OperatorOptions, Scenario, wait};
+use crate::schema_violations::{self, NUMBER, Poison, TEXT, loosen, resource};
+use crate::testbed::{ORDER, PATIENCE, Testbed, merge, message};
+use harness::{ControlPlane, OperatorOptions, TestNamespaces, wait};
 
 /// How many objects are written at a time.
 const AT_ONCE: usize = 24;
@@ -20,26 +20,26 @@ const AT_ONCE: usize = 24;
 #[tokio::test]
 async fn p21_p23_every_field_of_every_wrong_type_harms_only_its_own_resource() {
     let plane = std::sync::Arc::new(ControlPlane::start().await.unwrap());
-    let simulator = crate::world::simulator().await;
-    let scenario = Scenario::on(plane.clone(), "poison").await;
+    let simulator = crate::testbed::simulator().await;
+    let namespaces = TestNamespaces::on(plane.clone(), "poison").await;
     for plural in ["phonenumberorders", "phoneverifications", "ledgerentries"] {
-        loosen(&scenario.client(), plural).await;
+        loosen(&namespaces.client(), plural).await;
     }
-    let poisons = loose::poisons();
-    write(&scenario, &poisons).await;
-    let spoilt = spoil_ledger(&scenario).await;
+    let poisons = schema_violations::poisons();
+    write(&namespaces, &poisons).await;
+    let spoilt = spoil_ledger(&namespaces).await;
     // A ledger entry that can't be read is asked for again: not within this test.
     let options = OperatorOptions::new(simulator.url()).args(["--retry-min=2m", "--retry-max=5m"]);
     let options = options.args(["--order-budget=1000/1h", "--order-budget-per-namespace=1000/1h"]);
-    let operator = scenario.operator(options).await;
-    let w = World { scenario, simulator, operator };
+    let operator = namespaces.operator(options).await;
+    let w = Testbed { namespaces, simulator, operator };
     w.plain_order("good").await;
     w.order_at("good", OrderState::Assigned).await;
     let reported = every_report(&w, &poisons).await;
     ledger_is_reported(&w, &spoilt).await;
 
     // What was reported once is left alone: no request beyond the lease.
-    w.scenario.quiet().await;
+    w.namespaces.quiet().await;
     w.plain_order("later").await;
     w.order_at("later", OrderState::Assigned).await;
     assert!(w.operator.try_exit_status().is_none(), "the operator ended");
@@ -54,21 +54,21 @@ async fn p21_p23_every_field_of_every_wrong_type_harms_only_its_own_resource() {
 #[tokio::test]
 async fn p12_p23_what_a_status_knows_outlives_a_lost_ledger_and_a_spec_that_cant_be_read() {
     let plane = std::sync::Arc::new(ControlPlane::start().await.unwrap());
-    let simulator = crate::world::simulator().await;
-    let scenario = Scenario::on(plane, "unreadable").await;
-    loosen(&scenario.client(), "phonenumberorders").await;
-    let operator = scenario.operator(OperatorOptions::new(simulator.url())).await;
-    let w = World { scenario, simulator, operator };
+    let simulator = crate::testbed::simulator().await;
+    let namespaces = TestNamespaces::on(plane, "unreadable").await;
+    loosen(&namespaces.client(), "phonenumberorders").await;
+    let operator = namespaces.operator(OperatorOptions::new(simulator.url())).await;
+    let w = Testbed { namespaces, simulator, operator };
     w.plain_order("o").await;
     let before = w.order_at("o", OrderState::Assigned).await.status.unwrap();
     w.operator.kill().await;
-    let entries: Api<LedgerEntry> = Api::namespaced(w.scenario.client(), &w.scenario.operator_namespace);
+    let entries: Api<LedgerEntry> = Api::namespaced(w.namespaces.client(), &w.namespaces.operator_namespace);
     entries.delete(&w.ledger().await[0].name_any(), &DeleteParams::default()).await.unwrap();
     w.patch_order("o", json!({"spec": {"suspend": "perhaps"}})).await.ok();
     w.operator.restart().await;
     let orders: Api<DynamicObject> = Api::namespaced_with(
-        w.scenario.client(),
-        &w.scenario.namespace,
+        w.namespaces.client(),
+        &w.namespaces.namespace,
         &resource("PhoneNumberOrder", "phonenumberorders"),
     );
     let ready = async || orders.get("o").await.unwrap().data["status"]["conditions"][0]["reason"].clone();
@@ -82,9 +82,9 @@ async fn p12_p23_what_a_status_knows_outlives_a_lost_ledger_and_a_spec_that_cant
     w.no_more_requests(ORDER, 1).await;
 }
 
-async fn write(scenario: &Scenario, poisons: &[Poison]) {
+async fn write(namespaces: &TestNamespaces, poisons: &[Poison]) {
     let write = async |poison: &Poison| {
-        let api = api(scenario, poison);
+        let api = api(namespaces, poison);
         create(&api, &poison.object).await;
         if let Some(status) = poison.object.get("status") {
             let patch = json!({"status": status});
@@ -103,15 +103,15 @@ async fn create(api: &Api<DynamicObject>, object: &Value) {
     .await;
 }
 
-fn api(scenario: &Scenario, poison: &Poison) -> Api<DynamicObject> {
-    Api::namespaced_with(scenario.client(), &scenario.namespace, &resource(poison.kind, poison.plural))
+fn api(namespaces: &TestNamespaces, poison: &Poison) -> Api<DynamicObject> {
+    Api::namespaced_with(namespaces.client(), &namespaces.namespace, &resource(poison.kind, poison.plural))
 }
 
 /// Waits until each resource says what is wrong, or is handled as if nothing were; returns the counts.
-async fn every_report(w: &World, poisons: &[Poison]) -> BTreeMap<String, usize> {
+async fn every_report(w: &Testbed, poisons: &[Poison]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for poison in poisons {
-        let api = api(&w.scenario, poison);
+        let api = api(&w.namespaces, poison);
         let condition = wait::until_seen(
             &format!("a report on {} {}", poison.kind, poison.name),
             PATIENCE,
@@ -133,7 +133,7 @@ async fn every_report(w: &World, poisons: &[Poison]) -> BTreeMap<String, usize> 
 }
 
 /// Orders whose ledger entries can't be read: a wrong type, and an event of the future.
-async fn spoil_ledger(scenario: &Scenario) -> [&'static str; 3] {
+async fn spoil_ledger(namespaces: &TestNamespaces) -> [&'static str; 3] {
     let names = ["spoilt-snapshot", "spoilt-event", "spoilt-revision"];
     let wrong = [
         json!({"snapshot": {"terms": TEXT}}),
@@ -141,13 +141,13 @@ async fn spoil_ledger(scenario: &Scenario) -> [&'static str; 3] {
         json!({"revision": TEXT}),
     ];
     let dynamic = |namespace: &str, kind: &str, plural: &str| -> Api<DynamicObject> {
-        Api::namespaced_with(scenario.client(), namespace, &resource(kind, plural))
+        Api::namespaced_with(namespaces.client(), namespace, &resource(kind, plural))
     };
-    let entries = dynamic(&scenario.operator_namespace, "LedgerEntry", "ledgerentries");
-    let orders = dynamic(&scenario.namespace, "PhoneNumberOrder", "phonenumberorders");
+    let entries = dynamic(&namespaces.operator_namespace, "LedgerEntry", "ledgerentries");
+    let orders = dynamic(&namespaces.namespace, "PhoneNumberOrder", "phonenumberorders");
     let object = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "tenios.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
     for (name, wrong) in names.into_iter().zip(wrong) {
-        let namespace = &scenario.namespace;
+        let namespace = &namespaces.namespace;
         let mut spec = json!({"kind": "PhoneNumberOrder", "namespace": namespace, "name": name, "revision": 1,
             "snapshot": {}, "events": []});
         merge(&mut spec, wrong);
@@ -157,10 +157,10 @@ async fn spoil_ledger(scenario: &Scenario) -> [&'static str; 3] {
     names
 }
 
-async fn ledger_is_reported(w: &World, names: &[&str]) {
+async fn ledger_is_reported(w: &Testbed, names: &[&str]) {
     for name in names {
         let text = message(&w.order_because(name, Reason::LedgerUnavailable).await);
-        assert!(text.contains(&format!("LedgerEntry pno.{}.{name}", w.scenario.namespace)), "{text}");
+        assert!(text.contains(&format!("LedgerEntry pno.{}.{name}", w.namespaces.namespace)), "{text}");
         assert!(!text.contains("Domkloster") && !text.contains("77777"), "p21: {text}");
     }
 }

@@ -10,8 +10,8 @@ use tenios_http_server::Tls;
 use tenios_simulator::{Options, Simulator};
 
 use crate::cli::Plugin;
-use crate::world::{KEY, ORDER, World};
-use harness::{ControlPlane, OperatorOptions, Proxy, Scenario};
+use crate::testbed::{KEY, ORDER, Testbed};
+use harness::{ControlPlane, OperatorOptions, Proxy, TestNamespaces};
 
 /// A name in the apiserver's certificate.
 const CLUSTER: &str = "kubernetes.default.svc:443";
@@ -42,13 +42,13 @@ async fn p04_behind_a_proxy_the_operator_works_and_what_the_proxy_refuses_was_no
     let (simulator, roots) = simulator(&plane, "behind-a-proxy").await;
     let proxy = Proxy::start(&[(CLUSTER, address(plane.server())), (TENIOS, address(simulator.url()))]).await;
     proxy.answer(TENIOS, 502);
-    let scenario = Scenario::on(plane, "proxy").await;
+    let namespaces = TestNamespaces::on(plane, "proxy").await;
     let options = OperatorOptions::new("https://tenios.test").args([roots]).hurried();
     let options = options.env("HTTPS_PROXY", &proxy.url).env("NO_PROXY", "other.test,10.0.0.0/8");
-    let operator = scenario.prepare_operator("https://kubernetes.default.svc", options).await;
+    let operator = namespaces.prepare_operator("https://kubernetes.default.svc", options).await;
     operator.process.start().unwrap();
     operator.wait_ready().await;
-    let w = World { scenario, simulator, operator };
+    let w = Testbed { namespaces, simulator, operator };
     w.plain_order("o").await;
     for status in [502, 407, 503] {
         proxy.answer(TENIOS, status);
@@ -72,23 +72,23 @@ async fn p21_a_proxy_with_a_password_is_told_it_and_nobody_else() {
     let (simulator, roots) = simulator(&plane, "proxy-password").await;
     let routes = [(CLUSTER, address(plane.server())), (TENIOS, address(simulator.url()))];
     let proxy = Proxy::start_with_password(&routes, "operator", PASSWORD).await;
-    let scenario = Scenario::on(plane.clone(), "proxy-password").await;
+    let namespaces = TestNamespaces::on(plane.clone(), "proxy-password").await;
     let options = OperatorOptions::new("https://tenios.test").args([roots, "--log=trace".into()]);
     let options = options.env("HTTPS_PROXY", &proxy.url);
-    let operator = scenario.prepare_operator("https://kubernetes.default.svc", options).await;
+    let operator = namespaces.prepare_operator("https://kubernetes.default.svc", options).await;
     operator.process.start().unwrap();
     operator.wait_ready().await;
-    let w = World { scenario, simulator, operator };
+    let w = Testbed { namespaces, simulator, operator };
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
     assert_eq!(w.requests(ORDER), 1);
 
     let knows = kubeconfig(&plane, "password", Some(&proxy.url));
-    let plugin = Plugin::of(&w.scenario).await.at(&knows);
+    let plugin = Plugin::of(&w.namespaces).await.at(&knows);
     plugin.run(&["status"]).await.done();
     let stranger = proxy.url.replace("operator:", "somebody:");
     let stranger = kubeconfig(&plane, "stranger", Some(&stranger));
-    let plugin = Plugin::of(&w.scenario).await.at(&stranger);
+    let plugin = Plugin::of(&w.namespaces).await.at(&stranger);
     let said = plugin.run(&["status"]).await.ended(1);
     for text in [said, w.operator.log()] {
         assert!(!text.contains("hunter2"), "{text}");
@@ -111,8 +111,8 @@ fn kubeconfig(plane: &ControlPlane, name: &str, proxy_url: Option<&str>) -> std:
 
 #[tokio::test]
 async fn the_plugin_goes_through_the_proxy_that_kubectl_goes_through() {
-    let scenario = Scenario::new("proxied").await;
-    let plane = scenario.control_plane.clone();
+    let namespaces = TestNamespaces::new("proxied").await;
+    let plane = namespaces.control_plane.clone();
     let proxy = Proxy::start(&[(CLUSTER, address(plane.server()))]).await;
     let bare = kubeconfig(&plane, "bare", None);
     let named = kubeconfig(&plane, "named", Some(&proxy.url));
@@ -137,13 +137,13 @@ async fn the_plugin_goes_through_the_proxy_that_kubectl_goes_through() {
         (&bare, vec![("HTTPS_PROXY", ""), ("https_proxy", &*proxy.url)], true),
     ] {
         let asked = proxy.asked(CLUSTER);
-        let said = Plugin::of(&scenario).await.at(kubeconfig).with(&environment).run(&["status"]).await;
+        let said = Plugin::of(&namespaces).await.at(kubeconfig).with(&environment).run(&["status"]).await;
         assert_eq!(said.code == Some(0), through, "{environment:?}: {}{}", said.stdout, said.stderr);
         assert_eq!(proxy.asked(CLUSTER) > asked, through, "{environment:?}");
     }
     for url in ["ftp://user:hunter2@proxy.test", "http://"] {
         let kubeconfig = kubeconfig(&plane, "wrong", Some(url));
-        let said = Plugin::of(&scenario).await.at(&kubeconfig).run(&["status"]).await.ended(1);
+        let said = Plugin::of(&namespaces).await.at(&kubeconfig).run(&["status"]).await.ended(1);
         assert!(said.contains("proxy-url") && !said.contains("hunter2"), "{said}");
     }
 }

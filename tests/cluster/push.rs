@@ -8,12 +8,12 @@ use tenios_simulator::{Action, PushTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::world::{ORDER, PATIENCE, World};
+use crate::testbed::{ORDER, PATIENCE, Testbed};
 use harness::{http, wait};
 
 /// An order that waits for its number, and the path of its push.
-async fn waiting(name: &str) -> (World, String) {
-    let w = World::new(name).await;
+async fn waiting(name: &str) -> (Testbed, String) {
+    let w = Testbed::new(name).await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.plain_order("o").await;
     w.order_at("o", OrderState::AwaitingNumber).await;
@@ -32,7 +32,8 @@ async fn p17_p18_pushes_twice_late_and_with_another_number_end_with_the_first_on
     let first = w.order_at("o", OrderState::Assigned).await.status.unwrap();
     let answer = w.push(json!({"phonenumber": "+4922199999"})).await;
     assert_eq!(answer.status, Some(200));
-    w.order_where("o", "the other number named", |o| crate::world::message(o).contains("+4922199999")).await;
+    w.order_where("o", "the other number named", |o| crate::testbed::message(o).contains("+4922199999"))
+        .await;
     let after = w.order_at("o", OrderState::Assigned).await.status.unwrap();
     assert_eq!(after.phone_number, first.phone_number);
     assert_eq!(w.requests(ORDER), 1);
@@ -41,7 +42,7 @@ async fn p17_p18_pushes_twice_late_and_with_another_number_end_with_the_first_on
 /// The path names the order, whatever the body does.
 #[tokio::test]
 async fn p03_p17_a_push_with_a_bare_number_and_no_order_id_settles_an_unknown_outcome() {
-    let w = World::new("bare-push").await;
+    let w = Testbed::new("bare-push").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.faults(ORDER, Action::DropAfter);
     w.plain_order("o").await;
@@ -60,7 +61,7 @@ async fn p03_p17_a_push_with_a_bare_number_and_no_order_id_settles_an_unknown_ou
 
 #[tokio::test]
 async fn p18_a_push_before_the_answer_ends_the_same() {
-    let w = World::new("early-push").await;
+    let w = Testbed::new("early-push").await;
     w.simulator.set(|s| s.push.when = PushTime::BeforeAnswer);
     w.plain_order("o").await;
     let status = w.order_at("o", OrderState::Assigned).await.status.unwrap();
@@ -72,7 +73,7 @@ async fn p18_a_push_before_the_answer_ends_the_same() {
 async fn p17_a_push_that_can_not_be_stored_is_not_acknowledged_and_redelivery_converges() {
     let (w, path) = waiting("not-stored").await;
     // Without the right to write it, the ledger refuses.
-    let kubectl = w.scenario.control_plane.kubectl().in_namespace(&w.scenario.operator_namespace);
+    let kubectl = w.namespaces.control_plane.kubectl().in_namespace(&w.namespaces.operator_namespace);
     let role = kubectl.run(&["get", "role", "tenios-operator", "-o", "json"]).await.expect_success();
     kubectl.run(&["delete", "role", "tenios-operator"]).await.expect_success();
     let pushed = async || w.push(json!({})).await.status;
@@ -98,7 +99,7 @@ async fn p19_strangers_learn_nothing_and_no_apiserver_request_is_made_for_them()
     let wrong = "0".repeat(64);
     let unknown = path.replace("/o/", "/no-such-order/");
     let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
-    let mark = w.scenario.quiet().await;
+    let mark = w.namespaces.quiet().await;
     let attempts = [
         (path.clone(), body(&wrong)),
         (path.clone(), body("short")),
@@ -126,7 +127,8 @@ async fn p19_strangers_learn_nothing_and_no_apiserver_request_is_made_for_them()
     }
     assert_eq!(answers.len(), 1, "all answers are the same, byte for byte: {answers:#?}");
     assert!(answers.first().unwrap().starts_with("HTTP/1.1 404"), "{answers:?}");
-    let made = w.scenario.control_plane.requests_since(mark).await.by(&w.scenario.operator_identity().user());
+    let made =
+        w.namespaces.control_plane.requests_since(mark).await.by(&w.namespaces.operator_identity().user());
     let about_us = made.only(|r| !r.is_by_the_clock());
     assert!(about_us.is_empty(), "{about_us}");
 }
@@ -192,7 +194,7 @@ async fn p19_the_push_key_can_be_rotated() {
 
 #[tokio::test]
 async fn a_push_url_carries_the_path_prefix_and_the_secret_signs_what_is_behind_it() {
-    let w = World::with("prefix", |o| o.push_base_url("http://127.0.0.1:1/some/prefix/")).await;
+    let w = Testbed::with("prefix", |o| o.push_base_url("http://127.0.0.1:1/some/prefix/")).await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.plain_order("o").await;
     w.order_at("o", OrderState::AwaitingNumber).await;

@@ -9,7 +9,7 @@ use tenios_simulator::PushTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::world::{ORDER, PATIENCE, World};
+use crate::testbed::{ORDER, PATIENCE, Testbed};
 use harness::wait;
 
 /// Requests in each of the two halves: before and while an order is placed and gets its number.
@@ -124,15 +124,15 @@ async fn idlers(port: u16) -> Vec<tokio_util::task::AbortOnDropHandle<()>> {
     idlers
 }
 
-fn peak_kib(w: &World) -> u64 {
+fn peak_kib(w: &Testbed) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", w.operator.pid().unwrap())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// An order that waits for its number, and the path of its push.
-async fn waiting(name: &str) -> (World, String) {
-    let w = World::new(name).await;
+async fn waiting(name: &str) -> (Testbed, String) {
+    let w = Testbed::new(name).await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.plain_order("o").await;
     w.order_at("o", OrderState::AwaitingNumber).await;
@@ -146,11 +146,12 @@ async fn p19_p20_ten_thousand_strangers_learn_nothing_and_keep_nobody_out() {
     let (w, path) = waiting("crowd").await;
     let port = w.operator.push_port;
     let peak = peak_kib(&w);
-    let mark = w.scenario.quiet().await;
+    let mark = w.namespaces.quiet().await;
     let _idlers = idlers(port).await;
     let bodies = futures::future::join_all((0..ENDLESS).map(|_| endless(port, &path)));
     let (first, refused) = futures::future::join(flood(port, &path), bodies).await;
-    let made = w.scenario.control_plane.requests_since(mark).await.by(&w.scenario.operator_identity().user());
+    let made =
+        w.namespaces.control_plane.requests_since(mark).await.by(&w.namespaces.operator_identity().user());
     let for_strangers = made.only(|r| !r.is_by_the_clock());
     assert!(for_strangers.is_empty(), "asked of the apiserver while only strangers came: {for_strangers}");
 

@@ -22,11 +22,11 @@ use tenios_simulator::{Action, Fault, Millis, Options, PushSettings, PushTime, S
 use tokio_util::sync::{CancellationToken, DropGuard};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::loose::{loosen, resource};
-use crate::needles::Needles;
+use crate::schema_violations::{loosen, resource};
+use crate::secret_forms::SecretForms;
+use crate::testbed::{ORDER, PATIENCE, Testbed};
 use crate::traces::Collector;
-use crate::world::{ORDER, PATIENCE, World};
-use harness::{ControlPlane, OperatorOptions, Scenario, http, wait};
+use harness::{ControlPlane, OperatorOptions, TestNamespaces, http, wait};
 
 const OWN_KEY: &str = "4cc3ss-k3y-0f-the-0perator";
 const TENANT_KEY: &str = "4cc3ss-k3y-0f-a-t3nant?>";
@@ -55,7 +55,7 @@ async fn p21_no_log_event_metric_condition_ledger_entry_or_termination_message_c
     };
     let simulator = Simulator::start("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
     let provider = Provider::start(simulator.url().trim_end_matches('/')).await;
-    let scenario = Scenario::on(plane.clone(), "secrecy").await;
+    let namespaces = TestNamespaces::on(plane.clone(), "secrecy").await;
     let termination = plane.directory().join("termination-log");
     let collector = Collector::default();
     let options = OperatorOptions::new(&provider.url)
@@ -67,8 +67,8 @@ async fn p21_no_log_event_metric_condition_ledger_entry_or_termination_message_c
         // What is kept quiet is asked for once more, and more precisely.
         .args(["--log=trace,kube_client::client=trace,hyper::proto=trace,hyper_util::client=trace,reqwest::connect=trace,rustls::client=trace"])
         .args([format!("--termination-log={}", termination.display())]);
-    let operator = scenario.operator(options).await;
-    let w = World { scenario, simulator, operator };
+    let operator = namespaces.operator(options).await;
+    let w = Testbed { namespaces, simulator, operator };
     w.secret("trade-register", "extract.pdf", DOCUMENT.as_bytes()).await;
     w.secret("tenios", "access-key", TENANT_KEY.as_bytes()).await;
 
@@ -83,7 +83,7 @@ async fn p21_no_log_event_metric_condition_ledger_entry_or_termination_message_c
     let told = std::fs::read_to_string(&termination).unwrap();
     assert!(told.contains("TENIOS gave id"), "the termination message: {told:?}");
     assert!(collector.text().contains("provider_call"), "{}", collector.text());
-    let needles = needles(&provider);
+    let secret_forms = secret_forms(&provider);
     let [shown, events, ledger] = written(&w).await;
     for (output, text) in [
         ("the log", w.operator.log()),
@@ -94,19 +94,19 @@ async fn p21_no_log_event_metric_condition_ledger_entry_or_termination_message_c
         ("the ledger", ledger),
         ("the termination message", told),
     ] {
-        let found = needles.found_in(&text);
+        let found = secret_forms.found_in(&text);
         assert!(found.is_empty(), "in {output} ({} bytes): {found:#?}", text.len());
     }
-    println!("figure: secrets found in outputs | 0 | 0 of {} forms", needles.len());
+    println!("figure: secrets found in outputs | 0 | 0 of {} forms", secret_forms.len());
 }
 
-async fn number_is_ordered_and_pushed(w: &World) {
+async fn number_is_ordered_and_pushed(w: &Testbed) {
     w.verification("v", json!({"approval": "Approved", "address": address(), "areaCode": "6186"})).await;
     w.order("o", json!({"verificationRef": {"name": "v"}})).await;
     w.order_at("o", OrderState::Assigned).await;
 }
 
-async fn refusals_quote_the_request(w: &World) {
+async fn refusals_quote_the_request(w: &Testbed) {
     let key = json!({"name": "tenios", "key": "access-key"});
     w.verification(
         "quoted",
@@ -118,7 +118,7 @@ async fn refusals_quote_the_request(w: &World) {
     w.order_at("quoted", OrderState::Refused).await;
 }
 
-async fn answer_is_lost(w: &World) {
+async fn answer_is_lost(w: &Testbed) {
     let never = PushSettings { when: PushTime::Never, ..PushSettings::default() };
     w.faults(ORDER, Action::Push(never));
     w.faults(ORDER, Action::DropAfter);
@@ -126,7 +126,7 @@ async fn answer_is_lost(w: &World) {
     w.order_at("lost", OrderState::OutcomeUnknown).await;
 }
 
-async fn pushes_with_wrong_secrets(w: &World, provider: &Provider) {
+async fn pushes_with_wrong_secrets(w: &Testbed, provider: &Provider) {
     let (path, secret) = provider.pushes().swap_remove(0);
     for (path, secret) in [(path.clone(), GUESS.to_owned()), (format!("{path}0"), secret)] {
         let body = json!({"phonenumber": "+4922112345678", "order_id": "300000", "push_secret": secret});
@@ -136,11 +136,11 @@ async fn pushes_with_wrong_secrets(w: &World, provider: &Provider) {
 }
 
 /// As an older or looser schema may have let it in.
-async fn address_of_the_wrong_type(w: &World) {
-    loosen(&w.scenario.client(), "phoneverifications").await;
+async fn address_of_the_wrong_type(w: &Testbed) {
+    loosen(&w.namespaces.client(), "phoneverifications").await;
     let api: Api<DynamicObject> = Api::namespaced_with(
-        w.scenario.client(),
-        &w.scenario.namespace,
+        w.namespaces.client(),
+        &w.namespaces.namespace,
         &resource("PhoneVerification", "phoneverifications"),
     );
     let spec = |address| json!({"areaCode": "6186", "address": address});
@@ -168,7 +168,7 @@ async fn address_of_the_wrong_type(w: &World) {
 }
 
 /// The last resort for an answer: the log and the termination message.
-async fn stopped_before_the_answer_is_recorded(w: &World) {
+async fn stopped_before_the_answer_is_recorded(w: &Testbed) {
     let before = w.requests(ORDER);
     let id = w.approved_document();
     let late = Action::Delay { ms: Millis(3000) };
@@ -177,20 +177,20 @@ async fn stopped_before_the_answer_is_recorded(w: &World) {
     wait::until("the last order's request", PATIENCE, async || (w.requests(ORDER) > before).then_some(()))
         .await;
     w.order_at("last", OrderState::Ordering).await;
-    let kubectl = w.scenario.control_plane.kubectl().in_namespace(&w.scenario.operator_namespace);
+    let kubectl = w.namespaces.control_plane.kubectl().in_namespace(&w.namespaces.operator_namespace);
     kubectl.run(&["delete", "rolebindings", "--all"]).await.expect_success();
     w.operator.terminate();
     w.operator.exit_status(PATIENCE).await;
 }
 
 /// Statuses, events and ledger entries, whole.
-async fn written(w: &World) -> [String; 3] {
+async fn written(w: &Testbed) -> [String; 3] {
     let mut shown = Vec::new();
     for (kind, plural) in
         [("PhoneVerification", "phoneverifications"), ("PhoneNumberOrder", "phonenumberorders")]
     {
         let api: Api<DynamicObject> =
-            Api::namespaced_with(w.scenario.client(), &w.scenario.namespace, &resource(kind, plural));
+            Api::namespaced_with(w.namespaces.client(), &w.namespaces.namespace, &resource(kind, plural));
         let all = api.list(&ListParams::default()).await.unwrap();
         shown.extend(all.items.into_iter().map(|object| object.data["status"].clone()));
     }
@@ -204,8 +204,8 @@ fn address() -> Value {
     json!({"country": "Germany", "city": CITY, "zip": ZIP, "street": STREET, "houseNumber": HOUSE})
 }
 
-fn needles(provider: &Provider) -> Needles {
-    let mut needles = Needles::default();
+fn secret_forms(provider: &Provider) -> SecretForms {
+    let mut secret_forms = SecretForms::default();
     for (what, secret) in [
         ("the operator's access key", OWN_KEY),
         ("the tenant's access key", TENANT_KEY),
@@ -228,10 +228,10 @@ fn needles(provider: &Provider) -> Needles {
         ("the city with entities", "Gro&#223;krotzenburg"),
         ("the street with entities", "&#65;&#108;&#116;&#101;&#32;&#90;&#105;&#101;&#103;&#101;&#108;"),
     ] {
-        needles.add(what, secret.as_bytes());
+        secret_forms.add(what, secret.as_bytes());
         // What is left of it where a text was cut.
         let head: String = secret.chars().take(12).collect();
-        needles.add(&format!("the beginning of {what}"), head.as_bytes());
+        secret_forms.add(&format!("the beginning of {what}"), head.as_bytes());
     }
     let pushes = provider.pushes();
     assert!(pushes.len() >= 4, "requests with a push: {}", pushes.len());
@@ -240,11 +240,11 @@ fn needles(provider: &Provider) -> Needles {
         let signature = key.chain_update(&path).finalize().into_bytes();
         let expected = signature.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         assert_eq!(secret, expected, "the push secret of {path}");
-        needles.add(&format!("the push secret of {path}"), secret.as_bytes());
-        needles.add(&format!("the beginning of the push secret of {path}"), &secret.as_bytes()[..12]);
-        needles.add(&format!("the signature of {path}"), &signature);
+        secret_forms.add(&format!("the push secret of {path}"), secret.as_bytes());
+        secret_forms.add(&format!("the beginning of the push secret of {path}"), &secret.as_bytes()[..12]);
+        secret_forms.add(&format!("the signature of {path}"), &signature);
     }
-    needles
+    secret_forms
 }
 
 /// A provider that quotes a request when it refuses it; what it does not refuse it hands on to the simulator.
@@ -388,18 +388,18 @@ fn p21_no_debug_output_shows_a_secret() {
         push: None,
     };
     let key = Found::Usable(secrecy::SecretString::from(TENANT_KEY.to_owned()));
-    let mut needles = Needles::default();
+    let mut secret_forms = SecretForms::default();
     for secret in [TENANT_KEY, GUESS, DOCUMENT, &DOCUMENT[10..30], STREET, CITY, ZIP, HOUSE] {
-        needles.add(secret, secret.as_bytes());
+        secret_forms.add(secret, secret.as_bytes());
     }
     let encoded = STANDARD.encode(DOCUMENT);
-    needles.add("the encoded document", encoded.as_bytes());
+    secret_forms.add("the encoded document", encoded.as_bytes());
     for shown in [
         format!("{verification:?} {document:?} {order:?} {submission:?} {key:?}"),
         format!("{verification:#?} {document:#?} {order:#?} {submission:#?} {key:#?}"),
     ] {
         assert!(shown.len() > 300, "{shown}");
-        assert_eq!(needles.found_in(&shown), Vec::<String>::new());
+        assert_eq!(secret_forms.found_in(&shown), Vec::<String>::new());
     }
 }
 

@@ -8,8 +8,8 @@ use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
 use tenios_api::order::OrderState;
 
-use crate::world::{PATIENCE, World};
-use harness::{ControlPlane, OperatorOptions, Scenario, wait};
+use crate::testbed::{PATIENCE, Testbed};
+use harness::{ControlPlane, OperatorOptions, TestNamespaces, wait};
 
 /// Changes a CRD, and waits until the apiserver publishes it.
 async fn change(client: &Client, plural: &str, change: fn(&mut Value), published: fn(&Value) -> bool) {
@@ -30,12 +30,12 @@ async fn change(client: &Client, plural: &str, change: fn(&mut Value), published
 #[tokio::test]
 async fn an_older_and_a_newer_crd_are_told_once_and_hold_nothing_up() {
     let plane = Arc::new(ControlPlane::start().await.unwrap());
-    let simulator = crate::world::simulator().await;
-    let scenario = Scenario::on(plane, "skew").await;
+    let simulator = crate::testbed::simulator().await;
+    let namespaces = TestNamespaces::on(plane, "skew").await;
     let older = |properties: &mut Value| {
         properties["status"]["properties"].as_object_mut().unwrap().remove("requests").unwrap();
     };
-    change(&scenario.client(), "phonenumberorders", older, |schemas| {
+    change(&namespaces.client(), "phonenumberorders", older, |schemas| {
         let status = &schemas["dev.tenios.v1alpha1.PhoneNumberOrder"]["properties"]["status"]["properties"];
         status.is_object() && status["requests"].is_null()
     })
@@ -43,14 +43,14 @@ async fn an_older_and_a_newer_crd_are_told_once_and_hold_nothing_up() {
     let newer = |properties: &mut Value| {
         properties["spec"]["properties"]["colour"] = json!({"type": "string"});
     };
-    change(&scenario.client(), "phoneverifications", newer, |schemas| {
+    change(&namespaces.client(), "phoneverifications", newer, |schemas| {
         schemas["dev.tenios.v1alpha1.PhoneVerification"]["properties"]["spec"]["properties"]["colour"]
             .is_object()
     })
     .await;
 
-    let operator = scenario.operator(OperatorOptions::new(simulator.url())).await;
-    let w = World { scenario, simulator, operator };
+    let operator = namespaces.operator(OperatorOptions::new(simulator.url())).await;
+    let w = Testbed { namespaces, simulator, operator };
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
     wait::until("the metric", PATIENCE, async || {

@@ -9,25 +9,25 @@ use serde_json::json;
 use tenios_api::order::OrderState;
 use tenios_simulator::{Action, Fault, PushTime};
 
-use crate::world::{ORDER, PATIENCE, World};
+use crate::testbed::{ORDER, PATIENCE, Testbed};
 use harness::link::Storm;
-use harness::{ControlPlane, Link, OperatorOptions, Scenario, wait};
+use harness::{ControlPlane, Link, OperatorOptions, TestNamespaces, wait};
 
 /// Longer than any time-out on the way from the operator to etcd.
 const LONG: Duration = Duration::from_secs(60);
 
-async fn world(name: &str) -> (Arc<ControlPlane>, World) {
+async fn testbed(name: &str) -> (Arc<ControlPlane>, Testbed) {
     let plane = Arc::new(ControlPlane::start().await.unwrap());
-    let simulator = crate::world::simulator().await;
+    let simulator = crate::testbed::simulator().await;
     simulator.set(|s| s.push.when = PushTime::Never);
-    let scenario = Scenario::on(plane.clone(), name).await;
-    let operator = scenario.operator(OperatorOptions::new(simulator.url()).hurried()).await;
+    let namespaces = TestNamespaces::on(plane.clone(), name).await;
+    let operator = namespaces.operator(OperatorOptions::new(simulator.url()).hurried()).await;
     let slow: Action = serde_json::from_value(json!({"delay": {"ms": 1500}})).unwrap();
     simulator.fault(Fault::once(ORDER, slow));
-    (plane, World { scenario, simulator, operator })
+    (plane, Testbed { namespaces, simulator, operator })
 }
 
-async fn in_flight(w: &World) {
+async fn in_flight(w: &Testbed) {
     w.plain_order("o").await;
     wait::until("the request", PATIENCE, async || (w.requests(ORDER) == 1).then_some(())).await;
 }
@@ -72,15 +72,15 @@ fn set_back_to(data: &Path, backup: &Path) {
 #[tokio::test]
 async fn p09_p12_after_a_restore_a_write_that_failed_does_not_count_as_done(#[case] storm: Storm) {
     let plane = Arc::new(ControlPlane::start().await.unwrap());
-    let simulator = crate::world::simulator().await;
+    let simulator = crate::testbed::simulator().await;
     simulator.set(|s| s.push.when = PushTime::Never);
-    let scenario = Scenario::on(plane.clone(), "writes-fail").await;
+    let namespaces = TestNamespaces::on(plane.clone(), "writes-fail").await;
     let link = Link::to_apiserver(plane.server(), plane.authority()).await;
     let options = OperatorOptions::new(simulator.url()).hurried();
-    let operator = scenario.prepare_operator(&link.url(), options).await;
+    let operator = namespaces.prepare_operator(&link.url(), options).await;
     operator.process.start().unwrap();
     operator.wait_ready().await;
-    let w = World { scenario, simulator, operator };
+    let w = Testbed { namespaces, simulator, operator };
     let slow: Action = serde_json::from_value(json!({"delay": {"ms": 1500}})).unwrap();
     w.simulator.fault(Fault::once(ORDER, slow));
     in_flight(&w).await;
@@ -116,7 +116,7 @@ async fn p09_p12_after_a_restore_a_write_that_failed_does_not_count_as_done(#[ca
 #[case::and_the_operator_starts_anew(true)]
 #[tokio::test]
 async fn p08_p12_a_control_plane_that_goes_back_in_time_orders_nothing_again(#[case] restarted: bool) {
-    let (plane, w) = world("back-in-time").await;
+    let (plane, w) = testbed("back-in-time").await;
     in_flight(&w).await;
     let (data, backup) = backed_up(&plane);
     let status = w.order_at("o", OrderState::AwaitingNumber).await.status.unwrap();
@@ -158,7 +158,7 @@ async fn p08_p12_a_control_plane_that_goes_back_in_time_orders_nothing_again(#[c
 
 #[tokio::test]
 async fn an_etcd_that_stands_still_loses_nothing() {
-    let (plane, w) = world("etcd-paused").await;
+    let (plane, w) = testbed("etcd-paused").await;
     in_flight(&w).await;
     plane.etcd.pause();
     tokio::time::sleep(LONG).await;
@@ -171,7 +171,7 @@ async fn an_etcd_that_stands_still_loses_nothing() {
 
 #[tokio::test]
 async fn p10_p24_a_control_plane_that_dies_and_comes_back_loses_nothing() {
-    let (plane, w) = world("died").await;
+    let (plane, w) = testbed("died").await;
     in_flight(&w).await;
     plane.apiserver.kill().await;
     plane.etcd.kill().await;

@@ -9,10 +9,10 @@ use tenios_api::order::OrderState;
 use tenios_api::verification::VerificationState;
 use tenios_ledger::VERIFICATIONS_KEPT;
 
-use crate::world::{PATIENCE, VERIFICATION, World};
+use crate::testbed::{PATIENCE, Testbed, VERIFICATION};
 use harness::wait;
 
-async fn only(w: &World, expected: &[&str]) {
+async fn only(w: &Testbed, expected: &[&str]) {
     wait::until_seen(
         "the ledger",
         3 * PATIENCE,
@@ -26,7 +26,7 @@ async fn only(w: &World, expected: &[&str]) {
     .await;
 }
 
-async fn adopted(w: &World, name: &str, id: usize) {
+async fn adopted(w: &Testbed, name: &str, id: usize) {
     let adopt = json!({"orderId": id.to_string(), "phoneNumber": format!("+4922155{id:04}")});
     w.order(name, json!({"verificationId": "v1", "adopt": adopt})).await;
     w.order_at(name, OrderState::Assigned).await;
@@ -34,7 +34,7 @@ async fn adopted(w: &World, name: &str, id: usize) {
 
 #[tokio::test]
 async fn p26_adopt_delete_repeat_leaves_nothing_and_an_order_that_was_placed_stays() {
-    let w = World::new("sweep").await;
+    let w = Testbed::new("sweep").await;
     w.plain_order("paid").await;
     w.order_at("paid", OrderState::Assigned).await;
     for n in 0..20 {
@@ -56,21 +56,21 @@ async fn p26_adopt_delete_repeat_leaves_nothing_and_an_order_that_was_placed_sta
 
 #[tokio::test]
 async fn p26_what_was_refused_leaves_nothing_either() {
-    let w = World::new("refused").await;
+    let w = Testbed::new("refused").await;
     w.secret("bogus", "key", b"bogus").await;
     let bogus = json!({"accessKeySecretRef": {"name": "bogus", "key": "key"}});
     let verification = w.verification("v", bogus).await;
     w.verification_at("v", VerificationState::Refused).await;
     assert_eq!(w.ledger().await.len(), 1);
-    let api: Api<PhoneVerification> = w.scenario.api();
+    let api: Api<PhoneVerification> = w.namespaces.api();
     api.delete(&verification.name_any(), &DeleteParams::default()).await.unwrap();
     only(&w, &[]).await;
 }
 
 #[tokio::test]
 async fn p12_p26_verify_delete_repeat_leaves_the_newest_hundred_and_what_was_ordered_with() {
-    let w = World::new("verified").await;
-    let api: Api<PhoneVerification> = w.scenario.api();
+    let w = Testbed::new("verified").await;
+    let api: Api<PhoneVerification> = w.namespaces.api();
     w.approved().await;
     w.order("o", json!({"verificationRef": {"name": "v"}})).await;
     w.order_at("o", OrderState::Assigned).await;

@@ -11,62 +11,62 @@ use tenios_api::order::OrderState;
 use tenios_api::{PhoneNumberOrder, PhoneVerification, Reason};
 use tenios_simulator::{Action, PushSettings, PushTime};
 
-use crate::attempts::{Attempt, Refusal, attempts};
-use crate::world::{ORDER, PATIENCE, PDF, World, ready};
-use harness::{ControlPlane, OperatorOptions, Scenario, wait};
+use crate::tenant_attacks::{Attack, Refusal, tenant_attacks};
+use crate::testbed::{ORDER, PATIENCE, PDF, Testbed, ready};
+use harness::{ControlPlane, OperatorOptions, TestNamespaces, wait};
 
 /// What the simulator gives first.
 const FIRST_ORDER: &str = "300000";
 pub const FIRST_NUMBER: &str = "+4922110000000";
 
 /// Both tenants, the operator that serves them, and the table.
-struct Stage {
-    w: World,
+struct TwoTenants {
+    w: Testbed,
     /// The tenant who tries.
-    b: Scenario,
+    b: TestNamespaces,
     client: Client,
     table: Vec<[String; 3]>,
 }
 
 #[tokio::test]
 async fn p22_no_tenant_reads_steers_adopts_or_blocks_another() {
-    let mut stage = Stage::new().await;
-    stage.squats_before_the_owner_orders().await;
-    stage.adopts_after_the_owner_ordered().await;
-    stage.asks_the_apiserver().await;
-    stage.names_what_is_elsewhere().await;
-    stage.names_an_attempt_of_another().await;
-    stage.says_its_own_status().await;
-    stage.names_ids_as_free_text().await;
-    stage.spends_its_budget().await;
-    stage.learned_nothing().await;
-    for [what, on, how] in &stage.table {
+    let mut tenants = TwoTenants::new().await;
+    tenants.squats_before_the_owner_orders().await;
+    tenants.adopts_after_the_owner_ordered().await;
+    tenants.asks_the_apiserver().await;
+    tenants.names_what_is_elsewhere().await;
+    tenants.names_an_attempt_of_another().await;
+    tenants.says_its_own_status().await;
+    tenants.names_ids_as_free_text().await;
+    tenants.spends_its_budget().await;
+    tenants.learned_nothing().await;
+    for [what, on, how] in &tenants.table {
         println!("{what:52} | {on:58} | {how}");
     }
-    assert!(stage.table.len() >= 60, "{} attempts", stage.table.len());
+    assert!(tenants.table.len() >= 60, "{} attempts", tenants.table.len());
 }
 
-impl Stage {
+impl TwoTenants {
     async fn new() -> Self {
         let plane = ControlPlane::shared().await;
-        let simulator = crate::world::simulator().await;
-        let a = Scenario::on(plane.clone(), "rightful").await;
-        let b = Scenario::on(plane.clone(), "curious").await;
+        let simulator = crate::testbed::simulator().await;
+        let a = TestNamespaces::on(plane.clone(), "rightful").await;
+        let b = TestNamespaces::on(plane.clone(), "curious").await;
         a.let_operator_watch(&b.namespace).await;
         let watched = [&a, &b].map(|s| format!("--watch-namespace={}", s.namespace));
         let options = OperatorOptions::new(simulator.url()).args(watched);
         let options = options.args(["--order-budget-per-namespace=3/1h", "--order-budget=100/1h"]);
         let operator = a.operator(options).await;
-        let w = World { scenario: a, simulator, operator };
+        let w = Testbed { namespaces: a, simulator, operator };
         w.secret("trade-register", "extract.pdf", PDF).await;
-        w.secret("tenios", "access-key", crate::world::KEY.as_bytes()).await;
+        w.secret("tenios", "access-key", crate::testbed::KEY.as_bytes()).await;
         let client = plane.client_as(&b.tenant("edit").await).await;
-        let stage = Self { w, b, client, table: Vec::new() };
+        let tenants = Self { w, b, client, table: Vec::new() };
         wait::until("the shipped roles in the role edit", PATIENCE, async || {
-            stage.orders().list(&ListParams::default()).await.ok()
+            tenants.orders().list(&ListParams::default()).await.ok()
         })
         .await;
-        stage
+        tenants
     }
 
     fn orders(&self) -> Api<PhoneNumberOrder> {
@@ -107,7 +107,7 @@ impl Stage {
     /// Nothing of the other tenant but what this one said itself.
     fn tells_nothing(&self, order: &PhoneNumberOrder, but: &[&str]) {
         let status = json!(order.status).to_string();
-        let theirs = [self.w.scenario.namespace.as_str(), "main", FIRST_ORDER, FIRST_NUMBER];
+        let theirs = [self.w.namespaces.namespace.as_str(), "main", FIRST_ORDER, FIRST_NUMBER];
         for secret in theirs.iter().filter(|s| !but.contains(s)) {
             assert!(!status.contains(secret), "{secret} is in {status}");
         }
@@ -153,8 +153,8 @@ impl Stage {
     }
 
     async fn asks_the_apiserver(&mut self) {
-        let attempts = attempts(&self.w.scenario, &self.b);
-        for Attempt { what, on, method, path, content, body, refusal } in attempts {
+        let attacks = tenant_attacks(&self.w.namespaces, &self.b);
+        for Attack { what, on, method, path, content, body, refusal } in attacks {
             let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
             let request = Request::builder().method(method).uri(&path).header("content-type", content);
             let answer = self.client.request_text(request.body(body).unwrap()).await;
@@ -176,8 +176,8 @@ impl Stage {
     }
 
     async fn names_what_is_elsewhere(&mut self) {
-        let mark = self.w.scenario.control_plane.audit().mark();
-        let other = self.w.scenario.namespace.clone();
+        let mark = self.w.namespaces.control_plane.audit().mark();
+        let other = self.w.namespaces.namespace.clone();
         let mut count = 0;
         for name in [format!("{other}/v"), format!("../{other}/v"), format!("{other}.v"), "v".to_owned()] {
             for (spec, reason) in [
@@ -217,8 +217,8 @@ impl Stage {
             self.submits(&name, &path).await;
             self.row("takes as document", &path.replace(&other, "a"), "names nothing: DocumentNotFound");
         }
-        let user = self.w.scenario.operator_identity().user();
-        let asked = self.w.scenario.control_plane.requests_since(mark).await.by(&user);
+        let user = self.w.namespaces.operator_identity().user();
+        let asked = self.w.namespaces.control_plane.requests_since(mark).await.by(&user);
         let astray = asked
             .only(|r| r.uri.contains("secrets/") && (r.namespace == other || !r.name.starts_with("tenios")));
         assert!(astray.is_empty(), "on the tenant's behalf the operator asked for {astray:?}");
@@ -253,7 +253,7 @@ impl Stage {
         let patch = json!({"metadata": {"annotations": {"tenios.dev/not-placed": attempt}}});
         let patch = kube::api::Patch::Merge(patch);
         self.orders().patch("late-id", &kube::api::PatchParams::default(), &patch).await.unwrap();
-        let events: Api<Event> = Api::namespaced(self.w.scenario.client(), &self.b.namespace);
+        let events: Api<Event> = Api::namespaced(self.w.namespaces.client(), &self.b.namespace);
         wait::until("the annotation to be ignored", PATIENCE, async || {
             let events = events.list(&ListParams::default()).await.unwrap();
             events.items.into_iter().find(|e| e.reason.as_deref() == Some("AnnotationIgnored"))
@@ -331,13 +331,13 @@ impl Stage {
             journal.iter().filter(|e| e.path == ORDER).filter_map(|e| e.body.as_ref()?["push_url"].as_str());
         let urls: Vec<_> = urls.collect();
         let of = |namespace: &str| urls.iter().filter(|u| u.contains(&format!("/{namespace}/"))).count();
-        assert_eq!((of(&self.w.scenario.namespace), of(&self.b.namespace)), (3, 3), "{urls:#?}");
-        let events: Api<Event> = Api::namespaced(self.w.scenario.client(), &self.b.namespace);
+        assert_eq!((of(&self.w.namespaces.namespace), of(&self.b.namespace)), (3, 3), "{urls:#?}");
+        let events: Api<Event> = Api::namespaced(self.w.namespaces.client(), &self.b.namespace);
         for event in events.list(&ListParams::default()).await.unwrap() {
             let note = event.note.unwrap_or_default();
             // Its own references hold the namespace; the operator adds it nowhere.
             assert!(!note.contains("main"), "{note}");
-            assert!(!note.contains(&self.w.scenario.namespace) || note.contains('"'), "{note}");
+            assert!(!note.contains(&self.w.namespaces.namespace) || note.contains('"'), "{note}");
         }
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.b.namespace);
         assert!(secrets.list(&ListParams::default()).await.unwrap().items.is_empty(), "a Secret came to be");

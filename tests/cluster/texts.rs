@@ -7,8 +7,8 @@ use tenios_api::PhoneVerification;
 use tenios_api::valid::ValidVerification;
 use tenios_api::verification::VerificationState;
 
-use crate::world::{PATIENCE, VERIFICATION, World};
-use harness::{Scenario, wait};
+use crate::testbed::{PATIENCE, Testbed, VERIFICATION};
+use harness::{TestNamespaces, wait};
 
 const BLANK: &str = "must not be blank";
 const CONTROL: &str = "must not contain line breaks, tabs or other control characters";
@@ -97,8 +97,8 @@ fn escaped(manifest: &Value) -> String {
 
 #[tokio::test]
 async fn p24_every_text_of_an_address_is_taken_or_refused_in_words_alike_by_apiserver_operator_and_plugin() {
-    let scenario = Scenario::new("texts").await;
-    let api: Api<PhoneVerification> = scenario.api();
+    let namespaces = TestNamespaces::new("texts").await;
+    let api: Api<PhoneVerification> = namespaces.api();
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     let mut wrong = Vec::new();
     for (field, text, expected) in TEXTS {
@@ -129,7 +129,7 @@ async fn p24_every_text_of_an_address_is_taken_or_refused_in_words_alike_by_apis
 /// As an editor on macOS writes it, as a block in YAML, and as a browser pastes it.
 #[tokio::test]
 async fn p12_the_same_address_in_another_unicode_form_is_no_conflict_and_is_sent_in_one_form() {
-    let w = World::new("unicode").await;
+    let w = Testbed::new("unicode").await;
     let forms = [
         json!({"city": "Ko\u{308}ln", "street": "Große Straße\n"}),
         json!({"city": "K\u{f6}ln", "street": "\u{a0}Große Straße"}),
@@ -151,7 +151,7 @@ async fn p12_the_same_address_in_another_unicode_form_is_no_conflict_and_is_sent
     let other = w.patch_verification("v", json!({"spec": {"address": {"city": "Bonn"}}})).await.unwrap_err();
     assert!(other.to_string().contains("immutable"), "{other}");
 
-    let api: Api<PhoneVerification> = w.scenario.api();
+    let api: Api<PhoneVerification> = w.namespaces.api();
     api.delete("v", &DeleteParams::default()).await.unwrap();
     wait::until("it to be gone", PATIENCE, async || api.get_opt("v").await.unwrap().is_none().then_some(()))
         .await;

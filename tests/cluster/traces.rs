@@ -16,7 +16,7 @@ use tenios_api::order::OrderState;
 use tenios_simulator::{Action, Millis};
 use tokio::net::TcpListener;
 
-use crate::world::{ORDER, PATIENCE, PDF, World};
+use crate::testbed::{ORDER, PATIENCE, PDF, Testbed};
 use harness::wait;
 
 /// The reconcile that sent it has ended by then.
@@ -88,7 +88,8 @@ fn logged(log: &str) -> Vec<Logged> {
 
 #[tokio::test]
 async fn a_line_of_the_log_names_its_span_and_its_resource() {
-    let w = World::with("log-spans", |o| o.args(["--log-format=json", "--log=info"].map(String::from))).await;
+    let w =
+        Testbed::with("log-spans", |o| o.args(["--log-format=json", "--log=info"].map(String::from))).await;
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
     for name in ["provider_call", "push"] {
@@ -105,7 +106,7 @@ async fn a_line_of_the_log_names_its_span_and_its_resource() {
 async fn p21_an_order_is_one_trace_from_the_reconcile_to_the_provider_and_its_log_lines_name_it() {
     let collector = Collector::default();
     let endpoint = collector.listen().await;
-    let w = World::with("traces", |o| {
+    let w = Testbed::with("traces", |o| {
         o.args([format!("--otlp-endpoint={endpoint}"), "--log-format=json".into()])
     })
     .await;
@@ -150,7 +151,7 @@ async fn p21_an_order_is_one_trace_from_the_reconcile_to_the_provider_and_its_lo
 async fn a_reconcile_does_not_last_as_long_as_the_call_that_it_began() {
     let collector = Collector::default();
     let endpoint = collector.listen().await;
-    let w = World::with("traces-late", |o| o.args([format!("--otlp-endpoint={endpoint}")])).await;
+    let w = Testbed::with("traces-late", |o| o.args([format!("--otlp-endpoint={endpoint}")])).await;
     w.faults(ORDER, Action::Delay { ms: LATE });
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
@@ -167,7 +168,7 @@ async fn a_reconcile_does_not_last_as_long_as_the_call_that_it_began() {
 async fn a_collector_that_takes_connections_and_never_answers_does_not_hold_up_the_end() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let w = World::with("mute-collector", |o| o.args([format!("--otlp-endpoint={endpoint}")])).await;
+    let w = Testbed::with("mute-collector", |o| o.args([format!("--otlp-endpoint={endpoint}")])).await;
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
     w.operator.terminate();
@@ -177,8 +178,8 @@ async fn a_collector_that_takes_connections_and_never_answers_does_not_hold_up_t
 
 #[tokio::test]
 async fn a_collector_that_is_away_holds_nothing_up_and_without_one_nothing_is_traced() {
-    let away = World::with("no-collector", |o| o.args(["--otlp-endpoint=http://127.0.0.1:9"])).await;
-    let off = World::new("no-traces").await;
+    let away = Testbed::with("no-collector", |o| o.args(["--otlp-endpoint=http://127.0.0.1:9"])).await;
+    let off = Testbed::new("no-traces").await;
     away.plain_order("first").await;
     let told = async || away.operator.log().contains("traces can't be sent").then_some(());
     wait::until("the word that traces are lost", PATIENCE, told).await;

@@ -10,8 +10,8 @@ use tenios_api::order::OrderState;
 use tenios_api::{PhoneNumberOrder, PhoneVerification};
 use tenios_simulator::{Action, Fault, JournalEntry, PushTime};
 
-use crate::world::{ORDER, PATIENCE, VERIFICATION, World, simulator, told};
-use harness::{ControlPlane, Link, OperatorOptions, Scenario, wait};
+use crate::testbed::{ORDER, PATIENCE, Testbed, VERIFICATION, simulator, told};
+use harness::{ControlPlane, Link, OperatorOptions, TestNamespaces, wait};
 
 /// The default of `--provider-concurrency`.
 const IN_FLIGHT: usize = 16;
@@ -23,7 +23,7 @@ const RECONCILED: usize = 16;
 const FIRST: Duration = Duration::from_secs(30);
 
 /// From now on the provider takes so long for each request, and longer for the first ones.
-fn takes(w: &World, path: &str, long: Duration) {
+fn takes(w: &Testbed, path: &str, long: Duration) {
     w.simulator.set(|s| s.push.when = PushTime::Never);
     let delay = |long: Duration| -> Action {
         serde_json::from_value(json!({"delay": {"ms": long.as_millis()}})).unwrap()
@@ -37,8 +37,8 @@ fn answered(journal: &[JournalEntry]) -> usize {
 }
 
 /// In another namespace than the crowd's.
-async fn single_order(w: &World, namespace: &str) -> Api<PhoneNumberOrder> {
-    let api: Api<PhoneNumberOrder> = Api::namespaced(w.scenario.client(), namespace);
+async fn single_order(w: &Testbed, namespace: &str) -> Api<PhoneNumberOrder> {
+    let api: Api<PhoneNumberOrder> = Api::namespaced(w.namespaces.client(), namespace);
     let order = json!({
         "apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": "single"},
         "spec": {"verificationId": w.approved_document()},
@@ -48,13 +48,13 @@ async fn single_order(w: &World, namespace: &str) -> Api<PhoneNumberOrder> {
     api
 }
 
-async fn suspend(w: &World, n: usize) {
+async fn suspend(w: &Testbed, n: usize) {
     w.patch_order(&format!("o{n:02}"), json!({"spec": {"suspend": true}})).await.unwrap();
 }
 
 #[tokio::test]
 async fn p24_a_hundred_orders_at_a_slow_provider_leave_without_a_silence_whoever_needs_none_any_more() {
-    let w = World::with("hundred", |o| {
+    let w = Testbed::with("hundred", |o| {
         o.args(["--order-budget=1000/24h", "--order-budget-per-namespace=1000/24h"])
     })
     .await;
@@ -68,7 +68,7 @@ async fn p24_a_hundred_orders_at_a_slow_provider_leave_without_a_silence_whoever
     }
     w.operator.restart().await;
     wait::until("some to wait for their turn", PATIENCE, async || {
-        let api: Api<PhoneNumberOrder> = w.scenario.api();
+        let api: Api<PhoneNumberOrder> = w.namespaces.api();
         let orders = api.list(&ListParams::default()).await.unwrap();
         let waiting: Vec<_> = orders.into_iter().filter(|o| told(o, "waiting for its turn")).collect();
         (waiting.len() >= 50).then_some(())
@@ -76,7 +76,7 @@ async fn p24_a_hundred_orders_at_a_slow_provider_leave_without_a_silence_whoever
     .await;
     futures::future::join_all((60..100).map(|n| suspend(&w, n))).await;
     let suspended = async || {
-        let api: Api<PhoneNumberOrder> = w.scenario.api();
+        let api: Api<PhoneNumberOrder> = w.namespaces.api();
         let orders = api.list(&ListParams::default()).await.unwrap();
         orders
             .into_iter()
@@ -111,14 +111,14 @@ async fn p24_a_hundred_orders_at_a_slow_provider_leave_without_a_silence_whoever
 #[tokio::test]
 async fn p26_one_tenants_three_hundred_verifications_hold_anothers_order_back_for_its_turn_only() {
     let simulator = simulator().await;
-    let scenario = Scenario::new("crowd").await;
-    let other = format!("{}-other", scenario.namespace);
-    scenario.create_namespace(&other).await;
-    scenario.let_operator_watch(&other).await;
-    let watched = [&scenario.namespace, &other].map(|name| format!("--watch-namespace={name}"));
-    let operator = scenario.operator(OperatorOptions::new(simulator.url()).args(watched)).await;
-    let w = World { scenario, simulator, operator };
-    w.secret("trade-register", "extract.pdf", crate::world::PDF).await;
+    let namespaces = TestNamespaces::new("crowd").await;
+    let other = format!("{}-other", namespaces.namespace);
+    namespaces.create_namespace(&other).await;
+    namespaces.let_operator_watch(&other).await;
+    let watched = [&namespaces.namespace, &other].map(|name| format!("--watch-namespace={name}"));
+    let operator = namespaces.operator(OperatorOptions::new(simulator.url()).args(watched)).await;
+    let w = Testbed { namespaces, simulator, operator };
+    w.secret("trade-register", "extract.pdf", crate::testbed::PDF).await;
     takes(&w, VERIFICATION, Duration::from_secs(1));
     w.operator.kill().await;
     for n in 0..300 {
@@ -126,7 +126,7 @@ async fn p26_one_tenants_three_hundred_verifications_hold_anothers_order_back_fo
     }
     w.operator.restart().await;
     wait::until("the crowd to fill every slot and to wait in line", PATIENCE, async || {
-        let api: Api<PhoneVerification> = w.scenario.api();
+        let api: Api<PhoneVerification> = w.namespaces.api();
         let crowd = api.list(&ListParams::default()).await.unwrap();
         let waiting =
             crowd.into_iter().filter(|v| json!(v.status).to_string().contains("waiting for its turn"));
@@ -149,20 +149,20 @@ async fn p26_one_tenants_three_hundred_verifications_hold_anothers_order_back_fo
 }
 
 /// Two tenants of an operator that watches everything. The requests about one of them wait at the link.
-async fn stalled(name: &str) -> (World, Link, String) {
+async fn stalled(name: &str) -> (Testbed, Link, String) {
     let simulator = simulator().await;
     let plane = Arc::new(ControlPlane::start().await.unwrap());
-    let scenario = Scenario::on(plane.clone(), name).await;
-    let other = format!("{}-other", scenario.namespace);
-    scenario.create_namespace(&other).await;
-    scenario.let_operator_watch_everything().await;
+    let namespaces = TestNamespaces::on(plane.clone(), name).await;
+    let other = format!("{}-other", namespaces.namespace);
+    namespaces.create_namespace(&other).await;
+    namespaces.let_operator_watch_everything().await;
     let link = Link::to_apiserver(plane.server(), plane.authority()).await;
-    link.stall(Some(&scenario.namespace));
+    link.stall(Some(&namespaces.namespace));
     let options = OperatorOptions::new(simulator.url()).watch_everything();
-    let operator = scenario.prepare_operator(&link.url(), options).await;
+    let operator = namespaces.prepare_operator(&link.url(), options).await;
     operator.process.start().unwrap();
     operator.wait_ready().await;
-    (World { scenario, simulator, operator }, link, other)
+    (Testbed { namespaces, simulator, operator }, link, other)
 }
 
 /// Requests that wait at the link, or were given up there.
@@ -199,8 +199,8 @@ async fn p26_a_namespace_whose_secrets_are_read_slowly_holds_back_no_others_veri
     }
     wait::until("a Secret to be read", PATIENCE, async || (read() > 0).then_some(())).await;
     let before = read();
-    w.scenario.namespace = other;
-    w.secret("trade-register", "extract.pdf", crate::world::PDF).await;
+    w.namespaces.namespace = other;
+    w.secret("trade-register", "extract.pdf", crate::testbed::PDF).await;
     w.verification("single", json!({})).await;
     wait::until("the other's verification to leave", 2 * PATIENCE, async || {
         (w.requests(VERIFICATION) == 1).then_some(())
@@ -212,7 +212,7 @@ async fn p26_a_namespace_whose_secrets_are_read_slowly_holds_back_no_others_veri
 
 #[tokio::test]
 async fn p24_who_waits_for_a_turn_and_is_told_what_exists_waits_no_longer() {
-    let w = World::with("told", |o| o.args(["--provider-concurrency=1"])).await;
+    let w = Testbed::with("told", |o| o.args(["--provider-concurrency=1"])).await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.simulator.fault(Fault::once(ORDER, Action::Hang));
     w.plain_order("hangs").await;

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tenios_api::Reason;
 
 use crate::kstatus::kstatus;
-use crate::recorded::{Recorded, all, schema};
 use crate::render::{chart, documents, kustomize};
+use crate::status_corpus::{Recorded, all, schema};
 use crate::tools::directory;
 use harness::checkout;
 

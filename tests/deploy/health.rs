@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tenios_api::Reason;
 
-use crate::recorded::{GENERATION, all};
+use crate::status_corpus::{GENERATION, all};
 use crate::tools::{directory, run};
 use harness::checkout;
 

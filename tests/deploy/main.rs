@@ -17,12 +17,12 @@ mod monitoring;
 mod namespaced;
 mod options;
 mod places;
-#[path = "../pure/recorded.rs"]
-mod recorded;
 mod release;
 mod render;
 mod same;
 mod schemas;
-mod stage;
+#[path = "../pure/status_corpus.rs"]
+mod status_corpus;
+mod testbed;
 mod tools;
 mod values;

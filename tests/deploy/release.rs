@@ -10,55 +10,55 @@ use tenios_api::LedgerEntry;
 
 use crate::kubelet::Pod;
 use crate::render::NAMESPACE;
-use crate::stage::Stage;
+use crate::testbed::Testbed;
 use crate::tools::run;
 use harness::checkout;
 
 #[tokio::test]
 async fn p12_installed_upgraded_uninstalled_and_installed_again_it_orders_once() {
-    let stage = Stage::bare(&[NAMESPACE, "shop"]).await;
-    stage.secrets(NAMESPACE).await;
-    let older = older_chart(stage.plane.directory());
-    stage.helm("install", "tenios", NAMESPACE, &older, "").expect_success();
-    stage.established().await;
-    assert!(!columns(&stage).await.contains(&"Order".to_owned()), "the older CRD has no such column");
+    let testbed = Testbed::bare(&[NAMESPACE, "shop"]).await;
+    testbed.secrets(NAMESPACE).await;
+    let older = older_chart(testbed.plane.directory());
+    testbed.helm("install", "tenios", NAMESPACE, &older, "").expect_success();
+    testbed.established().await;
+    assert!(!columns(&testbed).await.contains(&"Order".to_owned()), "the older CRD has no such column");
 
-    let pod = Pod::start(&stage.plane, NAMESPACE, stage.push_port).await.ready().await;
-    stage.order("shop", "main-line").await;
-    let number = stage.number("shop", "main-line").await;
+    let pod = Pod::start(&testbed.plane, NAMESPACE, testbed.push_port).await.ready().await;
+    testbed.order("shop", "main-line").await;
+    let number = testbed.number("shop", "main-line").await;
 
-    stage.helm_chart("upgrade", "tenios", NAMESPACE, "replicas=2").expect_success();
-    assert!(columns(&stage).await.contains(&"Order".to_owned()), "the CRD was not upgraded");
-    assert_eq!(replicas(&stage).await, Some(2));
-    stage.helm_chart("upgrade", "tenios", NAMESPACE, "crds.install=false").expect_success();
+    testbed.helm_chart("upgrade", "tenios", NAMESPACE, "replicas=2").expect_success();
+    assert!(columns(&testbed).await.contains(&"Order".to_owned()), "the CRD was not upgraded");
+    assert_eq!(replicas(&testbed).await, Some(2));
+    testbed.helm_chart("upgrade", "tenios", NAMESPACE, "crds.install=false").expect_success();
     assert_eq!(
-        stage.number("shop", "main-line").await,
+        testbed.number("shop", "main-line").await,
         number,
         "the CRD stays when it is no longer part of the release"
     );
-    stage.helm_chart("upgrade", "tenios", NAMESPACE, "").expect_success();
+    testbed.helm_chart("upgrade", "tenios", NAMESPACE, "").expect_success();
 
     pod.end().await;
-    stage.helm_uninstall("tenios", NAMESPACE).expect_success();
-    assert_eq!(replicas(&stage).await, None, "the Deployment is gone");
+    testbed.helm_uninstall("tenios", NAMESPACE).expect_success();
+    assert_eq!(replicas(&testbed).await, None, "the Deployment is gone");
     let kinds =
         "clusterroles,clusterrolebindings,roles,rolebindings,services,networkpolicies,serviceaccounts";
     let ours = ["get", kinds, "-A", "-l", "app.kubernetes.io/name=tenios-operator", "-o", "name"];
-    assert_eq!(stage.kubectl().run(&ours).await.expect_success(), "", "left behind");
-    assert_eq!(stage.number("shop", "main-line").await, number, "the order stays");
-    let ledger: Api<LedgerEntry> = Api::namespaced(stage.plane.client().await, NAMESPACE);
+    assert_eq!(testbed.kubectl().run(&ours).await.expect_success(), "", "left behind");
+    assert_eq!(testbed.number("shop", "main-line").await, number, "the order stays");
+    let ledger: Api<LedgerEntry> = Api::namespaced(testbed.plane.client().await, NAMESPACE);
     assert_eq!(ledger.list(&ListParams::default()).await.unwrap().items.len(), 1, "the ledger stays");
 
-    stage.helm_chart("install", "tenios", NAMESPACE, "").expect_success();
-    let _pod = Pod::start(&stage.plane, NAMESPACE, stage.push_port).await.ready().await;
-    stage.order("shop", "second-line").await;
-    assert_ne!(stage.number("shop", "second-line").await, number);
-    assert_eq!(stage.number("shop", "main-line").await, number);
-    assert_eq!(stage.simulator.requests("/number/order"), 2, "one for each order");
+    testbed.helm_chart("install", "tenios", NAMESPACE, "").expect_success();
+    let _pod = Pod::start(&testbed.plane, NAMESPACE, testbed.push_port).await.ready().await;
+    testbed.order("shop", "second-line").await;
+    assert_ne!(testbed.number("shop", "second-line").await, number);
+    assert_eq!(testbed.number("shop", "main-line").await, number);
+    assert_eq!(testbed.simulator.requests("/number/order"), 2, "one for each order");
 }
 
-async fn columns(stage: &Stage) -> Vec<String> {
-    let crds: Api<CustomResourceDefinition> = Api::all(stage.plane.client().await);
+async fn columns(testbed: &Testbed) -> Vec<String> {
+    let crds: Api<CustomResourceDefinition> = Api::all(testbed.plane.client().await);
     let crd = crds.get("phonenumberorders.tenios.dev").await.unwrap();
     let columns = crd
         .spec
@@ -68,8 +68,8 @@ async fn columns(stage: &Stage) -> Vec<String> {
     columns.map(|column| column.name).collect()
 }
 
-async fn replicas(stage: &Stage) -> Option<i32> {
-    let deployments: Api<Deployment> = Api::namespaced(stage.plane.client().await, NAMESPACE);
+async fn replicas(testbed: &Testbed) -> Option<i32> {
+    let deployments: Api<Deployment> = Api::namespaced(testbed.plane.client().await, NAMESPACE);
     deployments
         .get_opt("tenios-operator")
         .await

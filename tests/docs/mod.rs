@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use harness::ControlPlane;
-use pages::site::Site;
+use pages::run::DocsRun;
 use pages::{markdown, script};
 
 /// The pages whose commands are run; some in sections, which need different clusters.
@@ -31,53 +31,53 @@ const RUN: &[&[&str]] = &[
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_quick_start_ends_with_a_number() {
-    Site::on([bare().await]).await.follow(RUN[0]).await;
+    DocsRun::on([bare().await]).await.follow(RUN[0]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_to_be_done_about_each_reason_does_it() {
-    Site::installed(bare().await).await.follow(RUN[1]).await;
+    DocsRun::installed(bare().await).await.follow(RUN[1]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_pages_for_every_day_do_what_they_say() {
-    Site::installed(bare().await).await.follow(RUN[2]).await;
+    DocsRun::installed(bare().await).await.follow(RUN[2]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn upgraded_handed_over_and_uninstalled_it_loses_no_number() {
-    Site::installed(bare().await).await.follow(RUN[3]).await;
+    DocsRun::installed(bare().await).await.follow(RUN[3]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p13_moved_to_another_cluster_it_orders_nothing_again() {
     let (old, new) = tokio::join!(bare(), bare());
-    Site::on([old, new]).await.follow(RUN[4]).await;
+    DocsRun::on([old, new]).await.follow(RUN[4]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_charts_page_installs_it() {
-    Site::on([bare().await]).await.follow(RUN[5]).await;
+    DocsRun::on([bare().await]).await.follow(RUN[5]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_to_be_done_about_each_alert_does_it() {
-    Site::installed(bare().await).await.follow(RUN[6]).await;
+    DocsRun::installed(bare().await).await.follow(RUN[6]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p12_under_a_gitops_tool_every_number_is_ordered_once() {
-    Site::installed(bare().await).await.follow(RUN[7]).await;
+    DocsRun::installed(bare().await).await.follow(RUN[7]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p13_restored_from_a_backup_it_orders_nothing_again() {
-    Site::installed(bare().await).await.follow(RUN[8]).await;
+    DocsRun::installed(bare().await).await.follow(RUN[8]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_ledger_is_backed_up_and_forgets_what_it_is_told_to() {
-    Site::installed(bare().await).await.follow(RUN[9]).await;
+    DocsRun::installed(bare().await).await.follow(RUN[9]).await;
 }
 
 async fn bare() -> Arc<ControlPlane> {

@@ -4,12 +4,12 @@
 pub mod markdown;
 #[path = "node.rs"]
 mod node;
+#[path = "run.rs"]
+pub mod run;
 #[path = "script.rs"]
 pub mod script;
 #[path = "shell.rs"]
 mod shell;
-#[path = "site.rs"]
-pub mod site;
 
 use harness::checkout;
 

@@ -16,7 +16,7 @@ use crate::container::{Image, Layout, is_root};
 use crate::name_server;
 use crate::release::linked_crates;
 use crate::shell::{is_release, operator, said, script, unpack};
-use harness::{ControlPlane, Process, Scenario, checkout, http, ports, wait};
+use harness::{ControlPlane, Process, TestNamespaces, checkout, http, ports, wait};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const MEGABYTE: u64 = 1_000_000;
@@ -32,14 +32,14 @@ fn pod() -> Value {
 
 #[tokio::test]
 async fn the_image_alone_is_enough_to_order_a_number() {
-    let scenario = Scenario::new("image").await;
-    let plane = &scenario.control_plane;
+    let namespaces = TestNamespaces::new("image").await;
+    let plane = &namespaces.control_plane;
     let image = Image::unpack(&Image::pack(plane.directory(), "run"));
     let simulator = provider(plane, &image).await;
     names(&image).await;
-    service_account(&scenario, &image).await;
+    service_account(&namespaces, &image).await;
     let [push, health] = [(); 2].map(|()| ports::free());
-    let environment = environment(&scenario, &image, &simulator, push, health);
+    let environment = environment(&namespaces, &image, &simulator, push, health);
 
     let arguments: Vec<String> = serde_json::from_value(pod()["containers"][0]["args"].clone()).unwrap();
     let process = image.process(plane, &environment, &arguments);
@@ -54,7 +54,7 @@ async fn the_image_alone_is_enough_to_order_a_number() {
 
     let id = uuid::Uuid::new_v4();
     simulator.set_document(id, DocumentState::Approved);
-    let orders: Api<PhoneNumberOrder> = scenario.api();
+    let orders: Api<PhoneNumberOrder> = namespaces.api();
     let order = json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": "o"},
         "spec": {"verificationId": id}});
     orders.create(&PostParams::default(), &serde_json::from_value(order).unwrap()).await.unwrap();
@@ -98,20 +98,20 @@ async fn names(image: &Image) {
 }
 
 /// The token of the operator's `ServiceAccount`, where a kubelet mounts it.
-async fn service_account(scenario: &Scenario, image: &Image) {
-    let plane = &scenario.control_plane;
-    let kubeconfig = plane.kubeconfig(&scenario.operator_identity()).await;
+async fn service_account(namespaces: &TestNamespaces, image: &Image) {
+    let plane = &namespaces.control_plane;
+    let kubeconfig = plane.kubeconfig(&namespaces.operator_identity()).await;
     let kubeconfig: Value = serde_json::from_slice(&std::fs::read(kubeconfig).unwrap()).unwrap();
     let directory = "/var/run/secrets/kubernetes.io/serviceaccount";
     let token = kubeconfig["users"][0]["user"]["token"].as_str().unwrap();
     image.mount(&format!("{directory}/token"), token);
     image.mount(&format!("{directory}/ca.crt"), std::fs::read(plane.authority()).unwrap());
-    image.mount(&format!("{directory}/namespace"), &scenario.operator_namespace);
+    image.mount(&format!("{directory}/namespace"), &namespaces.operator_namespace);
 }
 
 /// What the Deployment says and the kubelet adds, with the ports and addresses of this test.
 fn environment(
-    scenario: &Scenario,
+    namespaces: &TestNamespaces,
     image: &Image,
     simulator: &Simulator,
     push: u16,
@@ -120,7 +120,7 @@ fn environment(
     let mut environment = BTreeMap::new();
     for variable in pod()["containers"][0]["env"].as_array().unwrap() {
         // The one that has none is the namespace.
-        let value = variable["value"].as_str().unwrap_or(&scenario.operator_namespace);
+        let value = variable["value"].as_str().unwrap_or(&namespaces.operator_namespace);
         environment.insert(variable["name"].as_str().unwrap().to_owned(), value.to_owned());
     }
     image.mount(&environment["TENIOS_ACCESS_KEY_FILE"], "the-access-key");
@@ -128,14 +128,14 @@ fn environment(
     let port = |url: &str| url.trim_end_matches('/').rsplit_once(':').unwrap().1.to_owned();
     for (name, value) in [
         ("KUBERNETES_SERVICE_HOST", APISERVER.to_owned()),
-        ("KUBERNETES_SERVICE_PORT", port(scenario.control_plane.server())),
+        ("KUBERNETES_SERVICE_PORT", port(namespaces.control_plane.server())),
         ("TENIOS_URL", format!("https://{PROVIDER}:{}", port(simulator.url()))),
         ("TENIOS_PUSH_BASE_URL", format!("http://127.0.0.1:{push}")),
         ("TENIOS_ALLOW_HTTP", "true".to_owned()),
         ("TENIOS_PUSH_LISTEN", format!("127.0.0.1:{push}")),
         ("TENIOS_HEALTH_LISTEN", format!("127.0.0.1:{health}")),
         ("TENIOS_METRICS_LISTEN", format!("127.0.0.1:{}", ports::free())),
-        ("TENIOS_WATCH_NAMESPACE", scenario.namespace.clone()),
+        ("TENIOS_WATCH_NAMESPACE", namespaces.namespace.clone()),
     ] {
         environment.insert(name.to_owned(), value);
     }

@@ -1,8 +1,8 @@
 //! A newcomer's path by the documentation alone, from an empty cluster to a number, through an alert, an upgrade
 //! and the end of everything, and back.
 
+use crate::docs::run::DocsRun;
 use crate::docs::script::Step;
-use crate::docs::site::Site;
 use crate::monitoring::prometheus::Prometheus;
 use harness::ControlPlane;
 
@@ -11,12 +11,12 @@ const FIRING: &str = "ALERTS{alertname=\"TeniosOutcomeUnknown\",alertstate=\"fir
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p12_p13_a_newcomers_path_ends_where_it_began_with_every_number_and_no_second_order() {
     let plane = std::sync::Arc::new(ControlPlane::start_bare().await.unwrap());
-    let mut site = Site::on([plane.clone()]).await;
-    site.read("docs/quick-start.md").await;
-    assert_eq!(site.requests(), 1);
+    let mut docs = DocsRun::on([plane.clone()]).await;
+    docs.read("docs/quick-start.md").await;
+    assert_eq!(docs.requests(), 1);
 
-    let prometheus = Prometheus::impatient(&plane, site.metrics_port()).await;
-    site.go(
+    let prometheus = Prometheus::impatient(&plane, docs.metrics_port()).await;
+    docs.go(
         "the alert",
         &[
             (
@@ -35,7 +35,7 @@ async fn p12_p13_a_newcomers_path_ends_where_it_began_with_every_number_and_no_s
     .await;
     prometheus.sees(FIRING).await;
     // As docs/alerts.md has it, for what is not in the portal.
-    site.go(
+    docs.go(
         "the runbook",
         &[
             (1, run("ATTEMPT=$(kubectl get pno second-line -n shop -o jsonpath='{.status.attempt}')")),
@@ -50,14 +50,14 @@ async fn p12_p13_a_newcomers_path_ends_where_it_began_with_every_number_and_no_s
     )
     .await;
     prometheus.sees(&format!("absent({FIRING})")).await;
-    assert_eq!(site.requests(), 3, "the lost one and its second attempt");
+    assert_eq!(docs.requests(), 3, "the lost one and its second attempt");
 
-    site.go("before", &[(1, run(NUMBERS)), (2, run("numbers > before"))]).await;
-    site.read("docs/upgrade.md").await;
-    site.read("docs/ledger.md#uninstall-without-losing-a-number").await;
-    let ordered = site.requests();
+    docs.go("before", &[(1, run(NUMBERS)), (2, run("numbers > before"))]).await;
+    docs.read("docs/upgrade.md").await;
+    docs.read("docs/ledger.md#uninstall-without-losing-a-number").await;
+    let ordered = docs.requests();
     assert_eq!(ordered, 5, "the two pages order one each, before they go on");
-    site.go(
+    docs.go(
         "after",
         &[
             (1, run("kubectl config set-context --current --namespace shop")),
@@ -68,7 +68,7 @@ async fn p12_p13_a_newcomers_path_ends_where_it_began_with_every_number_and_no_s
         ],
     )
     .await;
-    assert_eq!(site.requests(), ordered);
+    assert_eq!(docs.requests(), ordered);
 }
 
 const NUMBERS: &str = r#"numbers() {

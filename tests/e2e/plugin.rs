@@ -9,24 +9,24 @@ use tenios_api::{PhoneNumberOrder, PhoneVerification};
 
 use crate::release::{dist, platform};
 use crate::shell::{has_released_plugin, said, unpack};
-use harness::Scenario;
+use harness::TestNamespaces;
 
-/// kubectl with the plugin beside it, for the user of the scenario.
+/// kubectl with the plugin beside it, for the user of the namespaces.
 struct Shell {
-    scenario: Scenario,
+    namespaces: TestNamespaces,
     plugin: PathBuf,
 }
 
 impl Shell {
     async fn new(name: &str) -> Self {
-        let scenario = Scenario::new(name).await;
-        let plugin = scenario.control_plane.directory().join(name);
+        let namespaces = TestNamespaces::new(name).await;
+        let plugin = namespaces.control_plane.directory().join(name);
         unpack(&archive(), &plugin);
-        Self { scenario, plugin }
+        Self { namespaces, plugin }
     }
 
     async fn kubectl(&self, arguments: &[&str]) -> String {
-        let plane = &self.scenario.control_plane;
+        let plane = &self.namespaces.control_plane;
         let mut command = Command::new(plane.binaries().join("kubectl"));
         let path =
             std::env::join_paths([&self.plugin, plane.binaries(), Path::new("/usr/bin"), Path::new("/bin")]);
@@ -40,7 +40,7 @@ impl Shell {
 
     /// What kubectl offers to the shell after these words.
     async fn offered(&self, words: &[&str]) -> Vec<String> {
-        let namespace = ["-n", &self.scenario.namespace];
+        let namespace = ["-n", &self.namespaces.namespace];
         let said = self.kubectl(&[&["__complete", "tenios"], &namespace[..], words].concat()).await;
         let mut lines: Vec<_> = said.lines().map(str::to_owned).collect();
         assert_eq!(lines.pop().as_deref(), Some(":4"), "{said}");
@@ -56,8 +56,8 @@ fn archive() -> PathBuf {
 #[tokio::test]
 async fn kubectl_finds_the_plugin_and_completes_it() {
     let shell = Shell::new("plugin").await;
-    resources(&shell.scenario).await;
-    let namespace = shell.scenario.namespace.clone();
+    resources(&shell.namespaces).await;
+    let namespace = shell.namespaces.namespace.clone();
     let status = shell.kubectl(&["tenios", "status", "-n", &namespace]).await;
     assert!(status.contains("cologne-office") && status.contains("main-line"), "{status}");
 
@@ -77,7 +77,7 @@ async fn kubectl_finds_the_plugin_and_completes_it() {
     );
 }
 
-async fn resources(scenario: &Scenario) {
+async fn resources(namespaces: &TestNamespaces) {
     let verification = json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneVerification",
         "metadata": {"name": "cologne-office"}, "spec": {
             "address": {"country": "Germany", "city": "Köln", "zip": "50667", "street": "Domkloster", "houseNumber": "4"},
@@ -85,10 +85,10 @@ async fn resources(scenario: &Scenario) {
             "document": {"type": "CONTRACT", "secretRef": {"name": "lease", "key": "lease.pdf"}}}});
     let order = json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder",
         "metadata": {"name": "main-line"}, "spec": {"verificationRef": {"name": "cologne-office"}}});
-    let verifications: Api<PhoneVerification> = scenario.api();
+    let verifications: Api<PhoneVerification> = namespaces.api();
     let verification = serde_json::from_value(verification).unwrap();
     verifications.create(&PostParams::default(), &verification).await.unwrap();
-    let orders: Api<PhoneNumberOrder> = scenario.api();
+    let orders: Api<PhoneNumberOrder> = namespaces.api();
     orders.create(&PostParams::default(), &serde_json::from_value(order).unwrap()).await.unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! Every plot × every request × every action.
+//! Every scenario × every request × every action.
 
 use std::collections::BTreeSet;
 use std::iter;
@@ -6,33 +6,33 @@ use std::iter;
 use futures::StreamExt;
 use futures::stream;
 
-use crate::cast::Cast;
 use crate::nemesis::{Action, Fault};
-use crate::plots::{self, Plot};
 use crate::run::{Case, Ran, run};
+use crate::scenarios::{self, Scenario};
+use crate::topology::Topology;
 
 /// Lease renewals go on for ever; only so many of each count.
 const LEASES: u32 = 2;
 
-/// Quiet runs of each plot. What one asks for once more depends a little on time; what all ask for counts. With three,
+/// Quiet runs of each scenario. What one asks for once more depends a little on time; what all ask for counts. With three,
 /// a status write that came in about half of all runs was taken for one that always comes.
 const RECORDINGS: usize = 6;
 
 /// How often a request that did not come is waited for again.
 const AGAIN: usize = 4;
 
-/// Runs each plot undisturbed, and makes the cells from what it asked for.
+/// Runs each scenario undisturbed, and makes the cells from what it asked for.
 pub async fn record(jobs: usize) -> (Vec<Case>, Vec<Ran>) {
-    let quiet = |plot| Case { plot, cast: Cast::Alone, fault: None };
+    let quiet = |scenario| Case { scenario, topology: Topology::Alone, fault: None };
     let cases: Vec<Case> =
-        plots::ALL.into_iter().flat_map(|plot| iter::repeat_n(quiet(plot), RECORDINGS)).collect();
+        scenarios::ALL.into_iter().flat_map(|scenario| iter::repeat_n(quiet(scenario), RECORDINGS)).collect();
     let mut recorded = all(cases, jobs, |_| {}).await;
-    recorded.sort_by_key(|ran| ran.case.plot.name);
-    let cells = recorded.chunks(RECORDINGS).flat_map(|runs| cells(runs[0].case.plot, runs)).collect();
+    recorded.sort_by_key(|ran| ran.case.scenario.name);
+    let cells = recorded.chunks(RECORDINGS).flat_map(|runs| cells(runs[0].case.scenario, runs)).collect();
     (cells, recorded)
 }
 
-fn cells(plot: Plot, runs: &[Ran]) -> Vec<Case> {
+fn cells(scenario: Scenario, runs: &[Ran]) -> Vec<Case> {
     let names = |ran: &Ran| ran.requests.iter().map(|passed| passed.name.clone()).collect::<BTreeSet<_>>();
     let common = runs.iter().map(names).reduce(|these, those| &these & &those).unwrap_or_default();
     let counted = common.into_iter().filter(|name| !name.contains("leases") || ordinal(name) <= LEASES);
@@ -40,7 +40,7 @@ fn cells(plot: Plot, runs: &[Ran]) -> Vec<Case> {
         let suiting = Action::ALL.into_iter().filter(|action| action.suits(&request)).collect::<Vec<_>>();
         suiting.into_iter().map(move |action| Fault { request: request.clone(), action })
     });
-    faults.map(|fault| Case { plot, cast: Cast::Alone, fault: Some(fault) }).collect()
+    faults.map(|fault| Case { scenario, topology: Topology::Alone, fault: Some(fault) }).collect()
 }
 
 fn ordinal(name: &str) -> u32 {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tenios_api::LedgerEntry;
 use tenios_api::ledger_entry::LedgerEntrySpec;
 
-use crate::eyes::Unknown;
 use crate::meddle::{Intent, old_views};
-use crate::stage::Stage;
+use crate::status_observer::Unknown;
+use crate::testbed::Testbed;
 
 const ORDER: &str = "/number/order";
 const VERIFICATION: &str = "/verification/create";
@@ -47,13 +47,13 @@ pub struct Expected {
 }
 
 /// Judges a run that came to its end.
-pub async fn judge(stage: &Stage, expected: Expected) -> Vec<Wrong> {
-    let ledger = Ledger::read(stage).await;
+pub async fn judge(testbed: &Testbed, expected: Expected) -> Vec<Wrong> {
+    let ledger = Ledger::read(testbed).await;
     let mut wrong = Vec::new();
-    duplicates(stage, &expected, &ledger, &mut wrong);
-    lost_ids(stage, &mut wrong);
-    wrong.extend(old_views(stage, &ledger.intents()).into_iter().map(Wrong::OldView));
-    needless(stage, &ledger, expected.harmed, &mut wrong);
+    duplicates(testbed, &expected, &ledger, &mut wrong);
+    lost_ids(testbed, &mut wrong);
+    wrong.extend(old_views(testbed, &ledger.intents()).into_iter().map(Wrong::OldView));
+    needless(testbed, &ledger, expected.harmed, &mut wrong);
     wrong
 }
 
@@ -61,9 +61,9 @@ pub async fn judge(stage: &Stage, expected: Expected) -> Vec<Wrong> {
 struct Ledger(BTreeMap<(String, String), LedgerEntrySpec>);
 
 impl Ledger {
-    async fn read(stage: &Stage) -> Self {
+    async fn read(testbed: &Testbed) -> Self {
         let of = |entry: LedgerEntry| ((entry.spec.kind.clone(), entry.spec.name.clone()), entry.spec);
-        Self(stage.ledger().await.into_iter().map(of).collect())
+        Self(testbed.ledger().await.into_iter().map(of).collect())
     }
 
     /// Whether an attempt was recorded; older ones are folded and can't be told any more.
@@ -97,9 +97,9 @@ impl Ledger {
     }
 }
 
-fn duplicates(stage: &Stage, expected: &Expected, ledger: &Ledger, wrong: &mut Vec<Wrong>) {
+fn duplicates(testbed: &Testbed, expected: &Expected, ledger: &Ledger, wrong: &mut Vec<Wrong>) {
     let mut arrivals: BTreeMap<(String, String), usize> = BTreeMap::new();
-    for entry in stage.simulator.journal().iter().filter(|entry| entry.path == ORDER) {
+    for entry in testbed.simulator.journal().iter().filter(|entry| entry.path == ORDER) {
         let url = entry.body.as_ref().and_then(|body| body["push_url"].as_str());
         if let Some(named) = url.and_then(named_by) {
             *arrivals.entry(named).or_default() += 1;
@@ -114,7 +114,7 @@ fn duplicates(stage: &Stage, expected: &Expected, ledger: &Ledger, wrong: &mut V
         }
     }
     let mut placed: BTreeMap<String, usize> = BTreeMap::new();
-    for order in stage.simulator.orders() {
+    for order in testbed.simulator.orders() {
         let name = order.push_url.as_deref().and_then(named_by).map(|(name, _)| name);
         *placed.entry(name.unwrap_or_else(|| "?".into())).or_default() += 1;
     }
@@ -123,9 +123,9 @@ fn duplicates(stage: &Stage, expected: &Expected, ledger: &Ledger, wrong: &mut V
     }
     let total: usize = placed.values().sum();
     count("orders", total, expected.orders, wrong);
-    count("verifications", stage.taken().len(), expected.submissions, wrong);
+    count("verifications", testbed.taken().len(), expected.submissions, wrong);
     let (arrived, intended) =
-        (stage.simulator.requests(VERIFICATION), ledger.count("PhoneVerification", "Intended"));
+        (testbed.simulator.requests(VERIFICATION), ledger.count("PhoneVerification", "Intended"));
     if arrived > intended {
         wrong.push(Wrong::NoIntent(format!("{arrived} verifications arrived, {intended} were intended")));
     }
@@ -147,9 +147,9 @@ fn named_by(url: &str) -> Option<(String, String)> {
     Some((name.to_owned(), attempt.to_owned()))
 }
 
-fn lost_ids(stage: &Stage, wrong: &mut Vec<Wrong>) {
-    let (seen, unknown) = (stage.eyes.now(), stage.eyes.unknown());
-    for order in stage.simulator.orders() {
+fn lost_ids(testbed: &Testbed, wrong: &mut Vec<Wrong>) {
+    let (seen, unknown) = (testbed.observer.now(), testbed.observer.unknown());
+    for order in testbed.simulator.orders() {
         let Some((name, attempt)) = order.push_url.as_deref().and_then(named_by) else { continue };
         let status = seen.orders.get(&name).and_then(|o| o.status.as_ref());
         let shown = status.is_some_and(|status| status.order_id.as_ref() == Some(&order.order_id));
@@ -166,7 +166,7 @@ fn lost_ids(stage: &Stage, wrong: &mut Vec<Wrong>) {
         statuses.any(|status| status.verification_id.as_deref() == Some(id))
     };
     let named = unknown.iter().any(|unknown| matches!(unknown, Unknown::Verification { .. }));
-    for id in stage.taken() {
+    for id in testbed.taken() {
         if !shown(&id) && !named {
             wrong.push(Wrong::LostId(format!("verification {id} is shown nowhere")));
         }
@@ -179,9 +179,9 @@ const IN_TIME: Duration = Duration::from_millis(800);
 /// An outcome counts as needlessly unknown where its request never came to the provider's link and nobody
 /// harmed the process that intended it, where its answer came through to an unharmed process, or where the
 /// ledger had the answer before.
-fn needless(stage: &Stage, ledger: &Ledger, harmed: bool, wrong: &mut Vec<Wrong>) {
-    let passed = stage.sent();
-    for unknown in stage.eyes.unknown() {
+fn needless(testbed: &Testbed, ledger: &Ledger, harmed: bool, wrong: &mut Vec<Wrong>) {
+    let passed = testbed.sent();
+    for unknown in testbed.observer.unknown() {
         let (kind, name, attempt, exchange) = match &unknown {
             Unknown::Order { name, attempt } => {
                 let exchange = passed.iter().find(|passed| passed.attempt.as_ref() == Some(attempt));
@@ -197,7 +197,7 @@ fn needless(stage: &Stage, ledger: &Ledger, harmed: bool, wrong: &mut Vec<Wrong>
             exchange.status == Some(200) && !exchange.held && exchange.took.is_some_and(|took| took < IN_TIME)
         });
         // The other replica can't know of an answer that this one could not store yet.
-        if delivered && !harmed && stage.second.is_none() {
+        if delivered && !harmed && testbed.second.is_none() {
             wrong.push(Wrong::NeedlessUnknown(format!("the answer to {attempt} of {name} was delivered")));
         }
         if !left && !harmed {

@@ -1,25 +1,25 @@
 //! Every promise at every point where something can break (`docs/faults.md`): `make faults` runs all of
 //! it, a plain `cargo test` a sample.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't set up its world fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't set up its testbed fails")]
 
 mod attack;
-mod cast;
 mod collide;
-mod dice;
-mod eyes;
 mod grid;
 mod judge;
 mod meddle;
 mod nemesis;
 mod person;
-mod plots;
 mod replicas;
 mod restore;
 mod run;
+mod scenarios;
 mod settings;
-mod stage;
+mod splitmix64;
+mod status_observer;
 mod table;
+mod testbed;
+mod topology;
 mod walk;
 
 use std::process::ExitCode;

@@ -14,8 +14,8 @@ use tenios_api::order::OrderState;
 use tenios_api::verification::VerificationState;
 use tenios_api::{PhoneNumberOrder, PhoneVerification};
 
-use crate::eyes::Seen;
-use crate::stage::{Stage, order_state, verification_state};
+use crate::status_observer::Seen;
+use crate::testbed::{Testbed, order_state, verification_state};
 use harness::link::{Held, Verdict};
 use harness::wait;
 use harness::watchdog::lock;
@@ -67,14 +67,14 @@ const ORDER: &str = "PhoneNumberOrder";
 const VERIFICATION: &str = "PhoneVerification";
 
 /// Meddles while the request is held.
-pub async fn meddle(stage: &Stage, how: Meddling, request: &str, held: Held) {
+pub async fn meddle(testbed: &Testbed, how: Meddling, request: &str, held: Held) {
     let objects = match how {
-        Meddling::Delete => delete_all(stage).await,
-        Meddling::Suspend => patch_all(stage, |_| Some(json!({"spec": {"suspend": true}}))).await,
-        Meddling::Edit => patch_all(stage, other_terms).await,
+        Meddling::Delete => delete_all(testbed).await,
+        Meddling::Suspend => patch_all(testbed, |_| Some(json!({"spec": {"suspend": true}}))).await,
+        Meddling::Edit => patch_all(testbed, other_terms).await,
     };
     let resources = objects.iter().map(|object| (kind(object), object.name_any())).collect();
-    lock(&stage.windows).push(Window {
+    lock(&testbed.windows).push(Window {
         how,
         resources,
         from: Timestamp::now(),
@@ -88,33 +88,33 @@ pub async fn meddle(stage: &Stage, how: Meddling, request: &str, held: Held) {
     tokio::time::sleep(QUIET).await;
     match how {
         Meddling::Delete => {
-            close(stage, how);
+            close(testbed, how);
             for object in objects {
-                create_again(stage, object).await;
+                create_again(testbed, object).await;
             }
         }
         Meddling::Suspend => {
-            close(stage, how);
-            patch_all(stage, |_| Some(json!({"spec": {"suspend": false}}))).await;
+            close(testbed, how);
+            patch_all(testbed, |_| Some(json!({"spec": {"suspend": false}}))).await;
         }
         Meddling::Edit => {}
     }
 }
 
-fn close(stage: &Stage, how: Meddling) {
-    let mut windows = lock(&stage.windows);
+fn close(testbed: &Testbed, how: Meddling) {
+    let mut windows = lock(&testbed.windows);
     for window in windows.iter_mut().filter(|window| window.how == how && window.to.is_none()) {
         window.to = Some(Timestamp::now());
     }
 }
 
-fn apis(stage: &Stage) -> [Api<DynamicObject>; 2] {
+fn apis(testbed: &Testbed) -> [Api<DynamicObject>; 2] {
     [ApiResource::erase::<PhoneNumberOrder>(&()), ApiResource::erase::<PhoneVerification>(&())]
-        .map(|kind| Api::namespaced_with(stage.scenario.client(), &stage.scenario.namespace, &kind))
+        .map(|kind| Api::namespaced_with(testbed.namespaces.client(), &testbed.namespaces.namespace, &kind))
 }
 
-fn api_of(stage: &Stage, object: &DynamicObject) -> Api<DynamicObject> {
-    let [orders, verifications] = apis(stage);
+fn api_of(testbed: &Testbed, object: &DynamicObject) -> Api<DynamicObject> {
+    let [orders, verifications] = apis(testbed);
     if kind(object) == ORDER { orders } else { verifications }
 }
 
@@ -122,9 +122,9 @@ fn kind(object: &DynamicObject) -> String {
     object.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default()
 }
 
-async fn all(stage: &Stage) -> Vec<DynamicObject> {
+async fn all(testbed: &Testbed) -> Vec<DynamicObject> {
     let mut objects = Vec::new();
-    for (api, kind) in apis(stage).into_iter().zip([ORDER, VERIFICATION]) {
+    for (api, kind) in apis(testbed).into_iter().zip([ORDER, VERIFICATION]) {
         let listed = api.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
         objects.extend(listed.into_iter().map(|mut object| {
             // A list does not say it of each.
@@ -137,30 +137,30 @@ async fn all(stage: &Stage) -> Vec<DynamicObject> {
 }
 
 /// Deletes everything; what there was, as it was last.
-async fn delete_all(stage: &Stage) -> Vec<DynamicObject> {
+async fn delete_all(testbed: &Testbed) -> Vec<DynamicObject> {
     let mut deleted = Vec::new();
     let gone = wait::poll(PATIENCE, async || {
-        for object in all(stage).await {
+        for object in all(testbed).await {
             // A user's edit in between is not to be lost.
             let version = object.resource_version();
             let preconditions = Some(Preconditions { resource_version: version, uid: None });
             let params = DeleteParams { preconditions, ..DeleteParams::default() };
-            if api_of(stage, &object).delete(&object.name_any(), &params).await.is_ok() {
+            if api_of(testbed, &object).delete(&object.name_any(), &params).await.is_ok() {
                 deleted.push(object);
             }
         }
-        all(stage).await.is_empty().then_some(())
+        all(testbed).await.is_empty().then_some(())
     });
     gone.await;
     deleted
 }
 
 /// Patches what can be patched so; returns it.
-async fn patch_all(stage: &Stage, patch: impl Fn(&DynamicObject) -> Option<Value>) -> Vec<DynamicObject> {
+async fn patch_all(testbed: &Testbed, patch: impl Fn(&DynamicObject) -> Option<Value>) -> Vec<DynamicObject> {
     let mut patched = Vec::new();
-    for object in all(stage).await {
+    for object in all(testbed).await {
         let Some(patch) = patch(&object) else { continue };
-        let api = api_of(stage, &object);
+        let api = api_of(testbed, &object);
         if api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await.is_ok() {
             patched.push(object);
         }
@@ -182,8 +182,8 @@ fn other_terms(object: &DynamicObject) -> Option<Value> {
 }
 
 /// A namespace that was just re-created, or a user who was faster, is no reason to give up.
-async fn create_again(stage: &Stage, object: DynamicObject) {
-    let api = api_of(stage, &object);
+async fn create_again(testbed: &Testbed, object: DynamicObject) {
+    let api = api_of(testbed, &object);
     let metadata = ObjectMeta { name: object.metadata.name.clone(), ..ObjectMeta::default() };
     let again = DynamicObject { types: object.types, metadata, data: json!({"spec": object.data["spec"]}) };
     wait::poll(PATIENCE, async || match api.create(&PostParams::default(), &again).await {
@@ -195,20 +195,20 @@ async fn create_again(stage: &Stage, object: DynamicObject) {
 
 /// The user follows a conflict: whatever was ordered, those are the terms from then on. For ever. It may be
 /// shown for a moment by a view that is old, and then the next one says the opposite.
-pub async fn take_back(stage: &Stage) {
+pub async fn take_back(testbed: &Testbed) {
     loop {
-        let seen = stage.eyes.until(|seen| in_conflict(seen).next().is_some()).await;
+        let seen = testbed.observer.until(|seen| in_conflict(seen).next().is_some()).await;
         let edits = |window: &&mut Window| window.how == Meddling::Edit;
         let mut edited = false;
-        for window in lock(&stage.windows).iter_mut().filter(edits) {
+        for window in lock(&testbed.windows).iter_mut().filter(edits) {
             window.to.get_or_insert_with(Timestamp::now);
             edited = true;
         }
         for (patch, kind, name) in in_conflict(&seen).filter(|_| edited) {
             let _ = if kind == ORDER {
-                stage.patch_order(&name, patch).await.map(drop)
+                testbed.patch_order(&name, patch).await.map(drop)
             } else {
-                stage.patch_verification(&name, patch).await.map(drop)
+                testbed.patch_verification(&name, patch).await.map(drop)
             };
         }
         // Time for the operator to see it.
@@ -250,16 +250,16 @@ impl<'a> Intent<'a> {
 }
 
 /// What left on a view that was not true any more when its intent was recorded.
-pub fn old_views(stage: &Stage, intents: &[Intent<'_>]) -> Vec<String> {
+pub fn old_views(testbed: &Testbed, intents: &[Intent<'_>]) -> Vec<String> {
     let mut found = Vec::new();
-    for window in lock(&stage.windows).iter() {
+    for window in lock(&testbed.windows).iter() {
         let within = |at: Timestamp| at > window.from && window.to.is_none_or(|to| at < to);
         for intent in intents.iter().filter(|intent| within(intent.at)) {
             let concerned = window.resources.contains(&(intent.kind.to_owned(), intent.name.to_owned()));
-            if !concerned || looked_before(stage, intent, window.since) {
+            if !concerned || looked_before(testbed, intent, window.since) {
                 continue;
             }
-            for body in sent(stage, intent, within) {
+            for body in sent(testbed, intent, within) {
                 let edited = body["link_to_number"] == OTHER_NUMBER || body["street"] == OTHER_STREET;
                 if window.how != Meddling::Edit || !edited {
                     let Intent { kind, name, attempt, .. } = intent;
@@ -274,20 +274,20 @@ pub fn old_views(stage: &Stage, intents: &[Intent<'_>]) -> Vec<String> {
 
 /// Whether the operator's last look at the resource was asked for before: then nobody can tell it from a
 /// request that left just then.
-fn looked_before(stage: &Stage, intent: &Intent<'_>, since: Instant) -> bool {
-    let sent = stage.sent().into_iter().filter(|passed| passed.attempt.as_deref() == Some(intent.attempt));
+fn looked_before(testbed: &Testbed, intent: &Intent<'_>, since: Instant) -> bool {
+    let sent = testbed.sent().into_iter().filter(|passed| passed.attempt.as_deref() == Some(intent.attempt));
     let left = sent.map(|passed| passed.at).min();
     let look = if intent.kind == ORDER { "GET phonenumberorders #" } else { "GET phoneverifications #" };
-    let passed = stage.apiserver.passed();
+    let passed = testbed.apiserver.passed();
     let looks = passed.iter().filter(|passed| passed.name.contains(look));
     let last = looks.map(|passed| passed.at).filter(|at| left.is_none_or(|left| *at < left)).max();
     last.is_some_and(|last| last <= since)
 }
 
 /// The bodies that arrived for it in this time. Those of verifications name no attempt; there is one of them.
-fn sent(stage: &Stage, intent: &Intent<'_>, within: impl Fn(Timestamp) -> bool) -> Vec<Value> {
+fn sent(testbed: &Testbed, intent: &Intent<'_>, within: impl Fn(Timestamp) -> bool) -> Vec<Value> {
     let path = if intent.kind == ORDER { "/number/order" } else { "/verification/create" };
-    let journal = stage.simulator.journal();
+    let journal = testbed.simulator.journal();
     let arrived = journal.into_iter().filter(|entry| entry.path == path && within(entry.time));
     let of = |body: &Value| {
         let attempt = body["push_url"].as_str().and_then(|url| url.rsplit('/').next());

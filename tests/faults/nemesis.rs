@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 
 use crate::meddle::{Meddling, meddle};
-use crate::plots::End;
 use crate::restore::set_back;
-use crate::stage::{PAUSE, Stage, Weather};
+use crate::scenarios::End;
+use crate::testbed::{FaultWindow, PAUSE, Testbed};
 use harness::link::{Held, Point, Storm, Verdict};
 
 /// What happens to a request, or to the operator at it.
@@ -209,18 +209,18 @@ pub struct Fault {
 }
 
 /// Waits for the request and lets it happen. Returns when it is over.
-pub async fn strike(stage: &Stage, end: &End, fault: &Fault) {
-    let link = if fault.request.starts_with("provider") { &stage.provider } else { &stage.apiserver };
+pub async fn strike(testbed: &Testbed, end: &End, fault: &Fault) {
+    let link = if fault.request.starts_with("provider") { &testbed.provider } else { &testbed.apiserver };
     let mut told = link.hold(&fault.request, fault.action.point());
     let Some(held) = told.recv().await else { return std::future::pending().await };
-    stage.weather.send_replace(Weather { begun: true, rough: true, over: None });
-    stage.eyes.note(&format!("{} at {}", fault.action, fault.request));
-    act(stage, end, fault, held).await;
-    stage.eyes.note("the fault is over");
-    stage.weather.send_replace(Weather { begun: true, rough: false, over: Some(Instant::now()) });
+    testbed.fault_window.send_replace(FaultWindow { begun: true, open: true, over: None });
+    testbed.observer.note(&format!("{} at {}", fault.action, fault.request));
+    act(testbed, end, fault, held).await;
+    testbed.observer.note("the fault is over");
+    testbed.fault_window.send_replace(FaultWindow { begun: true, open: false, over: Some(Instant::now()) });
 }
 
-async fn act(stage: &Stage, end: &End, fault: &Fault, held: Held) {
+async fn act(testbed: &Testbed, end: &End, fault: &Fault, held: Held) {
     match fault.action {
         Action::DropBefore | Action::DropAnswer => drop(held.decide(Verdict::Drop).await),
         Action::ErrorAfter => drop(held.decide(Verdict::Answer(gateway_error(&fault.request))).await),
@@ -233,23 +233,23 @@ async fn act(stage: &Stage, end: &End, fault: &Fault, held: Held) {
                 // Until the half has arrived where it goes.
                 tokio::time::sleep(Duration::from_millis(30)).await;
             }
-            stage.operator.kill().await;
+            testbed.operator.kill().await;
             let _ = held.decide(Verdict::Drop).await;
-            stage.operator.start().expect("the operator starts again");
+            testbed.operator.start().expect("the operator starts again");
         }
         Action::Late => {
             let _ = held.decide(Verdict::Late(LATE)).await;
         }
         Action::KillForGood => {
-            stage.operator.kill().await;
+            testbed.operator.kill().await;
             let _ = held.decide(Verdict::Drop).await;
         }
         Action::StealLease => {
-            stage.steal_lease().await;
+            testbed.steal_lease().await;
             let _ = held.decide(Verdict::GoOn).await;
         }
         Action::StopLong(micros) => {
-            let pause = quick_pause(stage.operator.pid().expect("the operator runs"));
+            let pause = quick_pause(testbed.operator.pid().expect("the operator runs"));
             if micros > 0 {
                 let _ = held.decide(Verdict::GoOn).await;
                 let begun = Instant::now();
@@ -262,43 +262,43 @@ async fn act(stage: &Stage, end: &End, fault: &Fault, held: Held) {
                 let _ = held.decide(Verdict::GoOn).await;
             }
             // Nothing else happens to the other one: the person may answer it.
-            stage.weather.send_modify(|weather| weather.rough = false);
-            let ended = stage.eyes.until(|seen| end.is_reached(seen));
+            testbed.fault_window.send_modify(|fault_window| fault_window.open = false);
+            let ended = testbed.observer.until(|seen| end.is_reached(seen));
             let _ = tokio::time::timeout(PAUSE_FOR_ANOTHER, ended).await;
-            stage.operator.resume();
+            testbed.operator.resume();
             // Longer than everything that it still had under way.
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
         Action::Storm(storm) | Action::SetBack(storm) => {
             if matches!(fault.action, Action::SetBack(_)) {
-                set_back(stage).await;
+                set_back(testbed).await;
             }
-            stage.apiserver.storm(storm);
+            testbed.apiserver.storm(storm);
             let passed = held.decide(Verdict::GoOn);
             tokio::time::sleep(STORM).await;
-            stage.apiserver.storm(Storm::Calm);
+            testbed.apiserver.storm(Storm::Calm);
             let _ = passed.await;
         }
-        Action::Meddle(meddling) => meddle(stage, meddling, &fault.request, held).await,
+        Action::Meddle(meddling) => meddle(testbed, meddling, &fault.request, held).await,
         Action::StopBefore => {
-            stage.operator.pause();
+            testbed.operator.pause();
             tokio::time::sleep(PAUSE).await;
-            stage.operator.resume();
+            testbed.operator.resume();
             let _ = held.decide(Verdict::GoOn).await;
         }
         Action::TerminateBefore | Action::TerminateAfter => {
-            stage.operator.terminate();
+            testbed.operator.terminate();
             let _ = held.decide(Verdict::GoOn).await;
-            let status = stage.operator.exit_status(DRAINED).await;
+            let status = testbed.operator.exit_status(DRAINED).await;
             assert!(status.success(), "it did not end well: {status}");
-            stage.operator.start().expect("the operator starts again");
+            testbed.operator.start().expect("the operator starts again");
         }
         Action::StopAfter => {
-            stage.operator.pause();
+            testbed.operator.pause();
             let delivered = held.decide(Verdict::GoOn);
             tokio::time::sleep(PAUSE).await;
             let _ = delivered.await;
-            stage.operator.resume();
+            testbed.operator.resume();
         }
     }
 }

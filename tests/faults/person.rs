@@ -8,28 +8,28 @@ use tenios_api::NOT_PLACED_ANNOTATION;
 use tenios_api::order::OrderState;
 use tenios_api::verification::VerificationState;
 
-use crate::stage::Stage;
+use crate::testbed::Testbed;
 
 /// Time for a push to say it first, and for a slow provider to be done with what it has.
 const PONDERS: Duration = Duration::from_secs(1);
 
 /// Answers for ever.
-pub async fn answer(stage: &Stage) {
-    let mut weather = stage.weather.subscribe();
-    let mut seen = stage.eyes.subscribe();
+pub async fn answer(testbed: &Testbed) {
+    let mut fault_window = testbed.fault_window.subscribe();
+    let mut seen = testbed.observer.subscribe();
     loop {
         // While a request may still be on its way, the portal does not tell the truth yet.
-        let _ = weather.wait_for(|weather| !weather.rough).await;
+        let _ = fault_window.wait_for(|fault_window| !fault_window.open).await;
         let asked =
             seen.wait_for(|seen| asked(seen).next().is_some()).await.map(|seen| asked(&seen).collect());
-        let asked: Vec<Asked> = asked.expect("the eyes are open");
+        let asked: Vec<Asked> = asked.expect("the observer are open");
         tokio::time::sleep(PONDERS).await;
-        if weather.borrow().rough {
+        if fault_window.borrow().open {
             continue;
         }
-        let now = stage.eyes.now();
+        let now = testbed.observer.now();
         for asked in asked.into_iter().filter(|before| self::asked(&now).any(|now| now == *before)) {
-            tell(stage, asked).await;
+            tell(testbed, asked).await;
         }
     }
 }
@@ -40,7 +40,7 @@ enum Asked {
     Verification { name: String, attempt: String },
 }
 
-fn asked(seen: &crate::eyes::Seen) -> impl Iterator<Item = Asked> + '_ {
+fn asked(seen: &crate::status_observer::Seen) -> impl Iterator<Item = Asked> + '_ {
     let orders = seen.orders.values().filter_map(|order| {
         let status = order.status.as_ref().filter(|s| s.state == Some(OrderState::OutcomeUnknown))?;
         let attempt = status.attempt.clone()?;
@@ -60,27 +60,27 @@ fn asked(seen: &crate::eyes::Seen) -> impl Iterator<Item = Asked> + '_ {
 }
 
 /// A resource that went meanwhile is asked about again when it is back.
-async fn tell(stage: &Stage, asked: Asked) {
+async fn tell(testbed: &Testbed, asked: Asked) {
     let not_placed = |attempt| json!({"metadata": {"annotations": {NOT_PLACED_ANNOTATION: attempt}}});
     match asked {
         Asked::Order { name, attempt } => {
-            let placed = stage.simulator.orders().into_iter().find(|order| {
+            let placed = testbed.simulator.orders().into_iter().find(|order| {
                 order.push_url.as_ref().is_some_and(|url| url.rsplit('/').next() == Some(&attempt))
             });
             let word = placed.map_or_else(
                 || not_placed(&attempt),
                 |order| json!({"spec": {"adopt": {"orderId": order.order_id}}}),
             );
-            let _ = stage.patch_order(&name, word).await;
+            let _ = testbed.patch_order(&name, word).await;
         }
         Asked::Verification { name, attempt } => {
             // Each run submits one verification, so whatever was taken is this one's.
-            let taken = stage.taken().into_iter().next();
+            let taken = testbed.taken().into_iter().next();
             let word = taken.map_or_else(
                 || not_placed(&attempt),
                 |id| json!({"spec": {"adopt": {"verificationId": id}}}),
             );
-            let _ = stage.patch_verification(&name, word).await;
+            let _ = testbed.patch_verification(&name, word).await;
         }
     }
 }

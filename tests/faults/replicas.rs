@@ -1,11 +1,11 @@
 //! Two replicas: what a lease, a pause or a clock can do to them.
 
-use crate::cast::Cast;
 use crate::nemesis::{Action, Fault};
-use crate::plots;
 use crate::run::Case;
+use crate::scenarios;
+use crate::topology::Topology;
 
-const PLOTS: [&str; 4] = ["verify-order", "linked", "refused-mended", "recreate"];
+const SCENARIOS: [&str; 4] = ["verify-order", "linked", "refused-mended", "recreate"];
 
 /// Around the request that costs money, and the lease.
 const REQUESTS: [&str; 4] = [
@@ -35,26 +35,31 @@ const PAUSES: [u32; 16] =
 
 /// All of them.
 pub fn cells() -> Vec<Case> {
-    let plots = || plots::ALL.into_iter().filter(|plot| PLOTS.contains(&plot.name));
+    let scenarios = || scenarios::ALL.into_iter().filter(|scenario| SCENARIOS.contains(&scenario.name));
     let mut cells = Vec::new();
-    for (plot, cast) in
-        plots().flat_map(|plot| Cast::ALL.map(|cast| (plot, cast))).filter(|(_, cast)| *cast != Cast::Alone)
+    for (scenario, topology) in scenarios()
+        .flat_map(|scenario| Topology::ALL.map(|topology| (scenario, topology)))
+        .filter(|(_, topology)| *topology != Topology::Alone)
     {
-        let actions: &[Action] =
-            if matches!(cast, Cast::Standby | Cast::Rivals) { &ACTIONS } else { &ACTIONS_OF_CLOCKS };
+        let actions: &[Action] = if matches!(topology, Topology::Standby | Topology::Rivals) {
+            &ACTIONS
+        } else {
+            &ACTIONS_OF_CLOCKS
+        };
         for (request, action) in REQUESTS.iter().flat_map(|r| actions.iter().map(move |a| (r, *a))) {
-            if cast.elects() || !request.contains("leases") {
+            if topology.elects() || !request.contains("leases") {
                 let fault = Some(Fault { request: (*request).to_owned(), action });
-                cells.push(Case { plot, cast, fault });
+                cells.push(Case { scenario, topology, fault });
             }
         }
-        cells.push(Case { plot, cast, fault: None });
+        cells.push(Case { scenario, topology, fault: None });
     }
-    let simple = plots::ALL.into_iter().find(|plot| plot.name == "early-push");
-    for (plot, micros) in simple.into_iter().flat_map(|plot| PAUSES.map(|micros| (plot, micros))) {
+    let simple = scenarios::ALL.into_iter().find(|scenario| scenario.name == "early-push");
+    for (scenario, micros) in simple.into_iter().flat_map(|scenario| PAUSES.map(|micros| (scenario, micros)))
+    {
         let request = "apiserver POST ledgerentries #1".to_owned();
         let fault = Some(Fault { request, action: Action::StopLong(micros) });
-        cells.push(Case { plot, cast: Cast::Standby, fault });
+        cells.push(Case { scenario, topology: Topology::Standby, fault });
     }
     cells
 }

@@ -5,12 +5,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::stage::Stage;
+use crate::testbed::Testbed;
 
 /// Sets every entry back by one write. What was written once only stays: that it is gone, a watch would say,
 /// as it does not after a real restore (`tests/cluster/stale.rs`).
-pub async fn set_back(stage: &Stage) {
-    let plane = &stage.scenario.control_plane;
+pub async fn set_back(testbed: &Testbed) {
+    let plane = &testbed.namespaces.control_plane;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let etcd = async |method: &str, body: Value| -> Value {
         let url = format!("{}/v3/kv/{method}", plane.etcd_url());
@@ -18,7 +18,7 @@ pub async fn set_back(stage: &Stage) {
         let text = sent.error_for_status().expect("etcd takes it").text().await.expect("an answer");
         serde_json::from_str(&text).expect("JSON")
     };
-    let all = format!("/registry/tenios.dev/ledgerentries/{}/", stage.scenario.operator_namespace);
+    let all = format!("/registry/tenios.dev/ledgerentries/{}/", testbed.namespaces.operator_namespace);
     let end = format!("{}0", all.trim_end_matches('/'));
     let now = etcd("range", json!({"key": STANDARD.encode(&all), "range_end": STANDARD.encode(&end)})).await;
     for entry in now["kvs"].as_array().into_iter().flatten() {
@@ -27,7 +27,7 @@ pub async fn set_back(stage: &Stage) {
         let before = etcd("range", json!({"key": key, "revision": (written - 1).to_string()})).await;
         if let Some(value) = before["kvs"].get(0).map(|entry| &entry["value"]) {
             etcd("put", json!({"key": key, "value": value})).await;
-            stage.eyes.note(&format!("set back: {}", text(value)));
+            testbed.observer.note(&format!("set back: {}", text(value)));
         }
     }
 }

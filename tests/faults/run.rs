@@ -1,4 +1,4 @@
-//! One run: a plot, at most one fault, and what became of it.
+//! One run: a scenario, at most one fault, and what became of it.
 
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 
-use crate::cast::Cast;
 use crate::judge::{Expected, Wrong, judge};
 use crate::meddle;
 use crate::nemesis::{Fault, strike};
 use crate::person;
-use crate::plots::{self, End, Plot};
-use crate::stage::Stage;
+use crate::scenarios::{self, End, Scenario};
+use crate::testbed::Testbed;
+use crate::topology::Topology;
 use harness::link::Passed;
 use harness::{Operator, checkout};
 
@@ -32,14 +32,14 @@ const HOLDS: Duration = Duration::from_millis(400);
 /// One cell of the grid.
 #[derive(Clone)]
 pub struct Case {
-    pub plot: Plot,
-    pub cast: Cast,
+    pub scenario: Scenario,
+    pub topology: Topology,
     pub fault: Option<Fault>,
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.plot.name, self.cast)?;
+        write!(f, "{}{}", self.scenario.name, self.topology)?;
         match &self.fault {
             None => Ok(()),
             Some(fault) => write!(f, "/{}/{}", fault.request, fault.action),
@@ -53,17 +53,18 @@ impl FromStr for Case {
     /// As it is displayed: `scenario/request/action`.
     fn from_str(text: &str) -> Result<Self, String> {
         let unknown = || format!("there is no run {text:?}");
-        let (stage, fault) = text.split_once('/').map_or((text, None), |(stage, fault)| (stage, Some(fault)));
-        let (plot, cast) = stage.split_at(stage.find('+').unwrap_or(stage.len()));
-        let plot = plots::ALL.into_iter().find(|known| known.name == plot).ok_or_else(unknown)?;
-        let cast = Cast::ALL.into_iter().find(|known| known.to_string() == cast).ok_or_else(unknown)?;
+        let (place, fault) = text.split_once('/').map_or((text, None), |(place, fault)| (place, Some(fault)));
+        let (scenario, topology) = place.split_at(place.find('+').unwrap_or(place.len()));
+        let scenario = scenarios::ALL.into_iter().find(|known| known.name == scenario).ok_or_else(unknown)?;
+        let topology =
+            Topology::ALL.into_iter().find(|known| known.to_string() == topology).ok_or_else(unknown)?;
         let fault = match fault.map(|fault| fault.rsplit_once('/').ok_or_else(unknown)).transpose()? {
             None => None,
             Some((request, action)) => {
                 Some(Fault { request: request.to_owned(), action: action.parse().map_err(|()| unknown())? })
             }
         };
-        Ok(Self { plot, cast, fault })
+        Ok(Self { scenario, topology, fault })
     }
 }
 
@@ -84,32 +85,32 @@ pub struct Ran {
 
 /// Runs it.
 pub async fn run(case: Case) -> Ran {
-    let stage = Stage::new(case.plot.name, case.cast).await;
-    let played = AssertUnwindSafe(play(&stage, &case)).catch_unwind().await;
-    let End { orders, submissions, .. } = case.plot.end;
+    let testbed = Testbed::new(case.scenario.name, case.topology).await;
+    let played = AssertUnwindSafe(play(&testbed, &case)).catch_unwind().await;
+    let End { orders, submissions, .. } = case.scenario.end;
     let harmed = case.fault.as_ref().is_some_and(|fault| fault.action.harms_the_operator());
     let mut wrong = match played {
         Ok(Ok(())) => Vec::new(),
         Ok(Err(what)) => vec![what],
         Err(_) => vec![Wrong::Broken("the test panicked".into())],
     };
-    wrong.extend(judge(&stage, Expected { orders, submissions, harmed }).await);
-    let changes = stage.eyes.notes().len();
+    wrong.extend(judge(&testbed, Expected { orders, submissions, harmed }).await);
+    let changes = testbed.observer.notes().len();
     if changes > CHANGES {
         wrong.push(Wrong::Restless(format!("{changes} changes were shown")));
     }
     wrong.dedup();
-    let over = stage.weather.borrow().over;
+    let over = testbed.fault_window.borrow().over;
     let ended = Instant::now().checked_sub(HOLDS);
     let asked = std::env::var_os("REPORT").is_some();
     let report =
-        if wrong.is_empty() && !asked { None } else { report(&stage, &case.to_string(), &wrong).await };
-    let requests = [stage.apiserver.passed(), stage.provider.passed()].concat();
-    strike_the_set(&stage).await;
+        if wrong.is_empty() && !asked { None } else { report(&testbed, &case.to_string(), &wrong).await };
+    let requests = [testbed.apiserver.passed(), testbed.provider.passed()].concat();
+    strike_the_set(&testbed).await;
     Ran {
         struck: over.is_some(),
         recovered: over.zip(ended).map(|(over, ended)| ended.saturating_duration_since(over)),
-        unknown: stage.eyes.unknown().len(),
+        unknown: testbed.observer.unknown().len(),
         case,
         wrong,
         requests,
@@ -118,9 +119,9 @@ pub async fn run(case: Case) -> Ran {
 }
 
 /// Ends the operators.
-pub async fn strike_the_set(stage: &Stage) {
-    let second = stage.second.as_ref().map(|(second, _)| second);
-    for operator in [Some(&stage.operator), second].into_iter().flatten() {
+pub async fn strike_the_set(testbed: &Testbed) {
+    let second = testbed.second.as_ref().map(|(second, _)| second);
+    for operator in [Some(&testbed.operator), second].into_iter().flatten() {
         if operator.is_running() {
             operator.kill().await;
         }
@@ -128,32 +129,34 @@ pub async fn strike_the_set(stage: &Stage) {
     }
 }
 
-async fn play(stage: &Stage, case: &Case) -> Result<(), Wrong> {
-    (case.plot.prepare)(stage);
+async fn play(testbed: &Testbed, case: &Case) -> Result<(), Wrong> {
+    (case.scenario.prepare)(testbed);
     let fault = async {
         match &case.fault {
-            Some(fault) => strike(stage, &case.plot.end, fault).await,
+            Some(fault) => strike(testbed, &case.scenario.end, fault).await,
             None => std::future::pending().await,
         }
         std::future::pending::<()>().await;
     };
     let course = async {
-        stage.raise_curtain().await;
-        (case.plot.play)(stage).await;
-        stage.eyes.until(|seen| case.plot.end.is_reached(seen)).await;
-        let mut weather = stage.weather.subscribe();
+        testbed.start_operators().await;
+        (case.scenario.play)(testbed).await;
+        testbed.observer.until(|seen| case.scenario.end.is_reached(seen)).await;
+        let mut fault_window = testbed.fault_window.subscribe();
         // Renewals of the lease come when everything else is done.
         let patience = if case.fault.is_some() { STILL_COMES } else { Duration::ZERO };
-        let begun = tokio::time::timeout(patience, weather.wait_for(|weather| weather.begun)).await.is_ok();
+        let begun = tokio::time::timeout(patience, fault_window.wait_for(|fault_window| fault_window.begun))
+            .await
+            .is_ok();
         if begun {
-            let _ = weather.wait_for(|weather| weather.over.is_some()).await;
+            let _ = fault_window.wait_for(|fault_window| fault_window.over.is_some()).await;
         }
         // A replica that was paused may show its older view once, before its watch tells it better.
         loop {
-            stage.eyes.until(|seen| case.plot.end.is_reached(seen)).await;
-            stage.eyes.note("the named end is reached");
-            let mut seen = stage.eyes.subscribe();
-            let left = seen.wait_for(|seen| !case.plot.end.is_reached(seen));
+            testbed.observer.until(|seen| case.scenario.end.is_reached(seen)).await;
+            testbed.observer.note("the named end is reached");
+            let mut seen = testbed.observer.subscribe();
+            let left = seen.wait_for(|seen| !case.scenario.end.is_reached(seen));
             if tokio::time::timeout(HOLDS, left).await.is_err() {
                 break;
             }
@@ -162,9 +165,9 @@ async fn play(stage: &Stage, case: &Case) -> Result<(), Wrong> {
     tokio::select! {
         () = course => {}
         () = fault => {}
-        () = person::answer(stage) => {}
-        () = meddle::take_back(stage) => {}
-        () = too_late(stage) => {
+        () = person::answer(testbed) => {}
+        () = meddle::take_back(testbed) => {}
+        () = too_late(testbed) => {
             return Err(Wrong::NotConverged(format!("the named end is not reached {BOUND:?} after the fault")));
         }
     }
@@ -172,16 +175,16 @@ async fn play(stage: &Stage, case: &Case) -> Result<(), Wrong> {
 }
 
 /// Ends when the run has had all the time that it may have.
-async fn too_late(stage: &Stage) {
-    let mut weather = stage.weather.subscribe();
-    let struck = weather.wait_for(|weather| weather.over.is_some());
+async fn too_late(testbed: &Testbed) {
+    let mut fault_window = testbed.fault_window.subscribe();
+    let struck = fault_window.wait_for(|fault_window| fault_window.over.is_some());
     let _ = tokio::time::timeout(UNTIL_STRUCK, struck).await;
     tokio::time::sleep(BOUND).await;
 }
 
 /// Everything that there is to know about a failure, in a file.
-pub async fn report(stage: &Stage, case: &str, wrong: &[Wrong]) -> Option<PathBuf> {
-    let ledger = stage
+pub async fn report(testbed: &Testbed, case: &str, wrong: &[Wrong]) -> Option<PathBuf> {
+    let ledger = testbed
         .ledger()
         .await
         .iter()
@@ -191,20 +194,21 @@ pub async fn report(stage: &Stage, case: &str, wrong: &[Wrong]) -> Option<PathBu
     std::fs::create_dir_all(&directory).ok()?;
     let name: String = case.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let path = directory.join(format!("{name}.txt"));
-    let mut text = format!("{case}\n{wrong:#?}\n\nwhat a person saw\n{}\n", stage.eyes.notes().join("\n"));
-    for (what, link) in [("apiserver", &stage.apiserver), ("provider", &stage.provider)] {
+    let mut text =
+        format!("{case}\n{wrong:#?}\n\nwhat a person saw\n{}\n", testbed.observer.notes().join("\n"));
+    for (what, link) in [("apiserver", &testbed.apiserver), ("provider", &testbed.provider)] {
         let _ = writeln!(text, "\n{what}'s link");
         for passed in link.passed() {
             let _ =
                 writeln!(text, "{:?} {} {:?} {:?}", passed.at, passed.name, passed.status, passed.attempt);
         }
     }
-    let _ = writeln!(text, "\nthe journal\n{}", lines(&stage.simulator.journal()));
-    let _ = writeln!(text, "\nthe account's orders\n{}", lines(&stage.simulator.orders()));
-    let _ = writeln!(text, "\nthe pushes\n{}", lines(&stage.simulator.pushes()));
+    let _ = writeln!(text, "\nthe journal\n{}", lines(&testbed.simulator.journal()));
+    let _ = writeln!(text, "\nthe account's orders\n{}", lines(&testbed.simulator.orders()));
+    let _ = writeln!(text, "\nthe pushes\n{}", lines(&testbed.simulator.pushes()));
     let _ = writeln!(text, "\nthe ledger\n{}", ledger.join("\n"));
-    let _ = writeln!(text, "\nthe operator's log\n{}", tail(&stage.operator));
-    if let Some((second, _)) = &stage.second {
+    let _ = writeln!(text, "\nthe operator's log\n{}", tail(&testbed.operator));
+    if let Some((second, _)) = &testbed.second {
         let _ = writeln!(text, "\nthe second operator's log\n{}", tail(second));
     }
     std::fs::write(&path, text).ok()?;

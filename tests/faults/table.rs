@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::cast::Cast;
 use crate::judge::Wrong;
 use crate::run::Ran;
+use crate::topology::Topology;
 use crate::walk::Walked;
 use harness::checkout;
 
@@ -29,7 +29,7 @@ pub fn say_wrong(ran: &Ran) {
         println!("FAILED ONLY='{}' {wrong:?} {report}", ran.case);
     }
     // With two replicas the other one may have been first.
-    if ran.case.fault.is_some() && !ran.struck && ran.case.cast == Cast::Alone {
+    if ran.case.fault.is_some() && !ran.struck && ran.case.topology == Topology::Alone {
         println!("never came: {}", ran.case);
     }
 }
@@ -78,7 +78,7 @@ impl Table {
 
     /// The figures of the grid.
     pub fn grid(&mut self, recorded: &[Ran], ran: &[Ran]) {
-        let alone = || ran.iter().filter(|ran| ran.case.cast == Cast::Alone);
+        let alone = || ran.iter().filter(|ran| ran.case.topology == Topology::Alone);
         let struck = alone().filter(|ran| ran.struck).count();
         let count = |which: fn(&Wrong) -> bool| {
             recorded.iter().chain(ran).filter(|ran| ran.wrong.iter().any(which)).count()

@@ -16,12 +16,12 @@ use tenios_api::order::OrderState;
 use tenios_api::verification::VerificationState;
 use tenios_simulator::{Action, Canned, DocumentState, Fault, PushOverrides};
 
-use crate::cast::Cast;
-use crate::dice::Dice;
 use crate::judge::{Expected, Wrong, judge};
 use crate::person;
 use crate::run::{report, strike_the_set};
-use crate::stage::{Stage, Weather, order_state, verification_state};
+use crate::splitmix64::SplitMix64;
+use crate::testbed::{FaultWindow, Testbed, order_state, verification_state};
+use crate::topology::Topology;
 use harness::link::{Point, Verdict};
 
 /// Steps of one walk.
@@ -77,24 +77,24 @@ enum Mood {
 }
 
 impl Step {
-    fn throw(dice: &mut Dice) -> Self {
-        let order = |dice: &mut Dice| dice.below(24);
-        match dice.below(100) {
+    fn random(rng: &mut SplitMix64) -> Self {
+        let order = |rng: &mut SplitMix64| rng.below(24);
+        match rng.below(100) {
             0..16 => Self::Order,
-            16..58 => Self::Crash(side(dice), point(dice), u32::from(dice.byte() % 4)),
+            16..58 => Self::Crash(side(rng), point(rng), u32::from(rng.byte() % 4)),
             58..61 => Self::CrashNow,
-            61..68 => Self::Lose(side(dice), point(dice), u32::from(dice.byte() % 4)),
-            68..70 => Self::Pause(u16::from(dice.byte()) * 12),
-            70..77 => Self::Provider(mood(dice)),
-            77..80 => Self::Delete(order(dice)),
-            80..84 => Self::Recreate(order(dice)),
-            84..87 => Self::Suspend(order(dice), dice.byte().is_multiple_of(2)),
+            61..68 => Self::Lose(side(rng), point(rng), u32::from(rng.byte() % 4)),
+            68..70 => Self::Pause(u16::from(rng.byte()) * 12),
+            70..77 => Self::Provider(mood(rng)),
+            77..80 => Self::Delete(order(rng)),
+            80..84 => Self::Recreate(order(rng)),
+            84..87 => Self::Suspend(order(rng), rng.byte().is_multiple_of(2)),
             87 => Self::SecretGone,
             88..90 => Self::SecretBack,
-            90..93 => Self::Push(order(dice)),
-            93 => Self::WrongWord(order(dice)),
+            90..93 => Self::Push(order(rng)),
+            93 => Self::WrongWord(order(rng)),
             94 => Self::StealLease,
-            _ => Self::Wait(u16::from(dice.byte()) * 12),
+            _ => Self::Wait(u16::from(rng.byte()) * 12),
         }
     }
 
@@ -103,17 +103,17 @@ impl Step {
     }
 }
 
-fn side(dice: &mut Dice) -> Side {
-    if dice.below(10) < 4 { Side::Provider } else { Side::Apiserver }
+fn side(rng: &mut SplitMix64) -> Side {
+    if rng.below(10) < 4 { Side::Provider } else { Side::Apiserver }
 }
 
-fn point(dice: &mut Dice) -> Point {
-    [Point::Before, Point::HalfRequest, Point::After, Point::After, Point::HalfAnswer][dice.below(5)]
+fn point(rng: &mut SplitMix64) -> Point {
+    [Point::Before, Point::HalfRequest, Point::After, Point::After, Point::HalfAnswer][rng.below(5)]
 }
 
-fn mood(dice: &mut Dice) -> Mood {
+fn mood(rng: &mut SplitMix64) -> Mood {
     use Mood::{AsksToTryLater, CutsAnswers, GatewayTimesOut, IsSlow, LosesAnswers, Resets};
-    [LosesAnswers, Resets, AsksToTryLater, GatewayTimesOut, IsSlow, CutsAnswers][dice.below(6)]
+    [LosesAnswers, Resets, AsksToTryLater, GatewayTimesOut, IsSlow, CutsAnswers][rng.below(6)]
 }
 
 /// What became of a walk.
@@ -148,8 +148,8 @@ pub async fn all(seeds: Vec<u64>, jobs: usize, mut ended: impl FnMut(&Walked)) -
 }
 
 fn trace(seed: u64) -> Vec<Step> {
-    let mut dice = Dice::new(seed);
-    (0..STEPS).map(|_| Step::throw(&mut dice)).collect()
+    let mut rng = SplitMix64::new(seed);
+    (0..STEPS).map(|_| Step::random(&mut rng)).collect()
 }
 
 /// Drops steps while it still fails, and prints what is left. What depends on time may not fail again.
@@ -183,22 +183,22 @@ async fn shorten(seed: u64, jobs: usize) {
 /// One walk along these steps.
 async fn walk(seed: u64, steps: Vec<Step>) -> Walked {
     // Mostly without the lease, which a crash would have to wait for.
-    let cast = [Cast::Alone, Cast::Rivals][usize::from(seed.is_multiple_of(4))];
-    let stage = Stage::for_walk("walk", cast).await;
-    let mut walker = Walker { stage: &stage, orders: 0, crashes: 0, documents: Vec::new() };
+    let topology = [Topology::Alone, Topology::Rivals][usize::from(seed.is_multiple_of(4))];
+    let testbed = Testbed::for_walk("walk", topology).await;
+    let mut walker = Walker { testbed: &testbed, orders: 0, crashes: 0, documents: Vec::new() };
     let mut recovered = Duration::ZERO;
     let course = AssertUnwindSafe(async {
-        stage.raise_curtain().await;
-        stage.verification("v", json!({"approval": "Approved"})).await;
-        walker.documents.push(stage.document(DocumentState::Approved));
+        testbed.start_operators().await;
+        testbed.verification("v", json!({"approval": "Approved"})).await;
+        walker.documents.push(testbed.document(DocumentState::Approved));
         tokio::select! {
             () = walker.go(&steps) => {}
-            () = person::answer(&stage) => {}
+            () = person::answer(&testbed) => {}
         }
         let calm = Instant::now();
         tokio::select! {
             () = walker.arrive() => {}
-            () = person::answer(&stage) => {}
+            () = person::answer(&testbed) => {}
             () = tokio::time::sleep(BOUND) => return Err(Wrong::NotConverged(format!("not there {BOUND:?} after the last fault"))),
         }
         recovered = calm.elapsed();
@@ -211,15 +211,15 @@ async fn walk(seed: u64, steps: Vec<Step>) -> Walked {
         Err(_) => vec![Wrong::Broken("the test panicked".into())],
     };
     let Walker { orders, crashes, .. } = walker;
-    wrong.extend(judge(&stage, Expected { orders, submissions: 1, harmed: true }).await);
+    wrong.extend(judge(&testbed, Expected { orders, submissions: 1, harmed: true }).await);
     let name = format!("walk/{seed}");
-    let report = if wrong.is_empty() { None } else { report(&stage, &name, &wrong).await };
-    strike_the_set(&stage).await;
+    let report = if wrong.is_empty() { None } else { report(&testbed, &name, &wrong).await };
+    strike_the_set(&testbed).await;
     Walked { seed, crashes, orders, recovered, wrong, report }
 }
 
 struct Walker<'a> {
-    stage: &'a Stage,
+    testbed: &'a Testbed,
     orders: usize,
     crashes: usize,
     documents: Vec<String>,
@@ -228,58 +228,58 @@ struct Walker<'a> {
 impl Walker<'_> {
     async fn go(&mut self, steps: &[Step]) {
         for step in steps {
-            self.stage.eyes.note(&format!("{step:?}"));
+            self.testbed.observer.note(&format!("{step:?}"));
             self.step(*step).await;
             self.crashes += usize::from(step.crashes());
         }
     }
 
     async fn step(&mut self, step: Step) {
-        let stage = self.stage;
+        let testbed = self.testbed;
         match step {
             Step::Order => self.one_more_order().await,
             Step::Crash(side, point, skipped) => self.crash(Some((side, point, skipped))).await,
             Step::CrashNow => self.crash(None).await,
             Step::Lose(side, point, skipped) => self.lose(side, point, skipped).await,
             Step::Pause(ms) => {
-                stage.weather.send_modify(|weather| weather.rough = true);
-                stage.operator.pause();
+                testbed.fault_window.send_modify(|fault_window| fault_window.open = true);
+                testbed.operator.pause();
                 tokio::time::sleep(Duration::from_millis(ms.into())).await;
-                stage.operator.resume();
+                testbed.operator.resume();
                 self.calm();
             }
             Step::Provider(mood) => {
                 // One at a time: two delays add up to more than the person waits before looking.
-                stage.simulator.clear_faults();
-                stage.simulator.fault(Fault::once("/number/order", mood.action()));
+                testbed.simulator.clear_faults();
+                testbed.simulator.fault(Fault::once("/number/order", mood.action()));
             }
-            Step::Delete(order) if self.is_there(order) => stage.delete_order(&name(order)).await,
+            Step::Delete(order) if self.is_there(order) => testbed.delete_order(&name(order)).await,
             Step::Recreate(order) if order < self.orders && !self.is_there(order) => self.order(order).await,
             Step::Suspend(order, suspend) if self.is_there(order) => {
-                let _ = stage.patch_order(&name(order), json!({"spec": {"suspend": suspend}})).await;
+                let _ = testbed.patch_order(&name(order), json!({"spec": {"suspend": suspend}})).await;
             }
             Step::SecretGone => {
-                let secrets: Api<Secret> = stage.scenario.api();
+                let secrets: Api<Secret> = testbed.namespaces.api();
                 let _ = secrets.delete("trade-register", &DeleteParams::default()).await;
             }
             Step::SecretBack => self.secret_back().await,
             Step::Push(order) => {
                 let id = 300_000 + u64::try_from(order).expect("a small number");
-                let _ = stage.simulator.push(id, PushOverrides::default()).await;
+                let _ = testbed.simulator.push(id, PushOverrides::default()).await;
             }
             Step::WrongWord(order) if self.is_there(order) => {
                 let word =
                     json!({"metadata": {"annotations": {"tenios.dev/not-placed": "0123456789abcdef"}}});
-                let _ = stage.patch_order(&name(order), word).await;
+                let _ = testbed.patch_order(&name(order), word).await;
             }
-            Step::StealLease => stage.steal_lease().await,
+            Step::StealLease => testbed.steal_lease().await,
             Step::Wait(ms) => tokio::time::sleep(Duration::from_millis(ms.into())).await,
             _ => {}
         }
     }
 
     fn is_there(&self, order: usize) -> bool {
-        self.stage.eyes.now().orders.contains_key(&name(order))
+        self.testbed.observer.now().orders.contains_key(&name(order))
     }
 
     async fn one_more_order(&mut self) {
@@ -295,28 +295,28 @@ impl Walker<'_> {
             1 => json!({"verificationId": document}),
             _ => json!({"verificationId": document, "linkTo": {"orderRef": {"name": name(order - 1)}}}),
         };
-        self.stage.order(&name(order), spec).await;
+        self.testbed.order(&name(order), spec).await;
     }
 
     async fn secret_back(&self) {
-        let secrets: Api<Secret> = self.stage.scenario.api();
+        let secrets: Api<Secret> = self.testbed.namespaces.api();
         if secrets.get_opt("trade-register").await.is_ok_and(|secret| secret.is_none()) {
-            self.stage.secret().await;
+            self.testbed.secret().await;
         }
     }
 
     async fn crash(&mut self, at: Option<(Side, Point, u32)>) {
-        let stage = self.stage;
+        let testbed = self.testbed;
         let held = match at {
             None => None,
             Some((side, point, skipped)) => self.hold(side, point, skipped).await,
         };
-        stage.weather.send_modify(|weather| weather.rough = true);
-        stage.operator.kill().await;
+        testbed.fault_window.send_modify(|fault_window| fault_window.open = true);
+        testbed.operator.kill().await;
         if let Some(held) = held {
             let _ = held.decide(Verdict::Drop).await;
         }
-        stage.operator.start().expect("the operator starts again");
+        testbed.operator.start().expect("the operator starts again");
         self.calm();
     }
 
@@ -328,8 +328,8 @@ impl Walker<'_> {
 
     async fn hold(&mut self, side: Side, point: Point, mut skipped: u32) -> Option<harness::link::Held> {
         let link = match side {
-            Side::Apiserver => &self.stage.apiserver,
-            Side::Provider => &self.stage.provider,
+            Side::Apiserver => &self.testbed.apiserver,
+            Side::Provider => &self.testbed.provider,
         };
         let mut told = link.hold_where(point, move |request| {
             let reads = [" GET ", " LIST ", " WATCH "].iter().any(|verb| request.contains(verb));
@@ -344,23 +344,27 @@ impl Walker<'_> {
     }
 
     fn calm(&self) {
-        self.stage.weather.send_replace(Weather { begun: true, rough: false, over: Some(Instant::now()) });
+        self.testbed.fault_window.send_replace(FaultWindow {
+            begun: true,
+            open: false,
+            over: Some(Instant::now()),
+        });
     }
 
     /// Everything is as it should be again, and comes to its named end.
     async fn arrive(&self) {
-        let stage = self.stage;
-        stage.eyes.note("the faults are over");
-        stage.simulator.clear_faults();
+        let testbed = self.testbed;
+        testbed.observer.note("the faults are over");
+        testbed.simulator.clear_faults();
         self.secret_back().await;
         for order in 0..self.orders {
             if !self.is_there(order) {
                 self.order(order).await;
             }
-            let _ = stage.patch_order(&name(order), json!({"spec": {"suspend": false}})).await;
+            let _ = testbed.patch_order(&name(order), json!({"spec": {"suspend": false}})).await;
         }
-        stage
-            .eyes
+        testbed
+            .observer
             .until(|seen| {
                 verification_state(seen, "v") == Some(VerificationState::Approved)
                     && (0..self.orders)

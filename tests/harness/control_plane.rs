@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use super::audit::{Audit, Mark, Requests};
 use super::certificates::Certificates;
 use super::identity::{Identity, write_kubeconfig};
-use super::shipped::Shipped;
+use super::shipped_manifests::ShippedManifests;
 use super::watchdog::Watchdog;
 use super::{Kubectl, Process, Result, checkout, ports, wait};
 
@@ -32,7 +32,7 @@ pub struct ControlPlane {
     pub etcd: Process,
     etcd_url: String,
     kubectl: Kubectl,
-    shipped: Option<Shipped>,
+    shipped: Option<ShippedManifests>,
     audit: Audit,
     server: String,
     certificates: Certificates,
@@ -119,7 +119,7 @@ impl ControlPlane {
                 return Err(format!("{} failed:\n{}", output.command, output.stderr).into());
             }
         }
-        let shipped = Shipped::render(&self.kubectl).await?;
+        let shipped = ShippedManifests::render(&self.kubectl).await?;
         shipped.apply_cluster_roles(&self.client().await).await?;
         self.shipped = Some(shipped);
         Ok(())
@@ -215,7 +215,7 @@ impl ControlPlane {
     }
 
     /// What `deploy/base` ships.
-    pub fn shipped(&self) -> &Shipped {
+    pub fn shipped(&self) -> &ShippedManifests {
         self.shipped.as_ref().expect("a control plane that was started bare has no roles")
     }
 

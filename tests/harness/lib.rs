@@ -11,7 +11,7 @@
     clippy::expect_used,
     clippy::missing_panics_doc,
     clippy::missing_errors_doc,
-    reason = "a test that can't set up its world fails"
+    reason = "a test that can't set up its testbed fails"
 )]
 #![allow(clippy::must_use_candidate, reason = "for the tests alone")]
 
@@ -27,8 +27,8 @@ pub mod ports;
 pub mod process;
 pub mod program;
 pub mod proxy;
-pub mod scenario;
-pub mod shipped;
+pub mod shipped_manifests;
+pub mod test_namespaces;
 pub mod wait;
 pub mod watchdog;
 
@@ -41,7 +41,7 @@ pub use operator::{Operator, OperatorOptions};
 pub use process::Process;
 pub use program::Program;
 pub use proxy::Proxy;
-pub use scenario::Scenario;
+pub use test_namespaces::TestNamespaces;
 
 /// Whatever went wrong while setting up, as text.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -1,7 +1,7 @@
 //! What can happen next.
 
 use super::Model;
-use super::shipped::Told;
+use super::code_under_test::Told;
 use super::size::Person;
 use super::world::{Attempt, BOGUS, Fate, Outcome, Presence, Provider, Stage, World};
 
@@ -204,7 +204,7 @@ impl Model {
         let remembered = world.replicas.iter().any(|replica| replica.known[k] == stored);
         if world.left.set_backs > 0 && stored.entry != 0 && remembered {
             let earlier = std::iter::successors(Some(stored.entry), |entry| {
-                (*entry != 0).then(|| self.shipped.kept(*entry).before)
+                (*entry != 0).then(|| self.code.interned(*entry).before)
             });
             all.extend(earlier.skip(1).map(|entry| Action::SetBack { key, entry }));
         }
@@ -217,7 +217,8 @@ impl Model {
             let Attempt { provider, .. } = world.get(key, attempt);
             all.extend(writes.into_iter().take(2).filter(|_| provider == Provider::Placed));
             // Another leader has waited for as long as the sender can take.
-            if self.shipped.kept(stored.entry).open == Some(attempt) && !world.get(key, attempt).may_leave() {
+            if self.code.interned(stored.entry).open == Some(attempt) && !world.get(key, attempt).may_leave()
+            {
                 all.push(writes[2]);
             }
         }

@@ -15,7 +15,7 @@ const LONGEST_ENTRY: u64 = 25;
 
 /// Something that a size has to come to, or else it explores less than it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
+pub enum Coverage {
     Assigned,
     Unknown,
     SecondRequest,
@@ -35,7 +35,7 @@ pub enum Sight {
     WriteFailed,
 }
 
-impl Sight {
+impl Coverage {
     const ALL: [Self; 17] = [
         Self::Assigned,
         Self::Unknown,
@@ -59,16 +59,16 @@ impl Sight {
 
 /// Which of them were seen.
 #[derive(Debug, Default)]
-pub struct Sights(AtomicU32);
+pub struct Covered(AtomicU32);
 
-impl Sights {
-    pub fn see(&self, sight: Sight) {
-        self.0.fetch_or(1 << sight as u32, Ordering::Relaxed);
+impl Covered {
+    pub fn insert(&self, goal: Coverage) {
+        self.0.fetch_or(1 << goal as u32, Ordering::Relaxed);
     }
 
-    pub fn all(&self) -> Vec<Sight> {
+    pub fn all(&self) -> Vec<Coverage> {
         let seen = self.0.load(Ordering::Relaxed);
-        Sight::ALL.into_iter().filter(|sight| seen & (1 << *sight as u32) != 0).collect()
+        Coverage::ALL.into_iter().filter(|goal| seen & (1 << *goal as u32) != 0).collect()
     }
 }
 
@@ -80,7 +80,7 @@ impl Model {
             if !other.is_over() {
                 world.breaks(Broken::TwoUnderWay);
             }
-            self.sights.see(if other.said { Sight::WordHonoured } else { Sight::SecondRequest });
+            self.covered.insert(if other.said { Coverage::WordHonoured } else { Coverage::SecondRequest });
         }
     }
 
@@ -95,10 +95,10 @@ impl Model {
 
     /// After these events were appended to what was stored before.
     pub fn judge_events(&self, world: &mut World, key: u8, before: Stored, events: u16) {
-        for event in self.shipped.listed(events).iter() {
+        for event in self.code.listed(events).iter() {
             match event {
                 Event::Intended { .. } => {
-                    let state = &self.shipped.kept(before.entry).state;
+                    let state = &self.code.interned(before.entry).state;
                     let pending = matches!(state.phase, Phase::Open { .. } | Phase::Unknown { .. });
                     if pending || state.accepted.is_some() || state.number.is_some() {
                         world.breaks(Broken::IntentOnTop);
@@ -125,12 +125,12 @@ impl Model {
                 Event::NotProcessed { attempt, .. } => {
                     let attempt = world.get(key, names::attempt_of(attempt));
                     if attempt.stage == Stage::Over && attempt.provider == Provider::Nothing {
-                        self.sights.see(Sight::NeverLeft);
+                        self.covered.insert(Coverage::NeverLeft);
                     }
                 }
-                Event::Unknown { .. } => self.sights.see(Sight::Unknown),
-                Event::Adopted { .. } => self.sights.see(Sight::Adopted),
-                Event::Rebuilt { .. } => self.sights.see(Sight::Rebuilt),
+                Event::Unknown { .. } => self.covered.insert(Coverage::Unknown),
+                Event::Adopted { .. } => self.covered.insert(Coverage::Adopted),
+                Event::Rebuilt { .. } => self.covered.insert(Coverage::Rebuilt),
                 Event::Refused { .. } => {}
             }
         }
@@ -139,7 +139,7 @@ impl Model {
 
     /// Before a replica records this by its own decision.
     pub fn judge_words(&self, world: &mut World, replica: u8, key: u8, events: u16) {
-        for event in self.shipped.listed(events).iter() {
+        for event in self.code.listed(events).iter() {
             let Event::Unknown { attempt, .. } = event else { continue };
             if world.get(key, names::attempt_of(attempt)).withheld == Some(replica) {
                 world.breaks(Broken::NeedlesslyUnknown);
@@ -150,7 +150,7 @@ impl Model {
     /// After something else was stored than before.
     pub fn judge_entry(&self, world: &mut World, key: u8, before: Stored) {
         let (old, new) =
-            (self.shipped.kept(before.entry), self.shipped.kept(world.ledger[usize::from(key)].entry));
+            (self.code.interned(before.entry), self.code.interned(world.ledger[usize::from(key)].entry));
         if !matches!(new.entry.events.last(), Some(Event::Adopted { .. })) {
             let answered = old.state.accepted.as_ref().is_some_and(|a| a.answered && a.id.is_some());
             if answered && old.state.id() != new.state.id() {
@@ -186,13 +186,13 @@ impl Model {
     }
 
     fn look_at(&self, state: &State, folded: bool) {
-        let sights = [
-            (Sight::Assigned, state.number.is_some()),
-            (Sight::Stray, !state.strays.is_empty()),
-            (Sight::Folded, folded),
+        let covered = [
+            (Coverage::Assigned, state.number.is_some()),
+            (Coverage::Stray, !state.strays.is_empty()),
+            (Coverage::Folded, folded),
         ];
-        for (sight, _) in sights.into_iter().filter(|(_, there)| *there) {
-            self.sights.see(sight);
+        for (goal, _) in covered.into_iter().filter(|(_, there)| *there) {
+            self.covered.insert(goal);
         }
     }
 
@@ -211,13 +211,13 @@ impl Model {
     /// Whether the id of this attempt is in the ledger; once an entry was lost, the status counts as well.
     pub fn remembers_id(&self, world: &World, key: u8, n: u8) -> bool {
         let id = names::id(key, n);
-        let state = &self.shipped.kept(world.ledger[usize::from(key)].entry).state;
+        let state = &self.code.interned(world.ledger[usize::from(key)].entry).state;
         state.id() == Some(&id)
             || state.strays.iter().any(|stray| stray.id == id)
             || (self.lost_an_entry(world)
                 && self.shown_id(world.objects[usize::from(key)].status) == Some(id.clone()))
             || in_memory(world, |known| {
-                let state = &self.shipped.kept(known[usize::from(key)].entry).state;
+                let state = &self.code.interned(known[usize::from(key)].entry).state;
                 state.id() == Some(&id) || state.strays.iter().any(|stray| stray.id == id)
             })
     }
@@ -225,13 +225,13 @@ impl Model {
     /// The same of its number.
     pub fn remembers_number(&self, world: &World, key: u8, n: u8) -> bool {
         let number = names::number(key, n);
-        let state = &self.shipped.kept(world.ledger[usize::from(key)].entry).state;
+        let state = &self.code.interned(world.ledger[usize::from(key)].entry).state;
         let shown = self.shown_number(world.objects[usize::from(key)].status);
         state.number.as_ref().is_some_and(|known| known.number == number)
             || state.strays.iter().any(|stray| stray.number.as_ref() == Some(&number))
             || (self.lost_an_entry(world) && shown.as_deref() == Some(number.as_str()))
             || in_memory(world, |known| {
-                let state = &self.shipped.kept(known[usize::from(key)].entry).state;
+                let state = &self.code.interned(known[usize::from(key)].entry).state;
                 state.number.as_ref().is_some_and(|known| known.number == number)
                     || state.strays.iter().any(|stray| stray.number.as_ref() == Some(&number))
             })
@@ -245,7 +245,7 @@ impl Model {
         let asks_for = if spec == Spec::Different { names::OTHER_VERIFICATION } else { names::VERIFICATION };
         let as_asked = self.size.kinds[k] == Kind::Verification
             || spec == Spec::Refers
-            || self.shipped.verification_id(terms).as_deref() == Some(asks_for);
+            || self.code.verification_id(terms).as_deref() == Some(asks_for);
         if presence != Presence::There || spec == Spec::Suspended || !as_asked {
             world.breaks(Broken::OldView);
         }
@@ -261,7 +261,7 @@ impl Model {
         if !refers || self.size.kinds[0] != Kind::Verification {
             return;
         }
-        let id = self.shipped.verification_id(terms);
+        let id = self.code.verification_id(terms);
         let is_it = |n| world.get(0, n).provider == Provider::Placed && Some(names::id(0, n)) == id;
         let given = (0..world.requests(0)).any(is_it);
         let spec = self.size.specs[0][usize::from(world.objects[0].spec)];

@@ -1,6 +1,6 @@
 //! Sizes for one kind of trouble each: the small ones, or all of them.
 
-use super::judge::Sight;
+use super::judge::Coverage;
 use super::size::{Second, Size, Spec, TAKES, TAKES_OR_NOT};
 use super::sizes::{BEHIND, CHANGING, NOTHING, ORDERS};
 use super::world::Left;
@@ -14,7 +14,7 @@ pub fn changed_behind(all: bool) -> Vec<Size> {
         lag: BEHIND,
         answers: TAKES,
         left: Left { edits: 1, recreations: 1, deletions: 1, ..NOTHING },
-        comes_to: &[Sight::LookedAgain, Sight::Assigned],
+        comes_to: &[Coverage::LookedAgain, Coverage::Assigned],
         ..Size::new("one order, edited, suspended and deleted behind the operator's back")
     }];
     if all {
@@ -26,7 +26,7 @@ pub fn changed_behind(all: bool) -> Vec<Size> {
                 lag: BEHIND,
                 answers: TAKES,
                 left: Left { edits: 1, deletions: 1, ..NOTHING },
-                comes_to: &[Sight::LookedAgain],
+                comes_to: &[Coverage::LookedAgain],
                 ..Size::new("one order, two replicas, edited, suspended and deleted behind their backs")
             },
             Size {
@@ -34,7 +34,7 @@ pub fn changed_behind(all: bool) -> Vec<Size> {
                 lag: BEHIND,
                 answers: TAKES,
                 left: Left { edits: 1, deletions: 1, crashes: 1, lost_writes: 1, ..NOTHING },
-                comes_to: &[Sight::LookedAgain, Sight::LateWrite],
+                comes_to: &[Coverage::LookedAgain, Coverage::LateWrite],
                 ..Size::new("one order, changed behind the operator's back, crashes, lost writes")
             },
         ]);
@@ -48,14 +48,14 @@ pub fn set_back(all: bool) -> Vec<Size> {
         Size {
             answers: TAKES_OR_NOT,
             left: Left { set_backs: 1, failed_writes: 1, ..NOTHING },
-            comes_to: &[Sight::SetBack, Sight::WriteFailed, Sight::WrittenBack, Sight::Assigned],
+            comes_to: &[Coverage::SetBack, Coverage::WriteFailed, Coverage::WrittenBack, Coverage::Assigned],
             ..Size::new("one order, the store set back while writes fail")
         },
         Size {
             attempts: 1,
             answers: TAKES,
             left: Left { set_backs: 1, foreign_writes: 3, ..NOTHING },
-            comes_to: &[Sight::SetBack, Sight::WrittenBack, Sight::Diverged],
+            comes_to: &[Coverage::SetBack, Coverage::WrittenBack, Coverage::Diverged],
             ..Size::new("one order, the store set back and written on by others")
         },
     ];
@@ -65,7 +65,12 @@ pub fn set_back(all: bool) -> Vec<Size> {
                 attempts: 3,
                 answers: TAKES_OR_NOT,
                 left: Left { set_backs: 1, failed_writes: 1, words: 1, ..NOTHING },
-                comes_to: &[Sight::SetBack, Sight::WriteFailed, Sight::WrittenBack, Sight::WordHonoured],
+                comes_to: &[
+                    Coverage::SetBack,
+                    Coverage::WriteFailed,
+                    Coverage::WrittenBack,
+                    Coverage::WordHonoured,
+                ],
                 ..Size::new("one order, three requests, the store set back while writes fail")
             },
             Size {
@@ -74,7 +79,12 @@ pub fn set_back(all: bool) -> Vec<Size> {
                 second: Second::Standby,
                 answers: TAKES_OR_NOT,
                 left: Left { set_backs: 1, failed_writes: 1, foreign_writes: 2, ..NOTHING },
-                comes_to: &[Sight::SetBack, Sight::WriteFailed, Sight::WrittenBack, Sight::Diverged],
+                comes_to: &[
+                    Coverage::SetBack,
+                    Coverage::WriteFailed,
+                    Coverage::WrittenBack,
+                    Coverage::Diverged,
+                ],
                 ..Size::new("one order, the store set back, others' writes, writes that fail")
             },
         ]);
@@ -95,13 +105,13 @@ pub fn colliding(all: bool) -> Vec<Size> {
     };
     let mut sizes = vec![Size {
         left: Left { losses: 1, ..NOTHING },
-        comes_to: &[Sight::EntryLost, Sight::Assigned],
+        comes_to: &[Coverage::EntryLost, Coverage::Assigned],
         ..of("two orders whose names meant one entry")
     }];
     if all {
         sizes.push(Size {
             left: Left { losses: 1, lost_writes: 1, ..NOTHING },
-            comes_to: &[Sight::EntryLost, Sight::LateWrite, Sight::Assigned],
+            comes_to: &[Coverage::EntryLost, Coverage::LateWrite, Coverage::Assigned],
             ..of("two orders whose names meant one entry, lost writes")
         });
     }

@@ -32,13 +32,13 @@
 
 mod action;
 mod apiserver;
-mod fate;
+mod code_under_test;
+mod environment;
 mod judge;
 pub mod kinds;
 mod names;
 mod person;
 mod rest;
-mod shipped;
 mod size;
 mod sizes;
 mod step;
@@ -54,8 +54,8 @@ use std::time::{Duration, Instant};
 use stateright::{Checker, HasDiscoveries, Path, Property};
 
 use action::Action;
-use judge::Sights;
-use shipped::Shipped;
+use code_under_test::CodeUnderTest;
+use judge::Covered;
 pub use size::Size;
 pub use sizes::{all, broken_assumptions, gaps, small};
 use world::{Attempt, Fate, Object, Presence, Replica, Stage, Stored, World};
@@ -63,8 +63,8 @@ use world::{Attempt, Fate, Object, Presence, Replica, Stage, Stored, World};
 /// The model of one size.
 pub struct Model {
     size: Size,
-    shipped: Shipped,
-    sights: Sights,
+    code: CodeUnderTest,
+    covered: Covered,
     /// States that were followed until they came to rest, by their hash.
     calm: Mutex<HashSet<u64>>,
 }
@@ -88,8 +88,8 @@ pub fn explore(size: Size, threads: usize) -> Explored {
     assert!(size.left.set_backs == 0 || size.left.crashes == 0, "{}: nobody would remember", size.name);
     let began = Instant::now();
     let (name, comes_to) = (size.name, size.comes_to);
-    let shipped = Shipped::new(&size);
-    let model = Model { size, shipped, sights: Sights::default(), calm: Mutex::default() };
+    let code = CodeUnderTest::new(&size);
+    let model = Model { size, code, covered: Covered::default(), calm: Mutex::default() };
     let checker = stateright::Model::checker(model)
         .threads(threads)
         .finish_when(HasDiscoveries::AnyFailures)
@@ -99,10 +99,10 @@ pub fn explore(size: Size, threads: usize) -> Explored {
     let ways = checker.discoveries();
     let complete = ways.is_empty();
     let mut violations: Vec<String> = ways.into_values().map(|way| model.told(way)).collect();
-    let seen = model.sights.all();
+    let seen = model.covered.all();
     if complete {
-        let missing = comes_to.iter().filter(|sight| !seen.contains(sight));
-        violations.extend(missing.map(|sight| format!("{name}: it never comes to {sight:?}")));
+        let missing = comes_to.iter().filter(|goal| !seen.contains(goal));
+        violations.extend(missing.map(|goal| format!("{name}: it never comes to {goal:?}")));
     }
     let (unique_states, steps) = (checker.unique_state_count(), checker.state_count());
     let took = began.elapsed();
@@ -127,7 +127,7 @@ impl stateright::Model for Model {
         };
         if self.size.refused_before > 0 {
             let history = names::history(self.size.refused_before);
-            world.ledger[0] = self.shipped.history(0, &history, self.size.names_collide);
+            world.ledger[0] = self.code.history(0, &history, self.size.names_collide);
             world.replicas.iter_mut().for_each(|replica| replica.known[0] = world.ledger[0]);
         }
         vec![world]
@@ -169,7 +169,7 @@ impl Model {
         }
         let Some(world) = last else { return text };
         for key in 0..usize::from(self.keys()) {
-            let state = &self.shipped.kept(world.ledger[key].entry).state;
+            let state = &self.code.interned(world.ledger[key].entry).state;
             let attempts: Vec<_> = world.attempts[key].iter().filter(|a| a.stage != Stage::None).collect();
             let _ = writeln!(
                 text,
@@ -192,12 +192,12 @@ impl Model {
 
     fn tell_changes(&self, text: &mut String, before: &World, now: &World) {
         for (key, name) in names::RESOURCES.iter().enumerate().take(self.size.kinds.len()) {
-            let [old, new] = [before, now].map(|world| self.shipped.kept(world.ledger[key].entry));
+            let [old, new] = [before, now].map(|world| self.code.interned(world.ledger[key].entry));
             for event in new.entry.events.iter().filter(|event| !old.entry.events.contains(event)) {
                 let _ = writeln!(text, "      the ledger has of {name}: {event:?}");
             }
             if before.objects[key].status != now.objects[key].status {
-                let shown = self.shipped.shown(now.objects[key].status);
+                let shown = self.code.shown(now.objects[key].status);
                 let _ = writeln!(text, "      {name} shows {shown:?}");
             }
         }

@@ -5,7 +5,7 @@ use tenios_api::verification::VerificationState;
 use tenios_ledger::AttemptId;
 
 use super::Model;
-use super::shipped::Shown;
+use super::code_under_test::Shown;
 use super::size::{Person, Spec};
 use super::world::{Provider, World};
 
@@ -24,7 +24,7 @@ impl Model {
 
     /// The attempt that a status asks a person about.
     fn asks_about(&self, status: u16) -> Option<u8> {
-        let attempt = match &*self.shipped.shown(status) {
+        let attempt = match &*self.code.shown(status) {
             Some(Shown::Order(s)) if s.state == Some(OrderState::OutcomeUnknown) => s.attempt.clone(),
             Some(Shown::Verification(s)) if s.state == Some(VerificationState::OutcomeUnknown) => {
                 s.attempt.clone()
@@ -36,7 +36,7 @@ impl Model {
 
     /// The id that a status shows.
     pub fn shown_id(&self, status: u16) -> Option<String> {
-        match &*self.shipped.shown(status) {
+        match &*self.code.shown(status) {
             Some(Shown::Order(s)) => s.order_id.clone(),
             Some(Shown::Verification(s)) => s.verification_id.clone(),
             None => None,
@@ -45,7 +45,7 @@ impl Model {
 
     /// The number that a status shows.
     pub fn shown_number(&self, status: u16) -> Option<String> {
-        match &*self.shipped.shown(status) {
+        match &*self.code.shown(status) {
             Some(Shown::Order(s)) => s.phone_number.clone(),
             Some(Shown::Verification(_)) | None => None,
         }
@@ -53,9 +53,9 @@ impl Model {
 
     /// Whether the status shows everything of what is stored that it can.
     pub fn shows_what_is_stored(&self, world: &World, key: u8) -> bool {
-        let state = &self.shipped.kept(world.ledger[usize::from(key)].entry).state;
+        let state = &self.code.interned(world.ledger[usize::from(key)].entry).state;
         let status = world.objects[usize::from(key)].status;
-        let shown = self.shipped.shown(status);
+        let shown = self.code.shown(status);
         let attempt = match &*shown {
             Some(Shown::Order(s)) => s.attempt.as_deref(),
             Some(Shown::Verification(s)) => s.attempt.as_deref(),
@@ -85,7 +85,7 @@ impl Model {
     }
 
     fn is_frozen(&self, status: u16) -> bool {
-        match &*self.shipped.shown(status) {
+        match &*self.code.shown(status) {
             Some(Shown::Order(s)) => s.state.is_some_and(|state| {
                 use OrderState::{Assigned, AwaitingNumber, Ordering, OutcomeUnknown};
                 matches!(state, Ordering | AwaitingNumber | Assigned | OutcomeUnknown)

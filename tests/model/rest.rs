@@ -9,9 +9,9 @@ use tenios_api::order::OrderState;
 
 use super::Model;
 use super::action::Action;
-use super::judge::Sight;
+use super::code_under_test::Shown;
+use super::judge::Coverage;
 use super::names;
-use super::shipped::Shown;
 use super::size::Spec;
 use super::view::Next;
 use super::world::{Fate, Left, Presence, Provider, World};
@@ -106,7 +106,7 @@ impl Model {
         if world.objects[k].presence == Presence::Gone {
             return Ok(());
         }
-        match *self.shipped.decide(self.question(&asked, replica, key, sender)) {
+        match *self.code.decide(self.question(&asked, replica, key, sender)) {
             Next::Rest(rest) if rest.moving => Err("it waits for ever for a request"),
             Next::Rest(rest) if rest.status != world.objects[k].status => Err("it shows something else"),
             Next::Rest(_) if !self.shows_what_is_stored(world, key) => {
@@ -125,10 +125,10 @@ impl Model {
         if self.keys() < 2 || self.size.kinds[0] != self.size.kinds[1] {
             return Ok(());
         }
-        let ids = [0, 1].map(|k| self.shipped.kept(world.ledger[k].entry).state.id().map(ToOwned::to_owned));
+        let ids = [0, 1].map(|k| self.code.interned(world.ledger[k].entry).state.id().map(ToOwned::to_owned));
         let conflicts = [0, 1].map(|k| self.is_in_conflict(world.objects[k].status));
         if conflicts.contains(&true) {
-            self.sights.see(Sight::Conflict);
+            self.covered.insert(Coverage::Conflict);
         }
         if ids[0].is_some() && ids[0] == ids[1] && conflicts == [false, false] {
             return Err("both show the same order as theirs".into());
@@ -143,6 +143,6 @@ impl Model {
     }
 
     fn is_in_conflict(&self, status: u16) -> bool {
-        matches!(&*self.shipped.shown(status), Some(Shown::Order(s)) if s.state == Some(OrderState::Conflict))
+        matches!(&*self.code.shown(status), Some(Shown::Order(s)) if s.state == Some(OrderState::Conflict))
     }
 }

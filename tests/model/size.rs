@@ -3,9 +3,9 @@
 use serde_json::json;
 use tenios_ledger::Kind;
 
-use super::judge::Sight;
+use super::code_under_test;
+use super::judge::Coverage;
 use super::names;
-use super::shipped;
 use super::world::{KEYS, Left, Provider};
 
 /// A person, as far as the not-placed annotation goes.
@@ -47,7 +47,7 @@ impl Spec {
         (self == Self::Different) != (other == Self::Different)
     }
 
-    pub fn real(self, kind: Kind, key: usize) -> shipped::Spec {
+    pub fn real(self, kind: Kind, key: usize) -> code_under_test::Spec {
         let id = |key: usize, n: u8| names::id(u8::try_from(key).unwrap(), n);
         let adopted = match self {
             Self::AdoptsOwn(n) => Some(id(key, n)),
@@ -66,7 +66,7 @@ impl Spec {
                     spec["adopt"] = json!({"orderId": id});
                 }
                 spec["suspend"] = (self == Self::Suspended).into();
-                shipped::Spec::Order(serde_json::from_value(spec).unwrap())
+                code_under_test::Spec::Order(serde_json::from_value(spec).unwrap())
             }
             Kind::Verification => {
                 let city = if different { "Bonn" } else { "Köln" };
@@ -79,7 +79,7 @@ impl Spec {
                 if let Some(id) = adopted {
                     spec["adopt"] = json!({"verificationId": id});
                 }
-                shipped::Spec::Verification(serde_json::from_value(spec).unwrap())
+                code_under_test::Spec::Verification(serde_json::from_value(spec).unwrap())
             }
         }
     }
@@ -153,7 +153,7 @@ pub struct Size {
     pub refused_before: u8,
     pub assumes: Assumes,
     /// What has to come up, or else less is explored than it seems.
-    pub comes_to: &'static [Sight],
+    pub comes_to: &'static [Coverage],
 }
 
 impl Size {

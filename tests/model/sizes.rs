@@ -2,7 +2,7 @@
 
 use tenios_ledger::Kind;
 
-use super::judge::Sight;
+use super::judge::Coverage;
 use super::size::{
     ANYTHING, Assumes, Lag, Person, Second, Size, Spec, TAKES, TAKES_OR_NOT, TAKES_OR_REFUSES,
 };
@@ -25,12 +25,12 @@ pub fn small() -> Vec<Size> {
         Size {
             left: Left { crashes: 1, lost_writes: 1, words: 1, ..NOTHING },
             comes_to: &[
-                Sight::Assigned,
-                Sight::Unknown,
-                Sight::SecondRequest,
-                Sight::WordHonoured,
-                Sight::LateWrite,
-                Sight::NeverLeft,
+                Coverage::Assigned,
+                Coverage::Unknown,
+                Coverage::SecondRequest,
+                Coverage::WordHonoured,
+                Coverage::LateWrite,
+                Coverage::NeverLeft,
             ],
             ..Size::new("one order, one replica")
         },
@@ -38,45 +38,50 @@ pub fn small() -> Vec<Size> {
             replicas: 2,
             answers: TAKES_OR_NOT,
             left: Left { crashes: 1, words: 1, ..NOTHING },
-            comes_to: &[Sight::Assigned, Sight::Unknown, Sight::SecondRequest, Sight::WordHonoured],
+            comes_to: &[
+                Coverage::Assigned,
+                Coverage::Unknown,
+                Coverage::SecondRequest,
+                Coverage::WordHonoured,
+            ],
             ..Size::new("one order, two replicas")
         },
         Size {
             specs: ADOPTING,
             answers: TAKES_OR_REFUSES,
             left: Left { edits: 1, recreations: 1, ..NOTHING },
-            comes_to: &[Sight::Adopted, Sight::Stray, Sight::SecondRequest],
+            comes_to: &[Coverage::Adopted, Coverage::Stray, Coverage::SecondRequest],
             ..Size::new("one order, edited, adopting, re-created")
         },
         Size {
             person: Person::Careless,
             answers: TAKES_OR_NOT,
             left: Left { words: 2, ..NOTHING },
-            comes_to: &[Sight::Stray, Sight::WordHonoured],
+            comes_to: &[Coverage::Stray, Coverage::WordHonoured],
             ..Size::new("one order, a person who says anything")
         },
         Size {
             refused_before: 7,
             answers: TAKES_OR_NOT,
             left: Left { crashes: 1, words: 1, ..NOTHING },
-            comes_to: &[Sight::Folded, Sight::Assigned, Sight::WordHonoured],
+            comes_to: &[Coverage::Folded, Coverage::Assigned, Coverage::WordHonoured],
             ..Size::new("one order, a long history")
         },
         Size {
             left: Left { crashes: 1, losses: 1, ..NOTHING },
-            comes_to: &[Sight::EntryLost, Sight::Rebuilt, Sight::Assigned],
+            comes_to: &[Coverage::EntryLost, Coverage::Rebuilt, Coverage::Assigned],
             ..Size::new("one order, its ledger entry deleted")
         },
         Size {
             left: Left { losses: 1, words: 1, ..NOTHING },
-            comes_to: &[Sight::EntryLost, Sight::Rebuilt, Sight::WordHonoured],
+            comes_to: &[Coverage::EntryLost, Coverage::Rebuilt, Coverage::WordHonoured],
             ..Size::new("one order, its ledger entry deleted, then a person's word")
         },
         Size {
             attempts: 3,
             restores: true,
             left: Left { losses: 1, words: 1, ..NOTHING },
-            comes_to: &[Sight::EntryLost, Sight::Rebuilt, Sight::SecondRequest],
+            comes_to: &[Coverage::EntryLost, Coverage::Rebuilt, Coverage::SecondRequest],
             ..Size::new("one order, its ledger entry restored as it was before")
         },
         Size {
@@ -84,7 +89,7 @@ pub fn small() -> Vec<Size> {
             specs: REFERRING,
             attempts: 1,
             left: Left { crashes: 1, edits: 1, ..NOTHING },
-            comes_to: &[Sight::Assigned, Sight::Unknown],
+            comes_to: &[Coverage::Assigned, Coverage::Unknown],
             ..Size::new("a verification and an order that refers to it")
         },
         Size {
@@ -93,7 +98,7 @@ pub fn small() -> Vec<Size> {
             attempts: 1,
             answers: TAKES,
             left: Left { edits: 2, ..NOTHING },
-            comes_to: &[Sight::Adopted, Sight::Conflict, Sight::Assigned],
+            comes_to: &[Coverage::Adopted, Coverage::Conflict, Coverage::Assigned],
             ..Size::new("two orders that claim the same")
         },
     ]
@@ -113,14 +118,14 @@ fn one_order() -> Vec<Size> {
             attempts: 3,
             answers: TAKES_OR_NOT,
             left: Left { crashes: 1, lost_writes: 1, words: 2, wipes: 1, old_lists: 1, ..NOTHING },
-            comes_to: &[Sight::LateWrite, Sight::NeverLeft, Sight::WordHonoured],
+            comes_to: &[Coverage::LateWrite, Coverage::NeverLeft, Coverage::WordHonoured],
             ..Size::new("one order, one replica, three requests")
         },
         Size {
             replicas: 2,
             answers: TAKES_OR_NOT,
             left: Left { crashes: 1, lost_writes: 1, words: 1, ..NOTHING },
-            comes_to: &[Sight::LateWrite, Sight::NeverLeft, Sight::WordHonoured],
+            comes_to: &[Coverage::LateWrite, Coverage::NeverLeft, Coverage::WordHonoured],
             ..Size::new("one order, two replicas, lost writes")
         },
         Size {
@@ -140,7 +145,7 @@ fn one_order() -> Vec<Size> {
             person: Person::Careless,
             answers: TAKES_OR_NOT,
             left: Left { words: 2, crashes: 1, ..NOTHING },
-            comes_to: &[Sight::Stray],
+            comes_to: &[Coverage::Stray],
             ..Size::new("one order, two replicas, a person who says anything")
         },
         Size {
@@ -148,7 +153,7 @@ fn one_order() -> Vec<Size> {
             lag: BEHIND,
             answers: TAKES_OR_REFUSES,
             left: Left { crashes: 1, words: 1, edits: 2, recreations: 1, wipes: 1, ..NOTHING },
-            comes_to: &[Sight::Adopted, Sight::Stray],
+            comes_to: &[Coverage::Adopted, Coverage::Stray],
             ..Size::new("one order, edited, adopting, re-created, wiped, by a replica that lags behind")
         },
         Size {
@@ -156,7 +161,7 @@ fn one_order() -> Vec<Size> {
             specs: ADOPTING,
             answers: TAKES_OR_REFUSES,
             left: Left { edits: 1, recreations: 1, ..NOTHING },
-            comes_to: &[Sight::Adopted, Sight::Stray],
+            comes_to: &[Coverage::Adopted, Coverage::Stray],
             ..Size::new("one order, two replicas, edited, adopting, re-created")
         },
         Size {
@@ -164,7 +169,7 @@ fn one_order() -> Vec<Size> {
             refused_before: 7,
             answers: TAKES_OR_NOT,
             left: Left { crashes: 1, words: 1, ..NOTHING },
-            comes_to: &[Sight::Folded],
+            comes_to: &[Coverage::Folded],
             ..Size::new("one order, two replicas, a long history")
         },
         Size {
@@ -172,7 +177,7 @@ fn one_order() -> Vec<Size> {
             replicas: 2,
             answers: TAKES_OR_NOT,
             left: Left { losses: 1, ..NOTHING },
-            comes_to: &[Sight::EntryLost, Sight::Rebuilt],
+            comes_to: &[Coverage::EntryLost, Coverage::Rebuilt],
             ..Size::new("one order, two replicas, its ledger entry deleted")
         },
         Size {
@@ -181,14 +186,14 @@ fn one_order() -> Vec<Size> {
             restores: true,
             answers: TAKES_OR_NOT,
             left: Left { losses: 1, ..NOTHING },
-            comes_to: &[Sight::EntryLost, Sight::Rebuilt],
+            comes_to: &[Coverage::EntryLost, Coverage::Rebuilt],
             ..Size::new("one order, two replicas, its ledger entry restored as it was before")
         },
         Size {
             specs: [&[Spec::Plain, Spec::Different, Spec::AdoptsOwn(0)], &[]],
             answers: TAKES_OR_REFUSES,
             left: Left { losses: 1, edits: 2, words: 1, ..NOTHING },
-            comes_to: &[Sight::EntryLost, Sight::Rebuilt, Sight::Adopted],
+            comes_to: &[Coverage::EntryLost, Coverage::Rebuilt, Coverage::Adopted],
             ..Size::new("one order, edited, adopting, its ledger entry deleted")
         },
     ]
@@ -201,21 +206,21 @@ fn several_resources() -> Vec<Size> {
             replicas: 2,
             answers: ANYTHING,
             left: Left { crashes: 1, words: 1, ..NOTHING },
-            comes_to: &[Sight::WordHonoured, Sight::SecondRequest],
+            comes_to: &[Coverage::WordHonoured, Coverage::SecondRequest],
             ..Size::new("one verification, two replicas")
         },
         Size {
             kinds: &[Kind::Verification],
             attempts: 3,
             left: Left { crashes: 1, losses: 1, words: 1, ..NOTHING },
-            comes_to: &[Sight::EntryLost, Sight::Rebuilt, Sight::WordHonoured],
+            comes_to: &[Coverage::EntryLost, Coverage::Rebuilt, Coverage::WordHonoured],
             ..Size::new("one verification, its ledger entry deleted")
         },
         Size {
             kinds: BOTH,
             specs: REFERRING,
             left: Left { crashes: 1, words: 1, edits: 1, ..NOTHING },
-            comes_to: &[Sight::Assigned, Sight::WordHonoured],
+            comes_to: &[Coverage::Assigned, Coverage::WordHonoured],
             ..Size::new("a verification and an order that refers to it, two requests each")
         },
         Size {
@@ -225,7 +230,7 @@ fn several_resources() -> Vec<Size> {
             replicas: 2,
             answers: TAKES_OR_REFUSES,
             left: Left { crashes: 1, edits: 1, ..NOTHING },
-            comes_to: &[Sight::Assigned],
+            comes_to: &[Coverage::Assigned],
             ..Size::new("a verification and an order that refers to it, two replicas")
         },
         Size {
@@ -234,7 +239,7 @@ fn several_resources() -> Vec<Size> {
             attempts: 1,
             answers: TAKES_OR_REFUSES,
             left: Left { crashes: 1, edits: 2, ..NOTHING },
-            comes_to: &[Sight::Adopted, Sight::Conflict],
+            comes_to: &[Coverage::Adopted, Coverage::Conflict],
             ..Size::new("two orders that claim the same, crashes")
         },
         Size {
@@ -244,7 +249,7 @@ fn several_resources() -> Vec<Size> {
             replicas: 2,
             answers: TAKES_OR_NOT,
             left: Left { edits: 1, crashes: 1, ..NOTHING },
-            comes_to: &[Sight::Adopted, Sight::Conflict],
+            comes_to: &[Coverage::Adopted, Coverage::Conflict],
             ..Size::new("two orders, one of which claims the other's, two replicas")
         },
         Size {
@@ -254,7 +259,7 @@ fn several_resources() -> Vec<Size> {
             replicas: 2,
             left: Left { crashes: 2, lost_writes: 1, recreations: 1, ..NOTHING },
             second: Second::HourBehind,
-            comes_to: &[Sight::Adopted, Sight::Conflict],
+            comes_to: &[Coverage::Adopted, Coverage::Conflict],
             ..Size::new("two orders that adopt the same, two replicas")
         },
     ]

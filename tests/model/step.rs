@@ -9,9 +9,9 @@ use tenios_lifecycle::attempt::{Intended, LastLook, Requests};
 
 use super::Model;
 use super::action::Action;
-use super::judge::Sight;
+use super::code_under_test::{Appended, Done, Operation, Told, What};
+use super::judge::Coverage;
 use super::names;
-use super::shipped::{Appended, Deed, Done, Told, What};
 use super::size::Second;
 use super::view::{Asked, Next, Question, Rest};
 use super::world::{
@@ -97,7 +97,7 @@ impl Model {
         loop {
             let sender = self.sender(world, replica, key);
             let question = self.question(world, replica, key, sender);
-            match *self.shipped.decide(question.about(object)) {
+            match *self.code.decide(question.about(object)) {
                 Next::Asks => world.breaks(Broken::Unexpected),
                 Next::Rest(_) if fate != Fate::Answered => return None,
                 Next::Rest(rest) => self.show(world, key, object, rest),
@@ -108,12 +108,12 @@ impl Model {
                 Next::Send(terms) => match self.last_look(world, question, object, terms) {
                     LastLook::Sends(_) => return self.send(world, replica, key, terms, fate),
                     LastLook::Changed(now) => {
-                        self.sights.see(Sight::LookedAgain);
+                        self.covered.insert(Coverage::LookedAgain);
                         object = now;
                         continue;
                     }
                     LastLook::Gone => {
-                        self.sights.see(Sight::LookedAgain);
+                        self.covered.insert(Coverage::LookedAgain);
                         return (fate == Fate::Answered).then_some(());
                     }
                 },
@@ -139,7 +139,7 @@ impl Model {
         if !self.size.assumes.last_look {
             return LastLook::Sends(seen);
         }
-        let still_sends = |now: &Object| matches!(*self.shipped.decide(question.about(*now)), Next::Send(again) if again == terms);
+        let still_sends = |now: &Object| matches!(*self.code.decide(question.about(*now)), Next::Send(again) if again == terms);
         LastLook::new(&seen.uid, (now.presence != Presence::Gone).then_some(now), |now| now.uid, still_sends)
     }
 
@@ -158,7 +158,7 @@ impl Model {
         if recorded {
             self.judge_view(world, key, terms);
         }
-        let own_key = &self.shipped.keys[usize::from(key)];
+        let own_key = &self.code.keys[usize::from(key)];
         let told = |requests: &mut Requests| requests.intended(&attempt, result.result(own_key));
         let leaves = if recorded {
             world.attempt(key, n).withheld = Some(replica);
@@ -176,7 +176,7 @@ impl Model {
     }
 
     pub fn requests(&self, world: &World, replica: u8, key: u8) -> Requests {
-        self.shipped.known_requests(world.replicas[usize::from(replica)].requests[usize::from(key)])
+        self.code.known_requests(world.replicas[usize::from(replica)].requests[usize::from(key)])
     }
 
     pub fn with_requests<T>(
@@ -188,7 +188,7 @@ impl Model {
     ) -> T {
         let mut requests = self.requests(world, replica, key);
         let result = step(&mut requests);
-        world.replica(replica).requests[usize::from(key)] = self.shipped.requests(requests);
+        world.replica(replica).requests[usize::from(key)] = self.code.requests(requests);
         result
     }
 
@@ -196,7 +196,7 @@ impl Model {
     pub fn sender(&self, world: &mut World, replica: u8, key: u8) -> Asked {
         const LIFETIME: Duration = Duration::from_secs(1);
         let k = usize::from(key);
-        let state = &self.shipped.kept(world.replica(replica).known[k].entry).state;
+        let state = &self.code.interned(world.replica(replica).known[k].entry).state;
         let before = self.requests(world, replica, key);
         let at = |requests: &mut Requests, now| requests.sender(state, now, LIFETIME);
         let mut sender = self.with_requests(world, replica, key, |requests| at(requests, Duration::ZERO));
@@ -233,7 +233,7 @@ impl Model {
             Write::Events(events) => events,
             Write::Intent(terms) => {
                 let now = self.now(world, replica, key);
-                self.shipped.intent(key, world.requests(key), terms, now)
+                self.code.intent(key, world.requests(key), terms, now)
             }
         }
     }
@@ -243,14 +243,14 @@ impl Model {
         let k = usize::from(key);
         let (known, before) = (world.replica(replica).known[k], world.ledger[k]);
         let (stored, writer) = (self.stored_beside(world, key), world.set_backs);
-        let done = self.shipped.act(Deed { key, known, stored, what, fate, writer });
+        let done = self.code.act(Operation { key, known, stored, what, fate, writer });
         match fate {
             Fate::Answered => {}
             _ if !done.failed => return None,
             Fate::Late => world.left.lost_writes -= 1,
             Fate::Undone | Fate::Done | Fate::DoneUnread => {
                 world.left.failed_writes -= 1;
-                self.sights.see(Sight::WriteFailed);
+                self.covered.insert(Coverage::WriteFailed);
             }
         }
         world.replica(replica).known[k] = done.known;
@@ -296,16 +296,16 @@ impl Model {
         let before = world.ledger[k];
         let (stored, writer) = (self.stored_beside(world, key), world.set_backs);
         let (known, what) = (base, What::Arrive { events });
-        let done = self.shipped.act(Deed { key, known, stored, what, fate: Fate::Answered, writer });
+        let done = self.code.act(Operation { key, known, stored, what, fate: Fate::Answered, writer });
         if done.written {
             world.ledger[k] = done.stored[k];
             self.judge_entry(world, key, before);
             self.stored(world, key, before, write, events);
-            self.sights.see(Sight::LateWrite);
+            self.covered.insert(Coverage::LateWrite);
         }
         if done.written && grounded {
             world.attempt(key, attempt).withheld = Some(replica);
-            let own_key = &self.shipped.keys[k];
+            let own_key = &self.code.keys[k];
             let (attempt, result) = (names::attempt(key, attempt), Appended::Ambiguous.result(own_key));
             self.with_requests(world, replica, key, |requests| requests.intended(&attempt, result));
         }
@@ -318,8 +318,8 @@ impl Model {
             return None;
         };
         let attempt = names::attempt(key, n);
-        let events = self.shipped.recorded(key, n, Told::Outcome(outcome), self.time(by, n + 1));
-        let event = self.shipped.listed(events)[0].clone();
+        let events = self.code.recorded(key, n, Told::Outcome(outcome), self.time(by, n + 1));
+        let event = self.code.listed(events)[0].clone();
         self.with_requests(world, by, key, |requests| requests.answered(&attempt, &event));
         let mut fate_to_meet = fate;
         let mut recording = paused.unwrap_or_default();
@@ -328,11 +328,11 @@ impl Model {
             next = match next {
                 recording::Next::Append => {
                     let result = self.append_outcome(world, by, key, events, &mut fate_to_meet)?;
-                    recording.appended(&result.result(&self.shipped.keys[usize::from(key)]))
+                    recording.appended(&result.result(&self.code.keys[usize::from(key)]))
                 }
                 recording::Next::PauseAndRead => {
                     let done = self.act(world, by, key, What::Read, Fate::Answered)?;
-                    let known = self.shipped.entry(key, done.known);
+                    let known = self.code.entry(key, done.known);
                     recording.read((done.result == Appended::Stored).then_some(&known), &event)
                 }
                 recording::Next::Done => break,
@@ -351,7 +351,7 @@ impl Model {
         }
         if recorded {
             self.with_requests(world, by, key, |requests| requests.finish(&attempt));
-            let open = self.shipped.kept(world.ledger[usize::from(key)].entry).open;
+            let open = self.code.interned(world.ledger[usize::from(key)].entry).open;
             let is_open = open == Some(n) && !self.lost_an_entry(world);
             if is_open || (outcome == Outcome::Accepted && !world.get(key, n).recorded) {
                 world.breaks(Broken::InVain);
@@ -395,7 +395,7 @@ impl Model {
     /// The provider tells the number; it may come again at any time.
     fn push(&self, world: &mut World, replica: u8, key: u8, attempt: u8, fate: Fate) -> Option<()> {
         let now = self.now(world, replica, key);
-        let events = self.shipped.recorded(key, attempt, Told::Both, now);
+        let events = self.code.recorded(key, attempt, Told::Both, now);
         let base = world.replica(replica).known[usize::from(key)];
         let before = world.ledger[usize::from(key)];
         let done = self.act(world, replica, key, What::Offer { events }, fate)?;
@@ -405,8 +405,8 @@ impl Model {
         if done.written {
             self.judge_events(world, key, before, events);
         }
-        let state = &self.shipped.kept(world.ledger[usize::from(key)].entry).state;
-        if done.result == Appended::Stored && !state.remembers(&self.shipped.listed(events)[0]) {
+        let state = &self.code.interned(world.ledger[usize::from(key)].entry).state;
+        if done.result == Appended::Stored && !state.remembers(&self.code.listed(events)[0]) {
             world.breaks(Broken::Acknowledged);
         }
         Some(())
@@ -418,10 +418,10 @@ impl Model {
         let (known, before) = (world.replica(replica).known[k], world.ledger[k]);
         let done = self.act(world, replica, key, what, fate)?;
         if done.stored[k] != before {
-            self.sights.see(Sight::WrittenBack);
-            let [ours, theirs] = [known, before].map(|stored| self.shipped.kept(stored.entry));
+            self.covered.insert(Coverage::WrittenBack);
+            let [ours, theirs] = [known, before].map(|stored| self.code.interned(stored.entry));
             if ours.entry.lineage(&theirs.entry) == Lineage::Diverged {
-                self.sights.see(Sight::Diverged);
+                self.covered.insert(Coverage::Diverged);
             }
         }
         Some(())
@@ -431,8 +431,8 @@ impl Model {
         let k = usize::from(key);
         let (known, stored) = (world.replica(replica).known[k], world.ledger[k]);
         let mut next = stored;
-        while self.shipped.kept(next.entry).before != known.entry {
-            next.entry = self.shipped.kept(next.entry).before;
+        while self.code.interned(next.entry).before != known.entry {
+            next.entry = self.code.interned(next.entry).before;
             if next.entry == 0 {
                 return None;
             }

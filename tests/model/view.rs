@@ -18,8 +18,8 @@ use tenios_lifecycle::{
     Sender, StatusSummary, Surroundings, View, decide, project,
 };
 
+use super::code_under_test::{CodeUnderTest, Shown, Spec, timestamp};
 use super::names;
-use super::shipped::{Shipped, Shown, Spec, timestamp};
 use super::world::{KEYS, Object, Presence, Stored};
 
 /// Time does not pass in the model, so nothing may be waited for.
@@ -96,7 +96,7 @@ pub struct Rest {
 
 /// What one decision is about, built.
 struct Around<'a> {
-    shipped: &'a Shipped,
+    code: &'a CodeUnderTest,
     question: &'a Question,
     key: &'a Key,
     cache: &'a LedgerCache,
@@ -127,8 +127,8 @@ impl Around<'_> {
 
 impl Surroundings for Around<'_> {
     fn verification(&self, name: &str) -> SeenVerification {
-        let key = &self.shipped.keys[0];
-        match self.shipped.spec(0, self.question.seen[0].spec) {
+        let key = &self.code.keys[0];
+        match self.code.spec(0, self.question.seen[0].spec) {
             Spec::Verification(spec) if key.name == name => {
                 SeenVerification::of(Some(spec), &self.cache.known(key).state, |id| self.is_proven(id))
             }
@@ -153,7 +153,7 @@ impl Surroundings for Around<'_> {
     }
 }
 
-impl Shipped {
+impl CodeUnderTest {
     pub fn decide(&self, question: Question) -> Arc<Next> {
         self.decisions.ask(question, |question| Arc::new(self.ask(question)))
     }
@@ -167,7 +167,7 @@ impl Shipped {
         let cache = Self::cache(None, changes).now_or_never().unwrap();
         let word = names::word(question.key, question.seen[at].word);
         let around = Around {
-            shipped: self,
+            code: self,
             question,
             key: &self.keys[at],
             cache: &cache,

@@ -1,5 +1,5 @@
 //! What a state of the model consists of: everything that is stored, on its way, or remembered by a
-//! process. Ledger entries, statuses and terms stand here as numbers that [`super::shipped`] gave them.
+//! process. Ledger entries, statuses and terms stand here as numbers that [`super::code_under_test`] gave them.
 
 use tenios_ledger::Recording;
 

@@ -12,7 +12,7 @@ use tenios_lifecycle::{
     AccessKey, Answers, Decision, Found, RetryPolicy, Sender, Surroundings, View, decide,
 };
 
-use crate::given::{ALONE, KEY, Others, READY, Rivals, account};
+use crate::decision_inputs::{ALONE, KEY, Others, READY, Rivals, account};
 
 const RETRY_POLICY: RetryPolicy = RetryPolicy {
     retry_min: Duration::from_secs(5),
@@ -36,7 +36,18 @@ fn key(namespace: &str, name: &str) -> Key {
     Key { kind: Kind::Order, namespace: namespace.into(), name: name.into() }
 }
 
-fn state(what: &str) -> State {
+/// What became of the resource so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Past {
+    Nothing,
+    InFlight,
+    Unknown,
+    Placed,
+    Assigned,
+    Adopted,
+}
+
+fn state(past: Past) -> State {
     let intended = Event::Intended { attempt: attempt(), at: at(-9), terms: Terms::new() };
     let placed = Event::Accepted { attempt: attempt(), at: at(-8), id: "1".into() };
     let number = NUMBER.try_into().unwrap();
@@ -49,14 +60,13 @@ fn state(what: &str) -> State {
         own: true,
     };
     let unknown = Event::Unknown { attempt: attempt(), at: at(-7), why: "w".into() };
-    let events = match what {
-        "nothing" => vec![],
-        "in flight" => vec![intended],
-        "unknown" => vec![intended, unknown],
-        "placed" => vec![intended, placed],
-        "assigned" => vec![intended, placed, assigned],
-        "adopted" => vec![said],
-        other => panic!("{other}"),
+    let events = match past {
+        Past::Nothing => vec![],
+        Past::InFlight => vec![intended],
+        Past::Unknown => vec![intended, unknown],
+        Past::Placed => vec![intended, placed],
+        Past::Assigned => vec![intended, placed, assigned],
+        Past::Adopted => vec![said],
     };
     events.iter().fold(State::default(), State::then)
 }
@@ -84,8 +94,8 @@ fn view<'a>(
     }
 }
 
-fn decided(what: &str, adopt: &Value, rival: Rivals) -> String {
-    decided_of(&state(what), adopt, rival)
+fn decided(past: Past, adopt: &Value, rival: Rivals) -> String {
+    decided_of(&state(past), adopt, rival)
 }
 
 fn decided_of(state: &State, adopt: &Value, rival: Rivals) -> String {
@@ -111,29 +121,29 @@ fn decided_of(state: &State, adopt: &Value, rival: Rivals) -> String {
 }
 
 #[rstest]
-#[case("nothing", json!({"orderId": "1"}), "records 1 -")]
-#[case("nothing", json!({"phoneNumber": NUMBER}), "records - +492215550001")]
-#[case("unknown", json!({"orderId": "1", "phoneNumber": NUMBER}), "records 1 +492215550001")]
-#[case("in flight", json!({"orderId": "1"}), "Ordering again Some(7s)")]
-#[case("placed", json!({"orderId": "1"}), "AwaitingNumber again None")]
-#[case("placed", json!({"orderId": "1", "phoneNumber": NUMBER}), "records 1 +492215550001")]
-#[case("placed", json!({"phoneNumber": NUMBER}), "records - +492215550001")]
-#[case("placed", json!({"orderId": "2"}), "conflict: spec.adopt.orderId is 2, but this resource placed order 1;")]
-#[case("assigned", json!({"orderId": "1", "phoneNumber": NUMBER}), "NumberAssigned again None")]
-#[case("assigned", json!({"phoneNumber": NUMBER}), "NumberAssigned again None")]
-#[case("assigned", json!({"phoneNumber": OTHER}), "conflict: spec.adopt.phoneNumber is +492215550002, but the number of this order is +492215550001;")]
-#[case("assigned", json!({"orderId": "1", "phoneNumber": OTHER}), "conflict: spec.adopt.phoneNumber is +492215550002,")]
-#[case("adopted", json!({"orderId": "1", "phoneNumber": NUMBER}), "NumberAssigned again None")]
-#[case("adopted", json!({"orderId": "2"}), "records 2 -")]
-#[case("adopted", json!({"orderId": "2", "phoneNumber": OTHER}), "records 2 +492215550002")]
-#[case("adopted", json!({"orderId": "1", "phoneNumber": OTHER}), "records 1 +492215550002")]
+#[case(Past::Nothing, json!({"orderId": "1"}), "records 1 -")]
+#[case(Past::Nothing, json!({"phoneNumber": NUMBER}), "records - +492215550001")]
+#[case(Past::Unknown, json!({"orderId": "1", "phoneNumber": NUMBER}), "records 1 +492215550001")]
+#[case(Past::InFlight, json!({"orderId": "1"}), "Ordering again Some(7s)")]
+#[case(Past::Placed, json!({"orderId": "1"}), "AwaitingNumber again None")]
+#[case(Past::Placed, json!({"orderId": "1", "phoneNumber": NUMBER}), "records 1 +492215550001")]
+#[case(Past::Placed, json!({"phoneNumber": NUMBER}), "records - +492215550001")]
+#[case(Past::Placed, json!({"orderId": "2"}), "conflict: spec.adopt.orderId is 2, but this resource placed order 1;")]
+#[case(Past::Assigned, json!({"orderId": "1", "phoneNumber": NUMBER}), "NumberAssigned again None")]
+#[case(Past::Assigned, json!({"phoneNumber": NUMBER}), "NumberAssigned again None")]
+#[case(Past::Assigned, json!({"phoneNumber": OTHER}), "conflict: spec.adopt.phoneNumber is +492215550002, but the number of this order is +492215550001;")]
+#[case(Past::Assigned, json!({"orderId": "1", "phoneNumber": OTHER}), "conflict: spec.adopt.phoneNumber is +492215550002,")]
+#[case(Past::Adopted, json!({"orderId": "1", "phoneNumber": NUMBER}), "NumberAssigned again None")]
+#[case(Past::Adopted, json!({"orderId": "2"}), "records 2 -")]
+#[case(Past::Adopted, json!({"orderId": "2", "phoneNumber": OTHER}), "records 2 +492215550002")]
+#[case(Past::Adopted, json!({"orderId": "1", "phoneNumber": OTHER}), "records 1 +492215550002")]
 fn p15_adoption_corrects_a_person_and_never_the_provider(
-    #[case] what: &str,
+    #[case] past: Past,
     #[case] adopt: Value,
     #[case] expected: &str,
 ) {
-    let decided = decided(what, &adopt, &|_, _| None);
-    assert!(decided.starts_with(expected), "{what} {adopt}: {decided}");
+    let decided = decided(past, &adopt, &|_, _| None);
+    assert!(decided.starts_with(expected), "{past:?} {adopt}: {decided}");
 }
 
 #[rstest]
@@ -146,7 +156,7 @@ fn p15_p22_what_another_owns_is_not_adopted_and_strangers_are_not_named(
 ) {
     let of = |owner: Key| {
         let rival = Rival { key: owner, title: Title::Adopted };
-        decided("nothing", &adopt, &|bid, _| (bid.claim == claimed).then(|| rival.clone()))
+        decided(Past::Nothing, &adopt, &|bid, _| (bid.claim == claimed).then(|| rival.clone()))
     };
     let neighbour = of(key("shop", "main"));
     assert!(neighbour.starts_with(&format!("conflict: {said}PhoneNumberOrder main and")), "{neighbour}");
@@ -168,7 +178,7 @@ fn p18_an_order_that_is_known_needs_no_word_about_a_later_attempt() {
         Event::Intended { attempt: second.clone(), at: at(-5), terms: Terms::new() },
         Event::Assigned { attempt: attempt(), at: at(-4), order_id: "1".into(), number },
     ];
-    let open = history.iter().fold(state("unknown"), State::then);
+    let open = history.iter().fold(state(Past::Unknown), State::then);
     let unknown = open.clone().then(&Event::Unknown { attempt: second, at: at(-3), why: "w".into() });
     for known in [open, unknown] {
         let decided = decided_of(&known, &json!({"orderId": "1"}), &|_, _| None);
@@ -177,63 +187,63 @@ fn p18_an_order_that_is_known_needs_no_word_about_a_later_attempt() {
 }
 
 #[rstest]
-#[case("placed", json!(null), "AwaitingNumber again None")]
-#[case("placed", json!({"orderId": "1"}), "AwaitingNumber again None")]
-#[case("assigned", json!(null), "NumberAssigned again None")]
-#[case("adopted", json!(null), "conflict: order id 1 is already claimed by a resource in another namespace and")]
-#[case("unknown", json!({"orderId": "1"}), "conflict: order id 1 is already claimed by a resource in another namespace and")]
+#[case(Past::Placed, json!(null), "AwaitingNumber again None")]
+#[case(Past::Placed, json!({"orderId": "1"}), "AwaitingNumber again None")]
+#[case(Past::Assigned, json!(null), "NumberAssigned again None")]
+#[case(Past::Adopted, json!(null), "conflict: order id 1 is already claimed by a resource in another namespace and")]
+#[case(Past::Unknown, json!({"orderId": "1"}), "conflict: order id 1 is already claimed by a resource in another namespace and")]
 fn p15_p22_an_order_that_the_provider_gave_is_in_no_conflict_over_it(
-    #[case] what: &str,
+    #[case] past: Past,
     #[case] adopt: Value,
     #[case] expected: &str,
 ) {
     let elsewhere = Rival { key: key("elsewhere", "secret-name"), title: Title::Placed };
-    let decided = decided(what, &adopt, &|_, _| Some(elsewhere.clone()));
-    assert!(decided.starts_with(expected), "{what} {adopt}: {decided}");
+    let decided = decided(past, &adopt, &|_, _| Some(elsewhere.clone()));
+    assert!(decided.starts_with(expected), "{past:?} {adopt}: {decided}");
 }
 
 #[rstest]
-#[case("placed", "elsewhere", Title::Resolved, "records - +492215550001")]
-#[case("placed", "elsewhere", Title::Adopted, "records - +492215550001")]
+#[case(Past::Placed, "elsewhere", Title::Resolved, "records - +492215550001")]
+#[case(Past::Placed, "elsewhere", Title::Adopted, "records - +492215550001")]
 #[case(
-    "placed",
+    Past::Placed,
     "elsewhere",
     Title::Placed,
     "conflict: number +492215550001 is already claimed by a resource in another namespace"
 )]
 #[case(
-    "placed",
+    Past::Placed,
     "shop",
     Title::Resolved,
     "conflict: number +492215550001 is already claimed by PhoneNumberOrder x"
 )]
 #[case(
-    "nothing",
+    Past::Nothing,
     "elsewhere",
     Title::Resolved,
     "conflict: number +492215550001 is already claimed by a resource in another namespace"
 )]
 fn p15_p22_a_strangers_word_holds_up_no_order_that_the_provider_accepted(
-    #[case] what: &str,
+    #[case] past: Past,
     #[case] namespace: &str,
     #[case] title: Title,
     #[case] expected: &str,
 ) {
     let rival = Rival { key: key(namespace, "x"), title };
-    let decided = decided(what, &json!({"phoneNumber": NUMBER}), &|bid, _| {
+    let decided = decided(past, &json!({"phoneNumber": NUMBER}), &|bid, _| {
         (bid.claim == Claim::Number(NUMBER.into())).then(|| rival.clone())
     });
     assert!(decided.starts_with(expected), "{decided}");
 }
 
 #[rstest]
-#[case("nothing", Title::Adopted)]
-#[case("unknown", Title::Resolved)]
-#[case("placed", Title::Resolved)]
-fn p15_what_is_adopted_is_claimed_by_what_backs_it(#[case] what: &str, #[case] title: Title) {
+#[case(Past::Nothing, Title::Adopted)]
+#[case(Past::Unknown, Title::Resolved)]
+#[case(Past::Placed, Title::Resolved)]
+fn p15_what_is_adopted_is_claimed_by_what_backs_it(#[case] past: Past, #[case] title: Title) {
     let number = Claim::Number(NUMBER.into());
     let asked = std::cell::RefCell::new(Vec::new());
-    let answer = decided(what, &json!({"orderId": "1", "phoneNumber": NUMBER}), &|bid, _| {
+    let answer = decided(past, &json!({"orderId": "1", "phoneNumber": NUMBER}), &|bid, _| {
         asked.borrow_mut().push(bid.clone());
         None
     });
@@ -276,7 +286,7 @@ fn p15_an_adoption_belongs_to_the_account_of_the_access_key_also_where_that_cann
     assert_eq!(recorded(&seen(&nothing, missing(), &theirs)), Some((None, false)));
     assert_eq!(recorded(&seen(&nothing, missing(), &Value::Null)), Some((None, true)));
     // The request that it resolves was sent with a key that is known already.
-    assert!(recorded(&seen(&state("unknown"), None, &theirs)).is_some());
+    assert!(recorded(&seen(&state(Past::Unknown), None, &theirs)).is_some());
 
     // An earlier version recorded no account: it is made up for, once.
     let event = Event::Adopted { at: at(-7), id: Some("1".into()), number: None, account: None, own: false };

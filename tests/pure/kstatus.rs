@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tenios_api::Reason;
 
-use crate::recorded::{GENERATION, all, schema};
+use crate::status_corpus::{GENERATION, all, schema};
 
 /// What kstatus computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use tenios_ledger::{
     Phase, Refusal, Reservation, Terms, VERIFICATIONS_KEPT, WriterId, terms,
 };
 
-use crate::memory::Memory;
+use crate::in_memory_ledger::InMemoryLedger;
 
 fn key(name: &str) -> Key {
     Key { kind: Kind::Order, namespace: "shop".into(), name: name.into() }
@@ -42,7 +42,7 @@ fn following(cache: &Arc<LedgerCache>) -> [tokio::task::JoinHandle<()>; 2] {
     [tokio::spawn(async move { follows.follow().await }), tokio::spawn(async move { mends.mend().await })]
 }
 
-fn cache(ledger: &Arc<Memory>) -> Arc<LedgerCache> {
+fn cache(ledger: &Arc<InMemoryLedger>) -> Arc<LedgerCache> {
     let budget = Budget { requests: 10, window: SignedDuration::from_hours(1) };
     LedgerCache::new(ledger.clone(), Budgets { operator: budget, namespace: budget }).0
 }
@@ -53,7 +53,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 
 #[test]
 fn p12_a_ledger_that_was_set_back_gets_its_facts_back_and_everything_is_decided_anew() {
-    let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+    let (ledger, key) = (Arc::new(InMemoryLedger::new(key("o"))), key("o"));
     let cache = cache(&ledger);
     run(async {
         cache.append(&cache.known(&key).entry, &[intended("a1")]).await.unwrap();
@@ -71,7 +71,7 @@ fn p12_a_ledger_that_was_set_back_gets_its_facts_back_and_everything_is_decided_
 
 #[test]
 fn p12_what_others_recorded_after_the_restore_stays() {
-    let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+    let (ledger, key) = (Arc::new(InMemoryLedger::new(key("o"))), key("o"));
     let cache = cache(&ledger);
     let unknown = unknown("a1");
     run(async {
@@ -91,7 +91,7 @@ fn p12_what_others_recorded_after_the_restore_stays() {
 #[test]
 fn p12_a_ledger_that_was_set_back_and_written_by_another_up_to_our_revision_and_beyond_loses_neither_line() {
     for beyond in 0..3 {
-        let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+        let (ledger, key) = (Arc::new(InMemoryLedger::new(key("o"))), key("o"));
         let cache = cache(&ledger);
         run(async {
             cache.append(&cache.known(&key).entry, &[intended("a1")]).await.unwrap();
@@ -122,7 +122,7 @@ fn p12_a_ledger_that_was_set_back_and_written_by_another_up_to_our_revision_and_
 fn p01_p12_a_request_that_a_restore_leaves_open_again_does_not_hide_the_one_after_it(
     #[case] foreign: &[Event],
 ) {
-    let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+    let (ledger, key) = (Arc::new(InMemoryLedger::new(key("o"))), key("o"));
     let cache = cache(&ledger);
     run(async {
         let known = || cache.known(&key);
@@ -144,7 +144,7 @@ fn p01_p12_a_request_that_a_restore_leaves_open_again_does_not_hide_the_one_afte
 #[test]
 fn p12_memory_that_is_ahead_of_the_store_is_given_back_when_the_store_is_listed_or_read() {
     for listed in [false, true] {
-        let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+        let (ledger, key) = (Arc::new(InMemoryLedger::new(key("o"))), key("o"));
         let cache = cache(&ledger);
         run(async {
             let tasks = following(&cache);
@@ -178,7 +178,7 @@ fn p12_memory_that_is_ahead_of_the_store_is_given_back_when_the_store_is_listed_
 
 #[test]
 fn p09_what_the_store_did_not_take_back_is_not_forgotten_and_no_success() {
-    let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+    let (ledger, key) = (Arc::new(InMemoryLedger::new(key("o"))), key("o"));
     let cache = cache(&ledger);
     run(async {
         cache.append(&cache.known(&key).entry, &[intended("a1")]).await.unwrap();
@@ -194,7 +194,7 @@ fn p09_what_the_store_did_not_take_back_is_not_forgotten_and_no_success() {
 
 #[test]
 fn p08_an_old_list_and_an_old_change_take_nothing_away() {
-    let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+    let (ledger, key) = (Arc::new(InMemoryLedger::new(key("o"))), key("o"));
     let cache = cache(&ledger);
     run(async {
         let [follows, mends] = following(&cache);
@@ -221,7 +221,7 @@ fn p08_an_old_list_and_an_old_change_take_nothing_away() {
 
 #[test]
 fn p14_a_place_in_the_budget_is_held_by_one_and_given_back() {
-    let cache = cache(&Arc::new(Memory::new(key("o"))));
+    let cache = cache(&Arc::new(InMemoryLedger::new(key("o"))));
     let held: Vec<_> = (0..9).map(|_| cache.reserve("shop", &OWN, at(0)).unwrap()).collect();
     let other = cache.reserve("elsewhere", &OWN, at(0)).unwrap();
     let spent = cache.reserve("elsewhere", &OWN, at(0)).err().unwrap();
@@ -249,7 +249,7 @@ fn reserved_by<'a>(
 fn p14_p26_a_tenants_own_key_never_spends_the_operators_budget_nor_the_other_way_round() {
     let budget = |requests| Budget { requests, window: SignedDuration::from_hours(1) };
     let budgets = Budgets { operator: budget(2), namespace: budget(3) };
-    let ledger = Arc::new(Memory::new(key("o")));
+    let ledger = Arc::new(InMemoryLedger::new(key("o")));
     let cache = LedgerCache::new(ledger, budgets).0;
     let theirs: Vec<_> = (0..2).map(|_| reserved_by(&cache, "theirs", Some("theirs")).unwrap()).collect();
     assert_eq!(reserved_by(&cache, "theirs", Some("theirs")).err(), Some("this access key"));
@@ -265,7 +265,7 @@ fn p14_p26_a_tenants_own_key_never_spends_the_operators_budget_nor_the_other_way
 #[test]
 fn p14_refusals_are_counted_by_themselves_ten_for_each_order() {
     let key = key("o");
-    let ledger = Arc::new(Memory::new(key.clone()));
+    let ledger = Arc::new(InMemoryLedger::new(key.clone()));
     let budget = |requests| Budget { requests, window: SignedDuration::from_hours(1) };
     let budgets = Budgets { operator: budget(100), namespace: budget(2) };
     let cache = LedgerCache::new(ledger, budgets).0;
@@ -289,7 +289,7 @@ fn p14_refusals_are_counted_by_themselves_ten_for_each_order() {
 
 #[test]
 fn p14_what_was_sent_counts_until_the_window_is_over() {
-    let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+    let (ledger, key) = (Arc::new(InMemoryLedger::new(key("o"))), key("o"));
     let cache = cache(&ledger);
     assert_eq!((cache.budget_remaining(at(0)), cache.budget_limit()), (10, 10));
     let intended =
@@ -312,7 +312,7 @@ fn p14_what_was_sent_counts_until_the_window_is_over() {
 
 #[test]
 fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached() {
-    let ledger = Arc::new(Memory::new(key("o")));
+    let ledger = Arc::new(InMemoryLedger::new(key("o")));
     let budget = Budget { requests: 10, window: SignedDuration::from_hours(1) };
     let budgets = Budgets { operator: budget, namespace: budget };
     let (cache, mut changed) = LedgerCache::new(ledger.clone(), budgets);
@@ -362,7 +362,7 @@ fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached()
 
 #[test]
 fn an_order_that_was_taken_proves_its_verification() {
-    let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+    let (ledger, key) = (Arc::new(InMemoryLedger::new(key("o"))), key("o"));
     let cache = cache(&ledger);
     let terms = Terms::from([(terms::VERIFICATION_ID.to_owned(), "v1".to_owned())]);
     let intended = Event::Intended { attempt: attempt("a1"), at: at(0), terms };
@@ -380,7 +380,7 @@ fn verification(namespace: &str, name: &str) -> Key {
 
 /// The names of those that may go, once the cache knows all of these and every resource but those named is gone.
 fn forgotten(entries: impl IntoIterator<Item = (Key, Vec<Event>)>, alive: &[Key]) -> Vec<String> {
-    let ledger = Arc::new(Memory::new(key("o")));
+    let ledger = Arc::new(InMemoryLedger::new(key("o")));
     let cache = cache(&ledger);
     for (key, events) in entries {
         let entry = Entry::empty(key).with(&events, WriterId::random());
@@ -461,7 +461,7 @@ fn p26_what_is_in_flight_of_unknown_outcome_an_order_or_what_was_ordered_with_st
 
 #[test]
 fn p26_what_was_forgotten_is_not_taken_for_lost() {
-    let (ledger, key) = (Arc::new(Memory::new(key("o"))), key("o"));
+    let (ledger, key) = (Arc::new(InMemoryLedger::new(key("o"))), key("o"));
     let cache = cache(&ledger);
     run(async {
         let tasks = following(&cache);

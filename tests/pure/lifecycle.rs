@@ -15,7 +15,7 @@ use tenios_lifecycle::{
     Answers, Decision, Found, Intent, RetryPolicy, Sender, StatusSummary, decide, project,
 };
 
-use crate::given::{ALONE, Others, READY, account};
+use crate::decision_inputs::{ALONE, Others, READY, account};
 
 type View<'a> = tenios_lifecycle::View<'a, PhoneNumberOrder>;
 
@@ -381,7 +381,7 @@ fn a_request_on_its_way_is_named() {
 }
 
 #[test]
-fn p07_a_word_for_anything_else_is_remarked_on_and_one_that_may_still_work_is_not() {
+fn p07_a_word_for_anything_else_is_warned_about_and_one_that_may_still_work_is_not() {
     let (spec, key) = (spec(), key());
     let unknown = after(&[intended(), unknown()]);
     let worked = unknown.clone().then(&Event::NotPlaced { attempt: attempt(), at: at(NOW) });

@@ -13,7 +13,7 @@ use tenios_lifecycle::{
     Answers, Budget, Decision, Found, Managed, RetryPolicy, Sender, StatusSummary, View, decide, project,
 };
 
-use crate::given::{ALONE, KEY};
+use crate::decision_inputs::{ALONE, KEY};
 
 const STORED: &str = include_str!("stored/67b6872.json");
 

@@ -15,7 +15,7 @@ use tenios_lifecycle::{
     Answers, Decision, Found, Intent, RetryPolicy, Sender, StatusSummary, decide, project,
 };
 
-use crate::given::{ALONE, KEY as ACCESS_KEY, Others, UNASKED};
+use crate::decision_inputs::{ALONE, KEY as ACCESS_KEY, Others, UNASKED};
 
 type View<'a> = tenios_lifecycle::View<'a, PhoneVerification>;
 
@@ -66,7 +66,21 @@ fn terms() -> Terms {
     }
 }
 
-fn state(what: &str) -> State {
+/// What became of the verification so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Past {
+    Nothing,
+    InFlight,
+    Unknown,
+    Refused,
+    RefusedForNow,
+    NotProcessed,
+    Submitted,
+    Adopted,
+    AdoptedInFlight,
+}
+
+fn state(past: Past) -> State {
     let intended = Event::Intended { attempt: attempt(), at: at(-9), terms: terms() };
     let refused = |can_pass| {
         let refusal = Refusal { code: "CODE".into(), message: String::new(), fields: vec![], can_pass };
@@ -74,28 +88,29 @@ fn state(what: &str) -> State {
     };
     let not_processed =
         Event::NotProcessed { attempt: attempt(), at: at(-2), why: "away".into(), retry_after: None };
-    let events = match what {
-        "nothing" => vec![],
-        "in flight" => vec![intended],
-        "unknown" => vec![intended, Event::Unknown { attempt: attempt(), at: at(-2), why: "w".into() }],
-        "refused" => vec![intended, refused(false)],
-        "refused for now" => vec![intended, refused(true)],
-        "not processed" => vec![intended, not_processed],
-        "submitted" => vec![intended, Event::Accepted { attempt: attempt(), at: at(-2), id: "v1".into() }],
-        "adopted" => vec![Event::Adopted {
+    let events = match past {
+        Past::Nothing => vec![],
+        Past::InFlight => vec![intended],
+        Past::Unknown => vec![intended, Event::Unknown { attempt: attempt(), at: at(-2), why: "w".into() }],
+        Past::Refused => vec![intended, refused(false)],
+        Past::RefusedForNow => vec![intended, refused(true)],
+        Past::NotProcessed => vec![intended, not_processed],
+        Past::Submitted => {
+            vec![intended, Event::Accepted { attempt: attempt(), at: at(-2), id: "v1".into() }]
+        }
+        Past::Adopted => vec![Event::Adopted {
             at: at(-2),
             id: Some("v1".into()),
             number: None,
             account: None,
             own: false,
         }],
-        "adopted in flight" => {
+        Past::AdoptedInFlight => {
             vec![
                 intended,
                 Event::Adopted { at: at(-2), id: Some("v1".into()), number: None, account: None, own: false },
             ]
         }
-        other => panic!("{other}"),
     };
     events.iter().fold(State::default(), State::then)
 }
@@ -145,50 +160,50 @@ fn said(decision: Decision<PhoneVerification>) -> String {
 }
 
 #[rstest]
-#[case("nothing", json!({}), "reads the access key")]
-#[case("nothing", json!({"suspend": true}), "Suspended: ")]
-#[case("nothing", json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
-#[case("in flight", json!({}), "Submitting in 7 s: request a1 may be in flight")]
-#[case("in flight", json!({"adopt": {"verificationId": "v9"}}), "Submitting in 7 s: request a1 may be in flight")]
-#[case("unknown", json!({}), "OutcomeUnknown: it is unknown whether verification request a1 was accepted (w)")]
-#[case("unknown", json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
-#[case("submitted", json!({}), "AwaitingApproval: verification v1 is submitted; once the TENIOS portal shows the approval, run: kubectl tenios approve v -n shop, or set spec.approval: Approved in its manifest")]
-#[case("submitted", json!({"approval": "Approved"}), "Approved: verification v1 is approved")]
-#[case("submitted", json!({"approval": "Probe"}), "Probing: verification v1")]
-#[case("submitted", json!({"approval": "Rejected"}), "Rejected: verification v1")]
-#[case("submitted", json!({"areaCode": "30"}), "Conflict: spec.areaCode is \"30\", but it was \"221\" in the submission under this name")]
-#[case("submitted", json!({"adopt": {"verificationId": "v1"}}), "AwaitingApproval: ")]
-#[case("submitted", json!({"adopt": {"verificationId": "v9"}}), "Conflict: spec.adopt.verificationId is v9, but this resource submitted verification v1;")]
-#[case("adopted", json!({"areaCode": "30"}), "AwaitingApproval: verification v1")]
-#[case("adopted", json!({"adopt": {"verificationId": "v1"}}), "AwaitingApproval: verification v1")]
-#[case("adopted", json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
-#[case("adopted in flight", json!({}), "AwaitingApproval: verification v1")]
-#[case("refused", json!({}), "reads the document")]
-fn each_step_does_what_it_says(#[case] what: &str, #[case] changes: Value, #[case] expected: &str) {
-    let said = said(decided(&spec(&changes), &state(what), &UNASKED, |_| {}));
-    assert!(said.starts_with(expected), "{what} {changes}: {said}");
+#[case(Past::Nothing, json!({}), "reads the access key")]
+#[case(Past::Nothing, json!({"suspend": true}), "Suspended: ")]
+#[case(Past::Nothing, json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
+#[case(Past::InFlight, json!({}), "Submitting in 7 s: request a1 may be in flight")]
+#[case(Past::InFlight, json!({"adopt": {"verificationId": "v9"}}), "Submitting in 7 s: request a1 may be in flight")]
+#[case(Past::Unknown, json!({}), "OutcomeUnknown: it is unknown whether verification request a1 was accepted (w)")]
+#[case(Past::Unknown, json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
+#[case(Past::Submitted, json!({}), "AwaitingApproval: verification v1 is submitted; once the TENIOS portal shows the approval, run: kubectl tenios approve v -n shop, or set spec.approval: Approved in its manifest")]
+#[case(Past::Submitted, json!({"approval": "Approved"}), "Approved: verification v1 is approved")]
+#[case(Past::Submitted, json!({"approval": "Probe"}), "Probing: verification v1")]
+#[case(Past::Submitted, json!({"approval": "Rejected"}), "Rejected: verification v1")]
+#[case(Past::Submitted, json!({"areaCode": "30"}), "Conflict: spec.areaCode is \"30\", but it was \"221\" in the submission under this name")]
+#[case(Past::Submitted, json!({"adopt": {"verificationId": "v1"}}), "AwaitingApproval: ")]
+#[case(Past::Submitted, json!({"adopt": {"verificationId": "v9"}}), "Conflict: spec.adopt.verificationId is v9, but this resource submitted verification v1;")]
+#[case(Past::Adopted, json!({"areaCode": "30"}), "AwaitingApproval: verification v1")]
+#[case(Past::Adopted, json!({"adopt": {"verificationId": "v1"}}), "AwaitingApproval: verification v1")]
+#[case(Past::Adopted, json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
+#[case(Past::AdoptedInFlight, json!({}), "AwaitingApproval: verification v1")]
+#[case(Past::Refused, json!({}), "reads the document")]
+fn each_step_does_what_it_says(#[case] past: Past, #[case] changes: Value, #[case] expected: &str) {
+    let said = said(decided(&spec(&changes), &state(past), &UNASKED, |_| {}));
+    assert!(said.starts_with(expected), "{past:?} {changes}: {said}");
 }
 
 #[rstest]
-#[case::never("refused", json!({}), "d", "Refused in 300 s: TENIOS refused the request: CODE; change the spec or the document")]
-#[case::at_the_slow_pace("refused for now", json!({}), "d", "Refused in 300 s: TENIOS refused the request: CODE; it will be retried at 2027-01-15T08:09:58Z")]
-#[case::soon_once_edited("refused", json!({"areaCode": "30"}), "d", "Refused in 3 s: ")]
-#[case::soon_with_another_document("refused", json!({}), "e", "Refused in 3 s: ")]
-#[case::soon("not processed", json!({}), "d", "ProviderUnavailable in 3 s: the last request was not processed (away); it will be retried at 2027-01-15T08:00:03Z")]
+#[case::never(Past::Refused, json!({}), "d", "Refused in 300 s: TENIOS refused the request: CODE; change the spec or the document")]
+#[case::at_the_slow_pace(Past::RefusedForNow, json!({}), "d", "Refused in 300 s: TENIOS refused the request: CODE; it will be retried at 2027-01-15T08:09:58Z")]
+#[case::soon_once_edited(Past::Refused, json!({"areaCode": "30"}), "d", "Refused in 3 s: ")]
+#[case::soon_with_another_document(Past::Refused, json!({}), "e", "Refused in 3 s: ")]
+#[case::soon(Past::NotProcessed, json!({}), "d", "ProviderUnavailable in 3 s: the last request was not processed (away); it will be retried at 2027-01-15T08:00:03Z")]
 fn p04_what_failed_is_tried_again_when_it_is_due(
-    #[case] what: &str,
+    #[case] past: Past,
     #[case] changes: Value,
     #[case] document: &str,
     #[case] expected: &str,
 ) {
-    let (spec, state) = (spec(&changes), state(what));
+    let (spec, state) = (spec(&changes), state(past));
     let read = secrets(document);
     let early = said(decided(&spec, &state, &read, |_| {}));
-    assert!(early.starts_with(expected), "{what} {changes}: {early}");
+    assert!(early.starts_with(expected), "{past:?} {changes}: {early}");
     let late = said(decided(&spec, &state, &read, |view| {
         (view.now, view.known_for) = (at(601), Duration::from_secs(603));
     }));
-    assert_eq!(late == "sends", !expected.contains("change the spec"), "{what} {changes}: {late}");
+    assert_eq!(late == "sends", !expected.contains("change the spec"), "{past:?} {changes}: {late}");
 }
 
 const PROVEN: &Others = &Others { verification: None, orders: &[], number: None, rival: None, proven: true };
@@ -199,7 +214,7 @@ fn a_proven_one_is_approved_unless_somebody_says_rejected() {
         [("Pending", "Approved: "), ("Probe", "Approved: "), ("Rejected", "Rejected: ")]
     {
         let spec = spec(&json!({"approval": approval}));
-        let said = said(decided(&spec, &state("submitted"), &UNASKED, |view| view.around = PROVEN));
+        let said = said(decided(&spec, &state(Past::Submitted), &UNASKED, |view| view.around = PROVEN));
         assert!(said.starts_with(expected), "{approval}: {said}");
     }
 }
@@ -224,21 +239,21 @@ fn p12_what_is_recorded_of_a_submission_is_what_is_sent() {
 
 #[test]
 fn p12_what_the_status_knows_comes_back_into_the_ledger() {
-    let read = |what: &str, status: Value| {
+    let read = |past: Past, status: Value| {
         let status: PhoneVerificationStatus = serde_json::from_value(status).unwrap();
-        let (spec, state) = (spec(&json!({})), state(what));
+        let (spec, state) = (spec(&json!({})), state(past));
         said(decided(&spec, &state, &UNASKED, |view| view.status = Some(&status)))
     };
     let shown = json!({"attempt": "a1", "verificationId": "v1", "requests": 1});
-    assert_eq!(read("nothing", shown.clone()), "rebuilds Some(\"v1\") true");
-    assert!(read("submitted", shown).starts_with("AwaitingApproval"));
-    assert_eq!(read("nothing", json!({"attempt": "a1"})), "rebuilds None true");
-    assert_eq!(read("nothing", json!({"verificationId": ""})), "reads the access key");
+    assert_eq!(read(Past::Nothing, shown.clone()), "rebuilds Some(\"v1\") true");
+    assert!(read(Past::Submitted, shown).starts_with("AwaitingApproval"));
+    assert_eq!(read(Past::Nothing, json!({"attempt": "a1"})), "rebuilds None true");
+    assert_eq!(read(Past::Nothing, json!({"verificationId": ""})), "reads the access key");
 }
 
 #[test]
 fn only_what_was_submitted_stands_for_its_spec() {
-    let submitted = state("submitted");
+    let submitted = state(Past::Submitted);
     assert!(matches_submitted(&spec(&json!({})), &submitted));
     assert!(!matches_submitted(&spec(&json!({"areaCode": "30"})), &submitted));
     let other = json!({"country": "Germany", "city": "Köln", "zip": "50667", "street": "Domkloster", "houseNumber": "5"});
@@ -255,7 +270,7 @@ fn p21_a_conflict_names_the_part_of_the_address_that_differs_and_neither_digest_
         spec["address"][part] = text.into();
         serde_json::from_value::<PhoneVerificationSpec>(spec).unwrap()
     };
-    let submitted = state("submitted");
+    let submitted = state(Past::Submitted);
     let mut of_an_earlier_version = submitted.clone();
     of_an_earlier_version.terms.retain(|name, _| name.starts_with("spec."));
     let parts = [
@@ -286,7 +301,7 @@ fn p21_a_conflict_names_the_part_of_the_address_that_differs_and_neither_digest_
 #[test]
 fn what_was_adopted_needs_no_word_about_the_request_before() {
     let open = Event::Intended { attempt: AttemptId::parse("a2").unwrap(), at: at(-1), terms: terms() };
-    let said = said(decided(&spec(&json!({})), &state("submitted").then(&open), &UNASKED, |_| {}));
+    let said = said(decided(&spec(&json!({})), &state(Past::Submitted).then(&open), &UNASKED, |_| {}));
     assert!(said.starts_with("AwaitingApproval: verification v1"), "{said}");
 }
 
@@ -360,17 +375,17 @@ fn p04_a_refused_address_recorded_as_it_was_written_is_not_edited() {
 }
 
 #[rstest]
-#[case("nothing", "Deleting: the resource is being deleted; nothing is sent")]
-#[case("refused", "Deleting: ")]
-#[case("refused for now", "Deleting: ")]
-#[case("not processed", "Deleting: ")]
-#[case("in flight", "Submitting in 7 s: ")]
-#[case("unknown", "OutcomeUnknown: ")]
-#[case("submitted", "AwaitingApproval: verification v1 is submitted;")]
-fn p25_no_document_is_read_or_sent_for_what_is_being_deleted(#[case] known: &str, #[case] expected: &str) {
-    let (spec, state) = (spec(&json!({})), state(known));
+#[case(Past::Nothing, "Deleting: the resource is being deleted; nothing is sent")]
+#[case(Past::Refused, "Deleting: ")]
+#[case(Past::RefusedForNow, "Deleting: ")]
+#[case(Past::NotProcessed, "Deleting: ")]
+#[case(Past::InFlight, "Submitting in 7 s: ")]
+#[case(Past::Unknown, "OutcomeUnknown: ")]
+#[case(Past::Submitted, "AwaitingApproval: verification v1 is submitted;")]
+fn p25_no_document_is_read_or_sent_for_what_is_being_deleted(#[case] past: Past, #[case] expected: &str) {
+    let (spec, state) = (spec(&json!({})), state(past));
     for answers in [Answers::default(), secrets("d")] {
         let said = said(decided(&spec, &state, &answers, |view| view.deleting = true));
-        assert!(said.starts_with(expected), "{known}: {said}");
+        assert!(said.starts_with(expected), "{past:?}: {said}");
     }
 }

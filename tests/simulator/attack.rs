@@ -13,8 +13,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::mutator::{Dice, mutate};
-use crate::receiver::{FIRST, World};
+use crate::mutator::{SplitMix64, mutate};
+use crate::receiver::{FIRST, Testbed};
 
 /// Changed requests in a plain `cargo test`.
 const MUTATIONS: usize = 4000;
@@ -45,9 +45,9 @@ enum Sender {
 
 impl Sender {
     /// A receiver that is to take the sender of the corpus for this one.
-    async fn world(self) -> World {
+    async fn testbed(self) -> Testbed {
         let key = if self == Self::Provider { FIRST } else { "another-push-key-altogether" };
-        World::start(key, key).await
+        Testbed::start(key, key).await
     }
 }
 
@@ -64,10 +64,10 @@ fn corpus() -> Corpus {
 }
 
 /// Sends a request in one to three pieces, and returns all that comes until the receiver closes.
-async fn send(address: SocketAddr, request: &[u8], heard_out: Duration, dice: &mut Dice) -> Vec<u8> {
+async fn send(address: SocketAddr, request: &[u8], heard_out: Duration, rng: &mut SplitMix64) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let mut cuts = [dice.below(request.len() + 1), dice.below(request.len() + 1)];
-    if dice.below(2) == 0 {
+    let mut cuts = [rng.below(request.len() + 1), rng.below(request.len() + 1)];
+    if rng.below(2) == 0 {
         cuts = [0, 0];
     }
     cuts.sort_unstable();
@@ -122,15 +122,15 @@ fn judge(request: &[u8], answer: &[u8]) -> Option<Answer> {
 /// Sends it, and checks the answer and what it did to the ledger. A receiver that stored something makes room for a
 /// new one: what it remembers would decide what the next request does, and no seed could replay that.
 async fn attack(
-    world: &mut World,
+    testbed: &mut Testbed,
     sender: Sender,
     request: &[u8],
     heard_out: Duration,
-    dice: &mut Dice,
+    rng: &mut SplitMix64,
 ) -> Result<Answer, String> {
-    let before = (world.ledger.reads(), world.ledger.writes());
-    let bytes = send(world.server, request, heard_out, dice).await;
-    let after = (world.ledger.reads(), world.ledger.writes());
+    let before = (testbed.ledger.reads(), testbed.ledger.writes());
+    let bytes = send(testbed.server, request, heard_out, rng).await;
+    let after = (testbed.ledger.reads(), testbed.ledger.writes());
     let failed =
         |what: &str| format!("{what}\nsent: {}\ngot: {}", request.escape_ascii(), bytes.escape_ascii());
     let answer = judge(request, &bytes).ok_or_else(|| failed("neither the one answer nor a close"))?;
@@ -147,7 +147,7 @@ async fn attack(
         (Sender::Provider, Answer::TryAgain) => before.1 + 1 >= after.1,
     };
     if after.1 != before.1 {
-        *world = sender.world().await;
+        *testbed = sender.testbed().await;
     }
     if allowed { Ok(answer) } else { Err(failed(&format!("{answer:?}; ledger {before:?}, then {after:?}"))) }
 }
@@ -173,11 +173,12 @@ async fn p19_every_recorded_request_meets_the_one_answer_or_a_close() {
     count_panics();
     let (names, requests) = corpus();
     for sender in [Sender::Stranger, Sender::Provider] {
-        let mut world = sender.world().await;
+        let mut testbed = sender.testbed().await;
         for (name, request) in names.iter().zip(&requests) {
             let genuine = sender == Sender::Provider && name.starts_with("genuine");
             let heard_out = if genuine { PATIENCE } else { HEARD_OUT };
-            let answer = attack(&mut world, sender, request, heard_out, &mut Dice::new(0)).await.expect(name);
+            let answer =
+                attack(&mut testbed, sender, request, heard_out, &mut SplitMix64::new(0)).await.expect(name);
             assert_eq!(answer == Answer::Stored, genuine, "{name} from the {sender:?}: {answer:?}");
         }
     }
@@ -207,23 +208,23 @@ async fn p19_p20_no_changed_request_is_stored_or_answered_otherwise() {
 async fn work(seed: u64, (names, corpus): &Corpus, next: impl Fn() -> Option<usize>) -> [usize; 5] {
     let genuine = names.iter().zip(corpus).filter(|(name, _)| name.starts_with("genuine"));
     let genuine: Vec<_> = genuine.map(|(_, request)| request.clone()).collect();
-    let mut worlds = [Sender::Stranger.world().await, Sender::Provider.world().await];
+    let mut testbeds = [Sender::Stranger.testbed().await, Sender::Provider.testbed().await];
     let mut counted = [0; 5];
     while let Some(case) = next() {
-        let mut dice = Dice::new(seed ^ u64::try_from(case).unwrap().rotate_left(32));
-        let [strangers, providers] = &mut worlds;
-        let (sender, world, bases) = match dice.below(4) {
+        let mut rng = SplitMix64::new(seed ^ u64::try_from(case).unwrap().rotate_left(32));
+        let [strangers, providers] = &mut testbeds;
+        let (sender, testbed, bases) = match rng.below(4) {
             0 => (Sender::Provider, providers, &genuine),
             _ => (Sender::Stranger, strangers, corpus),
         };
-        let request = mutate(&mut dice, bases, corpus);
-        let answer = attack(world, sender, &request, HEARD_OUT, &mut dice).await;
+        let request = mutate(&mut rng, bases, corpus);
+        let answer = attack(testbed, sender, &request, HEARD_OUT, &mut rng).await;
         let answer = answer.unwrap_or_else(|why| panic!("seed {seed}, case {case}, {sender:?}: {why}"));
         counted[answer as usize] += 1;
     }
-    for world in worlds {
-        let (url, body) = world.genuine();
-        assert_eq!(world.post(&url, &body).await.0, 200, "seed {seed}: the genuine push after all others");
+    for testbed in testbeds {
+        let (url, body) = testbed.genuine();
+        assert_eq!(testbed.post(&url, &body).await.0, 200, "seed {seed}: the genuine push after all others");
     }
     counted
 }

@@ -6,8 +6,8 @@ mod attack;
 mod client;
 mod contract;
 mod faults;
-#[path = "../pure/memory.rs"]
-mod memory;
+#[path = "../pure/in_memory_ledger.rs"]
+mod in_memory_ledger;
 mod mutator;
 mod net;
 mod pushes;

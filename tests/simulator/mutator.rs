@@ -52,9 +52,9 @@ const NUMBERS: &[&[u8]] =
 const LONGEST: usize = 64 * 1024;
 
 /// `SplitMix64`: the same numbers everywhere.
-pub struct Dice(u64);
+pub struct SplitMix64(u64);
 
-impl Dice {
+impl SplitMix64 {
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -90,58 +90,58 @@ impl Dice {
 
 /// One of the first with one to eight changes, mostly few: what is still nearly right gets furthest. Pieces
 /// of the second may get into it.
-pub fn mutate(dice: &mut Dice, bases: &[Vec<u8>], corpus: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = bases[dice.below(bases.len())].clone();
-    let most = dice.below(8);
-    for _ in 0..=dice.below(most + 1) {
-        change(dice, &mut bytes, corpus);
+pub fn mutate(rng: &mut SplitMix64, bases: &[Vec<u8>], corpus: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = bases[rng.below(bases.len())].clone();
+    let most = rng.below(8);
+    for _ in 0..=rng.below(most + 1) {
+        change(rng, &mut bytes, corpus);
         bytes.truncate(LONGEST);
     }
     bytes
 }
 
-fn change(dice: &mut Dice, bytes: &mut Vec<u8>, corpus: &[Vec<u8>]) {
-    let at = dice.below(bytes.len() + 1);
-    let range = dice.range(bytes.len());
-    match dice.below(10) {
+fn change(rng: &mut SplitMix64, bytes: &mut Vec<u8>, corpus: &[Vec<u8>]) {
+    let at = rng.below(bytes.len() + 1);
+    let range = rng.range(bytes.len());
+    match rng.below(10) {
         0 => {
             if let Some(byte) = bytes.get_mut(at) {
-                *byte ^= 1 << dice.below(8);
+                *byte ^= 1 << rng.below(8);
             }
         }
         1 => {
             if let Some(byte) = bytes.get_mut(at) {
-                *byte = dice.byte();
+                *byte = rng.byte();
             }
         }
-        2 => bytes.insert(at, dice.byte()),
+        2 => bytes.insert(at, rng.byte()),
         3 => drop(bytes.drain(range)),
         4 => {
             let copy = bytes[range].to_vec();
             bytes.splice(at..at, copy);
         }
-        5 if dice.below(4) == 0 => bytes.truncate(at),
-        6 => replace_number(dice, bytes, at),
+        5 if rng.below(4) == 0 => bytes.truncate(at),
+        6 => replace_number(rng, bytes, at),
         7 => {
-            let other = &corpus[dice.below(corpus.len())];
-            let piece = other[dice.range(other.len())].to_vec();
+            let other = &corpus[rng.below(corpus.len())];
+            let piece = other[rng.range(other.len())].to_vec();
             bytes.splice(range, piece);
         }
         8 => {
-            let run = vec![dice.byte(); 1 << dice.below(14)];
+            let run = vec![rng.byte(); 1 << rng.below(14)];
             bytes.splice(at..at, run);
         }
         _ => {
-            let word = dice.one_of(WORDS);
+            let word = rng.one_of(WORDS);
             bytes.splice(at..at, word.iter().copied());
         }
     }
 }
 
 /// Replaces the next run of digits, such as a length.
-fn replace_number(dice: &mut Dice, bytes: &mut Vec<u8>, from: usize) {
+fn replace_number(rng: &mut SplitMix64, bytes: &mut Vec<u8>, from: usize) {
     let Some(start) = bytes[from..].iter().position(u8::is_ascii_digit).map(|n| from + n) else { return };
     let length = bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let number = dice.one_of(NUMBERS);
+    let number = rng.one_of(NUMBERS);
     bytes.splice(start..start + length, number.iter().copied());
 }

@@ -13,13 +13,13 @@ use tenios_operator::push::{PushKeys, PushSigner, Receiver};
 use tenios_operator::telemetry::Metrics;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::memory::Memory;
+use crate::in_memory_ledger::InMemoryLedger;
 use crate::support::{Scratch, client, local};
 
 const NUMBER: &str = "+4922112345678";
 
-pub struct World {
-    pub ledger: Arc<Memory>,
+pub struct Testbed {
+    pub ledger: Arc<InMemoryLedger>,
     metrics: Arc<Metrics>,
     address: PushSigner,
     pub server: SocketAddr,
@@ -41,9 +41,9 @@ fn keys(lines: &str) -> PushKeys {
     PushKeys::from_file(&scratch.path("keys")).unwrap()
 }
 
-impl World {
+impl Testbed {
     pub async fn start(signing: &str, verifying: &str) -> Self {
-        let ledger = Arc::new(Memory::new(key()));
+        let ledger = Arc::new(InMemoryLedger::new(key()));
         let intended = Event::Intended { attempt: attempt(), at: Timestamp::now(), terms: Terms::new() };
         ledger.put(Some(Entry::empty(key()).with(&[intended], WriterId::random())));
         let metrics = Arc::new(Metrics::default());
@@ -98,7 +98,7 @@ async fn p17_a_genuine_push_is_stored_before_it_is_acknowledged(
     #[case] signing: &str,
     #[case] verifying: &str,
 ) {
-    let w = World::start(signing, verifying).await;
+    let w = Testbed::start(signing, verifying).await;
     let (url, body) = w.genuine();
     assert_eq!(w.post(&url, &body).await, (200, "{}".into()));
     assert_eq!(w.number().as_deref(), Some(NUMBER));
@@ -107,7 +107,7 @@ async fn p17_a_genuine_push_is_stored_before_it_is_acknowledged(
 
 #[tokio::test]
 async fn p18_a_second_push_is_acknowledged_and_writes_nothing() {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (url, body) = w.genuine();
     w.post(&url, &body).await;
     let writes = w.ledger.writes();
@@ -117,7 +117,7 @@ async fn p18_a_second_push_is_acknowledged_and_writes_nothing() {
 
 #[tokio::test]
 async fn p18_a_push_of_another_order_is_kept_beside_and_takes_the_place_of_nothing() {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (url, mut body) = w.genuine();
     assert_eq!(w.post(&url, &body).await.0, 200);
     (body["order_id"], body["phonenumber"]) = (json!("300001"), json!("+4922187654321"));
@@ -129,7 +129,7 @@ async fn p18_a_push_of_another_order_is_kept_beside_and_takes_the_place_of_nothi
 
 #[tokio::test]
 async fn p17_a_push_is_not_acknowledged_while_it_can_not_be_stored() {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (url, body) = w.genuine();
     w.ledger.set_broken(true);
     assert_eq!(w.post(&url, &body).await.0, 503);
@@ -142,7 +142,7 @@ async fn p17_a_push_is_not_acknowledged_while_it_can_not_be_stored() {
 
 #[tokio::test]
 async fn p17_a_push_that_is_only_remembered_is_stored_again() {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (url, body) = w.genuine();
     let backup = w.ledger.get();
     w.post(&url, &body).await;
@@ -157,7 +157,7 @@ async fn p17_a_push_that_is_only_remembered_is_stored_again() {
 #[case::long_order_id(json!({"order_id": "1".repeat(300)}))]
 #[tokio::test]
 async fn a_push_may_look_a_little_different(#[case] changes: Value) {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (url, mut body) = w.genuine();
     for (name, value) in changes.as_object().unwrap() {
         body[name] = value.clone();
@@ -176,7 +176,7 @@ async fn a_push_may_look_a_little_different(#[case] changes: Value) {
 #[case::a_number(json!({"push_secret": 7}))]
 #[tokio::test]
 async fn p19_what_is_not_genuine_is_not_found(#[case] changes: Value) {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (url, mut body) = w.genuine();
     for (name, value) in changes.as_object().unwrap() {
         body[name] = value.clone();
@@ -202,7 +202,7 @@ async fn what_is_refused_is_counted_by_what_it_may_have_been(
     #[case] changes: Value,
     #[case] result: &str,
 ) {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (_, mut body) = w.genuine();
     for (name, value) in changes.as_object().unwrap() {
         body[name] = value.clone();
@@ -214,7 +214,7 @@ async fn what_is_refused_is_counted_by_what_it_may_have_been(
 /// The number is nowhere but in the portal then, and whoever looks for it there needs the order's id.
 #[tokio::test]
 async fn a_genuine_push_without_a_usable_number_is_logged_with_its_order_id() {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (url, mut body) = w.genuine();
     body["phonenumber"] = "0221 123".into();
     body["order_id"] = format!("4 2\n{}", "x".repeat(300)).into();
@@ -257,7 +257,7 @@ async fn p17_a_number_is_stored_however_it_is_written_and_whether_or_not_its_ord
     #[case] changes: Value,
     #[case] id: Option<&str>,
 ) {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (url, body) = w.genuine();
     let body = changed(body, &changes);
     assert_eq!(w.post(&url, &body).await, (200, "{}".into()));
@@ -278,7 +278,7 @@ async fn p17_a_number_is_stored_however_it_is_written_and_whether_or_not_its_ord
 async fn p17_without_a_usable_number_the_order_id_is_stored_and_the_push_is_asked_for_again(
     #[case] changes: Value,
 ) {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (url, body) = w.genuine();
     assert_eq!(
         w.post(&url, &changed(body.clone(), &changes)).await,
@@ -295,7 +295,7 @@ async fn p17_without_a_usable_number_the_order_id_is_stored_and_the_push_is_aske
 
 #[tokio::test]
 async fn p17_a_genuine_push_with_nothing_in_it_is_counted_and_asked_for_again() {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (url, body) = w.genuine();
     let empty = json!({"push_secret": body["push_secret"]});
     assert_eq!(w.post(&url, &empty).await.0, 503);
@@ -306,7 +306,7 @@ async fn p17_a_genuine_push_with_nothing_in_it_is_counted_and_asked_for_again() 
 /// A field whose name broke on the way is no field. What can be read is stored, for whoever knows the secret.
 #[tokio::test]
 async fn p17_p19_of_a_genuine_push_with_a_broken_field_the_rest_is_stored_and_a_stranger_s_leaves_nothing() {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (url, mut body) = w.genuine();
     let send = async |body: &Value| {
         let text = body.to_string().replace("phonenumber", "ph\u{1}nenumber");
@@ -331,7 +331,7 @@ async fn p17_p19_of_a_genuine_push_with_a_broken_field_the_rest_is_stored_and_a_
 #[case::behind_a_prefix("/tenios//push/v1/shop/main-line/a1/")]
 #[tokio::test]
 async fn a_slash_too_many_is_no_other_path(#[case] path: &str) {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (_, mut body) = w.genuine();
     assert_eq!(w.post(&format!("{}{path}", w.base), &body).await.0, 200);
     body["push_secret"] = "0".repeat(64).into();
@@ -341,7 +341,7 @@ async fn a_slash_too_many_is_no_other_path(#[case] path: &str) {
 
 #[tokio::test]
 async fn p17_a_push_beyond_what_can_be_kept_is_not_acknowledged() {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (url, mut body) = w.genuine();
     for n in 0..17 {
         (body["order_id"], body["phonenumber"]) = (json!(300_000 + n), json!(format!("+4922112345{n:03}")));
@@ -366,7 +366,7 @@ async fn p17_a_push_beyond_what_can_be_kept_is_not_acknowledged() {
 /// GKE and ALB ask so where nobody told them otherwise.
 #[tokio::test]
 async fn p19_a_load_balancer_learns_that_somebody_listens_and_nothing_else() {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     for method in [reqwest::Method::GET, reqwest::Method::HEAD] {
         let answer = client().request(method, format!("{}/", w.base)).send().await.unwrap();
         assert_eq!(answer.status(), 200);
@@ -406,7 +406,7 @@ impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
 /// A secret with one digit changed, too long, too short, or in capitals.
 #[tokio::test]
 async fn p19_no_secret_but_the_one_opens() {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (url, body) = w.genuine();
     let secret = body["push_secret"].as_str().unwrap().to_owned();
     let mut wrong: Vec<String> = (0..64)
@@ -431,7 +431,7 @@ async fn p19_no_secret_but_the_one_opens() {
 
 #[tokio::test]
 async fn p19_a_secret_opens_its_own_path_only() {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let (url, body) = w.genuine();
     for other in [
         "/push/v1/shop/main-line/a2",
@@ -461,7 +461,7 @@ async fn p19_a_secret_opens_its_own_path_only() {
 #[case("shop/main-line/a1/more")]
 #[tokio::test]
 async fn a_signed_path_that_names_nothing_is_not_found(#[case] path: &str) {
-    let w = World::start(FIRST, FIRST).await;
+    let w = Testbed::start(FIRST, FIRST).await;
     let parts: Vec<&str> = path.splitn(2, '/').collect();
     // The attempt is appended by the signer, so it stands for the path's last part.
     let signed = w.address.target(parts[0], parts[1].trim_end_matches("/a1"), &attempt());

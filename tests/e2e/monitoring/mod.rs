@@ -5,8 +5,8 @@ mod picture;
 pub mod prometheus;
 mod rules;
 #[allow(dead_code, reason = "the tests of `cluster` use the rest")]
-#[path = "../../cluster/world.rs"]
-mod world;
+#[path = "../../cluster/testbed.rs"]
+mod testbed;
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use tenios_simulator::{Action, Fault, PushTime};
 use dashboard::{Lines, Panel, panels};
 use harness::{checkout, http, wait};
 use prometheus::Prometheus;
-use world::{ORDER, World};
+use testbed::{ORDER, Testbed};
 
 fn yaml(path: &str) -> Value {
     let text = std::fs::read_to_string(checkout(path)).unwrap();
@@ -32,7 +32,7 @@ fn seconds() -> f64 {
 
 /// A little of everything: numbers, somebody to wait for, a provider that is away, a refusal, an outcome that nobody
 /// knows, a push that is none. Prometheus sees each before the next.
-async fn a_day_at_the_office(w: &World, prometheus: &Prometheus) {
+async fn a_day_at_the_office(w: &Testbed, prometheus: &Prometheus) {
     w.approved().await;
     for n in 0..10 {
         let name = format!("branch-{n}");
@@ -57,7 +57,7 @@ async fn a_day_at_the_office(w: &World, prometheus: &Prometheus) {
     w.order("lost", json!({"verificationRef": {"name": "v"}})).await;
     prometheus.sees("tenios_resources{state=\"OutcomeUnknown\"} == 1").await;
     let wrong = json!({"phonenumber": "+4922112345678", "order_id": "300000", "push_secret": "0".repeat(64)});
-    let path = format!("/push/v1/{}/waits/a1", w.scenario.namespace);
+    let path = format!("/push/v1/{}/waits/a1", w.namespaces.namespace);
     let answer = http::post(w.operator.push_port, &path, &wrong.to_string()).await.unwrap();
     assert_eq!(answer.status, 404);
     prometheus.sees("ALERTS{alertname=\"TeniosPushRejected\",alertstate=\"firing\"}").await;
@@ -65,8 +65,8 @@ async fn a_day_at_the_office(w: &World, prometheus: &Prometheus) {
 
 #[tokio::test]
 async fn each_panel_of_the_dashboard_shows_a_real_run_and_each_rule_holds_on_it() {
-    let w = World::new("monitoring").await;
-    let prometheus = Prometheus::start(&w.scenario.control_plane, w.operator.metrics_port).await;
+    let w = Testbed::new("monitoring").await;
+    let prometheus = Prometheus::start(&w.namespaces.control_plane, w.operator.metrics_port).await;
     let from = seconds();
     a_day_at_the_office(&w, &prometheus).await;
     let shown = all_panels(&prometheus, from).await;

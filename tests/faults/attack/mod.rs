@@ -19,7 +19,7 @@ use tenios_ledger::VERIFICATIONS_KEPT;
 use tenios_simulator::{Action, Fault, Options, Simulator};
 
 use harness::watchdog::lock;
-use harness::{ControlPlane, Operator, OperatorOptions, Scenario, checkout, wait};
+use harness::{ControlPlane, Operator, OperatorOptions, TestNamespaces, checkout, wait};
 use tenant::Tenant;
 use victim::{Times, Victim};
 use ways::{Stuff, Way};
@@ -61,12 +61,12 @@ pub struct Attacked {
     pub left: Vec<String>,
 }
 
-struct World {
+struct Testbed {
     victim: Victim,
     tenant: Tenant,
     simulator: Simulator,
     operator: Operator,
-    scenario: Scenario,
+    namespaces: TestNamespaces,
     restarts: AtomicUsize,
     peak_kib: AtomicUsize,
     notes: Mutex<Vec<String>>,
@@ -75,62 +75,62 @@ struct World {
 
 /// Attacks for so long.
 pub async fn run(length: Duration) -> Attacked {
-    let world = World::new().await;
-    let calm = world.operator.resident_kib().unwrap_or_default();
-    let idle = world.victim.orders(victim::QUIET_ORDERS).await;
+    let testbed = Testbed::new().await;
+    let calm = testbed.operator.resident_kib().unwrap_or_default();
+    let idle = testbed.victim.orders(victim::QUIET_ORDERS).await;
     let began = Instant::now();
     let over = tokio::time::sleep(length);
     let attacked = async {
-        tokio::join!(world.attack(began + length), world.victim.orders_until(began + length), over).1
+        tokio::join!(testbed.attack(began + length), testbed.victim.orders_until(began + length), over).1
     };
     let (meanwhile, ()) = tokio::select! {
         measured = attacked => (measured, ()),
-        () = world.stay_alive() => unreachable!("it watches for ever"),
+        () = testbed.stay_alive() => unreachable!("it watches for ever"),
     };
     let took = began.elapsed();
     let left = tokio::select! {
-        left = world.left_behind() => left,
-        () = world.stay_alive() => unreachable!("it watches for ever"),
+        left = testbed.left_behind() => left,
+        () = testbed.stay_alive() => unreachable!("it watches for ever"),
     };
     if asked_for_a_report() {
-        world.report();
+        testbed.report();
     }
     Attacked {
         took,
-        peak_kib: world.peak_kib.load(Ordering::Relaxed) as u64,
-        resident_kib: [calm, world.operator.resident_kib().unwrap_or_default()],
-        confined: world.confined,
-        restarts: world.restarts.load(Ordering::Relaxed),
-        missing: world.victim.without_a_number(),
+        peak_kib: testbed.peak_kib.load(Ordering::Relaxed) as u64,
+        resident_kib: [calm, testbed.operator.resident_kib().unwrap_or_default()],
+        confined: testbed.confined,
+        restarts: testbed.restarts.load(Ordering::Relaxed),
+        missing: testbed.victim.without_a_number(),
         idle,
         meanwhile,
-        requests: world.tenant.requests(),
-        provider: world.simulator.journal().len(),
-        duplicates: world.duplicates(),
-        paid: world.entries().await.len() - left.len(),
+        requests: testbed.tenant.requests(),
+        provider: testbed.simulator.journal().len(),
+        duplicates: testbed.duplicates(),
+        paid: testbed.entries().await.len() - left.len(),
         left,
     }
 }
 
-impl World {
+impl Testbed {
     async fn new() -> Self {
         let plane = Arc::new(ControlPlane::start().await.expect("a control plane"));
         let simulator = simulator().await;
-        let scenario = Scenario::on(plane.clone(), "rightful").await;
-        let attacker = Scenario::on(plane.clone(), "attacker").await;
-        scenario.let_operator_watch_everything().await;
+        let namespaces = TestNamespaces::on(plane.clone(), "rightful").await;
+        let attacker = TestNamespaces::on(plane.clone(), "attacker").await;
+        namespaces.let_operator_watch_everything().await;
         let options =
             OperatorOptions::new(simulator.url()).watch_everything().args(BUDGETS).args(["--log=info"]);
-        let operator = scenario.operator(options).await;
+        let operator = namespaces.operator(options).await;
         let confined = operator.pid().is_some_and(limit::confine);
         let identity = attacker.tenant("edit").await;
         let tenant = Tenant::new(plane.client_as(&identity).await, &attacker.namespace);
-        let world = Self {
-            victim: Victim::new(&scenario, &simulator),
+        let testbed = Self {
+            victim: Victim::new(&namespaces, &simulator),
             tenant,
             simulator,
             operator,
-            scenario,
+            namespaces,
             restarts: AtomicUsize::new(0),
             peak_kib: AtomicUsize::new(0),
             notes: Mutex::default(),
@@ -138,14 +138,14 @@ impl World {
         };
         // The role is aggregated a moment later.
         wait::until("the shipped roles in the role edit", Duration::from_secs(60), async || {
-            world
+            testbed
                 .tenant
                 .orders("first", serde_json::json!({"verificationId": "v", "suspend": true}))
                 .await
                 .then_some(())
         })
         .await;
-        world
+        testbed
     }
 
     /// Several ways at a time, each in its turn.
@@ -208,7 +208,7 @@ impl World {
 
     async fn entries(&self) -> Vec<String> {
         let api: Api<LedgerEntry> =
-            Api::namespaced(self.scenario.client(), &self.scenario.operator_namespace);
+            Api::namespaced(self.namespaces.client(), &self.namespaces.operator_namespace);
         let list = api.list(&ListParams::default()).await.expect("the ledger");
         let theirs = list.items.into_iter().filter(|entry| entry.spec.namespace == self.tenant.namespace);
         theirs.map(|entry| entry.spec.name).collect()

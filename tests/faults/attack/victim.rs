@@ -11,9 +11,9 @@ use tenios_api::PhoneNumberOrder;
 use tenios_api::order::OrderState;
 use tenios_simulator::{DocumentState, Simulator};
 
-use crate::eyes::Eyes;
-use crate::stage::order_state;
-use harness::{Scenario, wait};
+use crate::status_observer::StatusObserver;
+use crate::testbed::order_state;
+use harness::{TestNamespaces, wait};
 
 /// What her time is compared with.
 pub const QUIET_ORDERS: usize = 12;
@@ -35,18 +35,18 @@ pub struct Times {
 pub struct Victim {
     orders: Api<PhoneNumberOrder>,
     maps: Api<ConfigMap>,
-    eyes: Eyes,
+    observer: StatusObserver,
     simulator: Simulator,
     made: AtomicUsize,
     compared: AtomicUsize,
 }
 
 impl Victim {
-    pub fn new(scenario: &Scenario, simulator: &Simulator) -> Self {
+    pub fn new(namespaces: &TestNamespaces, simulator: &Simulator) -> Self {
         Self {
-            orders: scenario.api(),
-            maps: scenario.api(),
-            eyes: Eyes::open(&scenario.client(), &scenario.namespace),
+            orders: namespaces.api(),
+            maps: namespaces.api(),
+            observer: StatusObserver::open(&namespaces.client(), &namespaces.namespace),
             simulator: simulator.clone(),
             made: AtomicUsize::new(0),
             compared: AtomicUsize::new(0),
@@ -71,11 +71,11 @@ impl Victim {
             times.bare.push(self.by_a_bare_client().await);
             times.orders.push(self.one().await);
         }
-        let all = |seen: &crate::eyes::Seen| {
+        let all = |seen: &crate::status_observer::Seen| {
             let mut made = (0..self.made.load(Ordering::Relaxed)).map(|n| format!("o{n}"));
             made.all(|name| order_state(seen, &name) == Some(OrderState::Assigned))
         };
-        let _ = tokio::time::timeout(UNTIL_ASSIGNED, self.eyes.until(all)).await;
+        let _ = tokio::time::timeout(UNTIL_ASSIGNED, self.observer.until(all)).await;
         times
     }
 
@@ -87,15 +87,15 @@ impl Victim {
         let began = Instant::now();
         self.create(&name, json!({"verificationId": id.to_string()})).await;
         let placed = |state| matches!(state, Some(OrderState::AwaitingNumber | OrderState::Assigned));
-        let ended = self.eyes.until(|seen| placed(order_state(seen, &name)));
+        let ended = self.observer.until(|seen| placed(order_state(seen, &name)));
         let _ = tokio::time::timeout(PATIENCE, ended).await;
         let took = began.elapsed();
-        self.eyes.note(&format!("{}: order {name} took {took:?}", jiff::Timestamp::now()));
+        self.observer.note(&format!("{}: order {name} took {took:?}", jiff::Timestamp::now()));
         took
     }
 
     pub fn notes(&self) -> Vec<String> {
-        self.eyes.notes()
+        self.observer.notes()
     }
 
     async fn create(&self, name: &str, spec: Value) {
@@ -114,7 +114,7 @@ impl Victim {
         let began = Instant::now();
         self.create(&name, json!({"verificationId": "v", "suspend": true})).await;
         let done = async {
-            self.eyes.until(|seen| seen.orders.contains_key(&name)).await;
+            self.observer.until(|seen| seen.orders.contains_key(&name)).await;
             let _ = self.orders.get(&name).await;
             let intent = serde_json::from_value(json!({"metadata": {"name": name}})).expect("a ConfigMap");
             let _ = self.maps.create(&PostParams::default(), &intent).await;
@@ -123,20 +123,20 @@ impl Victim {
             let _ = self.maps.patch(&name, &PatchParams::default(), &answer).await;
             let shown = Patch::Merge(json!({"metadata": {"annotations": {"example.com/answer": "900004"}}}));
             let _ = self.orders.patch(&name, &PatchParams::default(), &shown).await;
-            let seen = |seen: &crate::eyes::Seen| {
+            let seen = |seen: &crate::status_observer::Seen| {
                 seen.orders.get(&name).is_some_and(|order| !order.annotations().is_empty())
             };
-            self.eyes.until(seen).await;
+            self.observer.until(seen).await;
         };
         let _ = tokio::time::timeout(PATIENCE, done).await;
         let took = began.elapsed();
-        self.eyes.note(&format!("{}: the bare client took {took:?} for {name}", jiff::Timestamp::now()));
+        self.observer.note(&format!("{}: the bare client took {took:?} for {name}", jiff::Timestamp::now()));
         took
     }
 
     /// Orders that have no number.
     pub fn without_a_number(&self) -> usize {
-        let seen = self.eyes.now();
+        let seen = self.observer.now();
         let made = (0..self.made.load(Ordering::Relaxed)).map(|n| format!("o{n}"));
         made.filter(|name| order_state(&seen, name) != Some(OrderState::Assigned)).count()
     }

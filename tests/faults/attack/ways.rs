@@ -108,7 +108,7 @@ impl Stuff {
         });
         let mut document = b"%PDF-1.4\n".to_vec();
         document.resize(999_900, b'\n');
-        document.extend_from_slice(crate::stage::PDF);
+        document.extend_from_slice(crate::testbed::PDF);
         Self {
             labels: format!(r#""labels":{{{}}}"#, &labels[1..]),
             annotations: format!(r#""annotations":{{"note":"{}"}}"#, "x".repeat(250_000)),
@@ -123,7 +123,7 @@ impl Stuff {
     pub async fn bring(&self, tenant: &Tenant) {
         tenant.secret("bogus", "key", b"bogus").await;
         tenant.secret("large", "extract.pdf", &self.document).await;
-        tenant.secret("small", "extract.pdf", crate::stage::PDF).await;
+        tenant.secret("small", "extract.pdf", crate::testbed::PDF).await;
         let document = document("small");
         for (name, approval) in ORDERED_WITH.into_iter().zip(["Approved", "Probe"]) {
             tenant.verifies(name, json!({"document": document, "approval": approval})).await;

@@ -5,7 +5,7 @@ use tenios_api::{ConditionType, PhoneNumberOrder, PhoneNumberOrderStatus, Reason
 use tenios_ledger::{Event, State};
 use tenios_lifecycle::{Decision, Sender, decide, project};
 
-use crate::given::UNASKED;
+use crate::decision_inputs::UNASKED;
 
 use super::{NOW, after, any_sender, any_state, at, attempt, intended, key, reason, refused, spec, view};
 

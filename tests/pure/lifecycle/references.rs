@@ -7,7 +7,7 @@ use tenios_api::{PhoneNumber, PhoneVerificationSpec, Reason, ResourceRef};
 use tenios_ledger::{Event, Key, State};
 use tenios_lifecycle::{Decision, Intent, SeenVerification, decide};
 
-use crate::given::Others;
+use crate::decision_inputs::Others;
 
 use super::{NOW, after, at, attempt, key, reason, spec, terms, view};
 

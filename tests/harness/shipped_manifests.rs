@@ -12,11 +12,11 @@ use super::{Kubectl, Result, checkout};
 pub const OPERATOR: &str = "tenios-operator";
 
 /// The manifests of the Kustomize base.
-pub struct Shipped {
+pub struct ShippedManifests {
     documents: Vec<Value>,
 }
 
-impl Shipped {
+impl ShippedManifests {
     /// Renders the base.
     pub async fn render(kubectl: &Kubectl) -> Result<Self> {
         let base = checkout("deploy/base");

@@ -9,7 +9,7 @@ use harness::{ControlPlane, OperatorOptions, checkout};
 
 /// One replica, or how the second one stands beside it. Faults meet the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cast {
+pub enum Topology {
     Alone,
     /// Waits for the lease, and takes the pushes of the one that leads.
     Standby,
@@ -23,7 +23,7 @@ pub enum Cast {
     RivalsBehind,
 }
 
-impl fmt::Display for Cast {
+impl fmt::Display for Topology {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Alone => "",
@@ -36,7 +36,7 @@ impl fmt::Display for Cast {
     }
 }
 
-impl Cast {
+impl Topology {
     pub const ALL: [Self; 6] = [
         Self::Alone,
         Self::Standby,

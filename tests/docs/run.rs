@@ -24,7 +24,7 @@ const PRELUDE: &str = include_str!("prelude.sh");
 const PDF: &str = "%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n";
 
 /// See the module documentation.
-pub struct Site {
+pub struct DocsRun {
     shell: Shell,
     directory: PathBuf,
     simulator: Simulator,
@@ -35,7 +35,7 @@ pub struct Site {
     clusters: Vec<Arc<ControlPlane>>,
 }
 
-impl Site {
+impl DocsRun {
     /// With nothing installed. Of two clusters the first is the context `old`, the second `new`.
     pub async fn on(clusters: impl IntoIterator<Item = Arc<ControlPlane>>) -> Self {
         let clusters: Vec<_> = clusters.into_iter().collect();
@@ -57,9 +57,9 @@ impl Site {
 
     /// With the operator.
     pub async fn installed(cluster: Arc<ControlPlane>) -> Self {
-        let mut site = Self::on([cluster]).await;
-        site.type_in("install_operator").unwrap_or_else(|why| panic!("the installation {why}"));
-        site
+        let mut run = Self::on([cluster]).await;
+        run.type_in("install_operator").unwrap_or_else(|why| panic!("the installation {why}"));
+        run
     }
 
     /// Follows the pages from their begin to their end.

@@ -7,12 +7,12 @@ use tenios_api::verification::VerificationState;
 use tenios_simulator::{Action, PushTime};
 
 use super::Plugin;
-use crate::world::{ORDER, VERIFICATION, World};
+use crate::testbed::{ORDER, Testbed, VERIFICATION};
 
 #[tokio::test]
 async fn approve_lets_the_order_go_and_says_what_to_write_into_git() {
-    let w = World::new("cli-approve").await;
-    let plugin = Plugin::by(&w.scenario, &w.scenario.tenant("edit").await).await;
+    let w = Testbed::new("cli-approve").await;
+    let plugin = Plugin::by(&w.namespaces, &w.namespaces.tenant("edit").await).await;
     w.verification("v", json!({})).await;
     w.order("o", json!({"verificationRef": {"name": "v"}})).await;
     w.order_because("o", Reason::AwaitingApproval).await;
@@ -27,8 +27,8 @@ async fn approve_lets_the_order_go_and_says_what_to_write_into_git() {
 
 #[tokio::test]
 async fn who_applies_the_approval_is_named_and_who_leaves_it_alone_is_not() {
-    let w = World::new("cli-git").await;
-    let plugin = Plugin::of(&w.scenario).await;
+    let w = Testbed::new("cli-git").await;
+    let plugin = Plugin::of(&w.namespaces).await;
     w.verification("v", json!({})).await;
     let applied = |spec: serde_json::Value| {
         json!({
@@ -41,7 +41,7 @@ async fn who_applies_the_approval_is_named_and_who_leaves_it_alone_is_not() {
         let manifest = serde_json::to_string(&applied(spec)).unwrap();
         let arguments =
             ["apply", "--server-side", "--force-conflicts", "--field-manager=argocd-controller", "-f", "-"];
-        assert!(w.scenario.kubectl().run_with_input(&arguments, &manifest).await.success);
+        assert!(w.namespaces.kubectl().run_with_input(&arguments, &manifest).await.success);
     };
     // A manifest without the field leaves it alone.
     apply(json!({})).await;
@@ -57,35 +57,35 @@ async fn who_applies_the_approval_is_named_and_who_leaves_it_alone_is_not() {
     );
     let snippet: serde_json::Value = serde_saphyr::from_str(snippet).unwrap();
     assert_eq!(snippet["spec"], json!({"approval": "Approved"}));
-    assert_eq!(snippet["metadata"], json!({"name": "v", "namespace": w.scenario.namespace}));
+    assert_eq!(snippet["metadata"], json!({"name": "v", "namespace": w.namespaces.namespace}));
 }
 
 #[tokio::test]
 async fn somebody_else_is_asked_as_with_kubectl() {
-    let w = World::new("cli-as").await;
-    let plugin = Plugin::of(&w.scenario).await;
+    let w = Testbed::new("cli-as").await;
+    let plugin = Plugin::of(&w.namespaces).await;
     let refused = plugin.run(&["status", "--as", "jane", "--as-group", "strangers"]).await.ended(1);
     assert!(refused.contains("User \"jane\" cannot list"), "{refused}");
 }
 
 #[tokio::test]
 async fn reject_is_shown() {
-    let w = World::new("cli-reject").await;
-    let plugin = Plugin::of(&w.scenario).await;
+    let w = Testbed::new("cli-reject").await;
+    let plugin = Plugin::of(&w.namespaces).await;
     w.verification("v", json!({})).await;
     w.verification_because("v", Reason::AwaitingApproval).await;
     let said = plugin.run(&["reject", "pver/v"]).await.done();
     assert!(said.contains("spec.approval is now Rejected"), "{said}");
     w.verification_at("v", VerificationState::Rejected).await;
-    let viewer = Plugin::by(&w.scenario, &w.scenario.tenant("view").await).await;
+    let viewer = Plugin::by(&w.namespaces, &w.namespaces.tenant("view").await).await;
     let refused = viewer.run(&["approve", "v"]).await.ended(1);
     assert!(refused.contains("forbidden"), "{refused}");
 }
 
 #[tokio::test]
 async fn p03_adopt_names_what_exists_and_nothing_is_sent() {
-    let w = World::new("cli-adopt").await;
-    let plugin = Plugin::of(&w.scenario).await;
+    let w = Testbed::new("cli-adopt").await;
+    let plugin = Plugin::of(&w.namespaces).await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.faults(ORDER, Action::DropAfter);
     w.plain_order("o").await;
@@ -114,8 +114,8 @@ async fn p03_adopt_names_what_exists_and_nothing_is_sent() {
 
 #[tokio::test]
 async fn p03_retry_sends_again_only_for_the_attempt_whose_outcome_is_unknown_and_only_after_a_yes() {
-    let w = World::new("cli-retry").await;
-    let plugin = Plugin::of(&w.scenario).await;
+    let w = Testbed::new("cli-retry").await;
+    let plugin = Plugin::of(&w.namespaces).await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     w.faults(ORDER, Action::DropBefore);
     w.plain_order("o").await;

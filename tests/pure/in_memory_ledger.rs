@@ -14,7 +14,7 @@ use tenios_ledger::{
 use tokio::sync::mpsc;
 
 /// One entry in memory, which can be replaced by an older one.
-pub struct Memory {
+pub struct InMemoryLedger {
     key: Key,
     reads: AtomicU64,
     writes: AtomicU64,
@@ -25,7 +25,7 @@ pub struct Memory {
     changes: Mutex<Option<mpsc::UnboundedReceiver<Change>>>,
 }
 
-impl Memory {
+impl InMemoryLedger {
     pub fn new(key: Key) -> Self {
         let stored = Mutex::default();
         let (told, changes) = mpsc::unbounded_channel();
@@ -79,7 +79,7 @@ impl Memory {
     }
 }
 
-impl LedgerStore for Memory {
+impl LedgerStore for InMemoryLedger {
     fn read<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Result<Entry, ReadError>> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         let broken = self.broken.load(Ordering::SeqCst);

@@ -3,7 +3,7 @@
 
 use kubectl_tenios::validate;
 
-use harness::Scenario;
+use harness::TestNamespaces;
 
 const VERIFICATION: &str = r#"apiVersion: tenios.dev/v1alpha1
 kind: PhoneVerification
@@ -231,8 +231,8 @@ async fn validate_and_the_apiserver_agree() {
         assert!(VERIFICATION.contains(old), "{old}");
         VERIFICATION.replace(old, new)
     });
-    let scenario = Scenario::new("cli-agreement").await;
-    let directory = scenario.control_plane.directory().join(&scenario.namespace);
+    let namespaces = TestNamespaces::new("cli-agreement").await;
+    let directory = namespaces.control_plane.directory().join(&namespaces.namespace);
     std::fs::create_dir(&directory).unwrap();
     let texts: Vec<String> = orders
         .chain(verifications)
@@ -244,7 +244,7 @@ async fn validate_and_the_apiserver_agree() {
     }
     let directory = directory.to_string_lossy().into_owned();
     let create = ["create", "--dry-run=server", "--validate=strict", "-f", &directory];
-    let output = scenario.kubectl().run(&create).await;
+    let output = namespaces.kubectl().run(&create).await;
     let mut wrong = Vec::new();
     let mut taken = 0;
     for (index, text) in texts.iter().enumerate() {

@@ -9,13 +9,13 @@ use tenios_api::Reason;
 use tenios_api::order::OrderState;
 
 use super::Plugin;
-use crate::world::{PATIENCE, World};
+use crate::testbed::{PATIENCE, Testbed};
 use harness::wait;
 
 #[tokio::test]
 async fn status_shows_both_kinds_and_what_needs_a_person() {
-    let w = World::new("cli-status").await;
-    let plugin = Plugin::of(&w.scenario).await;
+    let w = Testbed::new("cli-status").await;
+    let plugin = Plugin::of(&w.namespaces).await;
     let nothing = plugin.run(&["status"]).await;
     assert!(
         nothing.stdout.is_empty() && nothing.stderr.contains("No verifications or orders found in namespace"),
@@ -38,7 +38,9 @@ async fn status_shows_both_kinds_and_what_needs_a_person() {
     assert!(text.contains("1 of 3 done") && text.contains("\npver/v needs action: "), "{text}");
     assert!(!text.contains("pno/o needs") && !text.contains('\x1b'), "{text}");
     let everywhere = plugin.run(&["status", "-A"]).await.done();
-    assert!(everywhere.lines().any(|line| line.starts_with(&w.scenario.namespace) && line.contains("pno/p")));
+    assert!(
+        everywhere.lines().any(|line| line.starts_with(&w.namespaces.namespace) && line.contains("pno/p"))
+    );
     let json: Value = serde_json::from_str(&plugin.run(&["status", "-o", "json"]).await.done()).unwrap();
     assert_eq!(
         (&json["items"][0]["kind"], &json["items"][2]["status"]["phoneNumber"]),
@@ -50,10 +52,10 @@ async fn status_shows_both_kinds_and_what_needs_a_person() {
 
 #[tokio::test]
 async fn status_w_goes_on_with_what_changes() {
-    let w = World::new("cli-watch").await;
+    let w = Testbed::new("cli-watch").await;
     w.verification("v", json!({})).await;
     w.verification_because("v", Reason::AwaitingApproval).await;
-    let plugin = Plugin::of(&w.scenario).await;
+    let plugin = Plugin::of(&w.namespaces).await;
     let mut child = plugin.command(&["status", "-w"]).spawn().unwrap();
     let lines = Arc::new(Mutex::new(Vec::<String>::new()));
     let reader = BufReader::new(child.stdout.take().unwrap());
@@ -80,10 +82,10 @@ async fn status_w_goes_on_with_what_changes() {
 /// `script` gives it a terminal.
 #[tokio::test]
 async fn on_a_terminal_it_is_a_coloured_table_that_is_drawn_anew_and_no_color_is_heard() {
-    let w = World::new("cli-terminal").await;
+    let w = Testbed::new("cli-terminal").await;
     w.verification("v", json!({})).await;
     w.verification_because("v", Reason::AwaitingApproval).await;
-    let plugin = Plugin::of(&w.scenario).await;
+    let plugin = Plugin::of(&w.namespaces).await;
     let on_terminal = async |arguments: &[&str], no_color: &str| {
         let command = plugin.command(arguments);
         let words = [command.get_program()].into_iter().chain(command.get_args());

@@ -8,15 +8,15 @@ use tenios_api::verification::VerificationState;
 use tenios_api::{LedgerEntry, PhoneNumberOrder, PhoneVerification, Reason};
 use tenios_simulator::{Action, Fault};
 
-use crate::world::{ORDER, PATIENCE, VERIFICATION, World, merge, message};
+use crate::testbed::{ORDER, PATIENCE, Testbed, VERIFICATION, merge, message};
 use harness::wait;
 
 #[tokio::test]
 async fn p12_a_wiped_status_comes_back_without_a_request() {
-    let w = World::new("wiped").await;
+    let w = Testbed::new("wiped").await;
     w.plain_order("o").await;
     let before = w.order_at("o", OrderState::Assigned).await.status.unwrap();
-    let api: Api<PhoneNumberOrder> = w.scenario.api();
+    let api: Api<PhoneNumberOrder> = w.namespaces.api();
     let wipe = Patch::Merge(json!({"status": null}));
     api.patch_status("o", &PatchParams::default(), &wipe).await.unwrap();
     let after = w.order_at("o", OrderState::Assigned).await.status.unwrap();
@@ -26,12 +26,12 @@ async fn p12_a_wiped_status_comes_back_without_a_request() {
 
 #[tokio::test]
 async fn p12_deleted_and_re_created_it_shows_the_first_ones_ids_and_number() {
-    let w = World::new("re-created").await;
+    let w = Testbed::new("re-created").await;
     let id = w.approved().await;
     w.order("o", json!({"verificationRef": {"name": "v"}})).await;
     let before = w.order_at("o", OrderState::Assigned).await.status.unwrap();
     w.delete_order("o").await;
-    let api: Api<PhoneVerification> = w.scenario.api();
+    let api: Api<PhoneVerification> = w.namespaces.api();
     api.delete("v", &DeleteParams::default()).await.unwrap();
     wait::until("it to be gone", PATIENCE, async || api.get_opt("v").await.unwrap().is_none().then_some(()))
         .await;
@@ -47,7 +47,7 @@ async fn p12_deleted_and_re_created_it_shows_the_first_ones_ids_and_number() {
 
 #[tokio::test]
 async fn p12_re_created_with_other_ordering_fields_it_is_a_conflict_until_they_are_set_back() {
-    let w = World::new("re-created-other").await;
+    let w = Testbed::new("re-created-other").await;
     let id = w.approved_document();
     w.order("o", json!({"verificationId": id})).await;
     w.order_at("o", OrderState::Assigned).await;
@@ -62,18 +62,18 @@ async fn p12_re_created_with_other_ordering_fields_it_is_a_conflict_until_they_a
 
 #[tokio::test]
 async fn p12_a_namespace_deleted_and_re_created_orders_nothing_again() {
-    let w = World::new("namespace").await;
+    let w = Testbed::new("namespace").await;
     let id = w.approved_document();
     w.order("o", json!({"verificationId": id})).await;
     let before = w.order_at("o", OrderState::Assigned).await.status.unwrap();
-    let namespaces: Api<Namespace> = Api::all(w.scenario.client());
-    namespaces.delete(&w.scenario.namespace, &DeleteParams::default()).await.unwrap();
+    let namespaces: Api<Namespace> = Api::all(w.namespaces.client());
+    namespaces.delete(&w.namespaces.namespace, &DeleteParams::default()).await.unwrap();
     wait::until("the namespace to be gone", std::time::Duration::from_secs(60), async || {
-        namespaces.get_opt(&w.scenario.namespace).await.unwrap().is_none().then_some(())
+        namespaces.get_opt(&w.namespaces.namespace).await.unwrap().is_none().then_some(())
     })
     .await;
-    w.scenario.create_namespace(&w.scenario.namespace).await;
-    w.scenario.let_operator_watch(&w.scenario.namespace).await;
+    w.namespaces.create_namespace(&w.namespaces.namespace).await;
+    w.namespaces.let_operator_watch(&w.namespaces.namespace).await;
     w.order("o", json!({"verificationId": id})).await;
     let after = w.order_at("o", OrderState::Assigned).await.status.unwrap();
     assert_eq!((after.order_id, after.phone_number), (before.order_id, before.phone_number));
@@ -82,11 +82,11 @@ async fn p12_a_namespace_deleted_and_re_created_orders_nothing_again() {
 
 #[tokio::test]
 async fn p12_a_lost_ledger_is_rebuilt_from_the_status() {
-    let w = World::new("lost-ledger").await;
+    let w = Testbed::new("lost-ledger").await;
     w.plain_order("o").await;
     let before = w.order_at("o", OrderState::Assigned).await.status.unwrap();
     w.operator.kill().await;
-    let ledger: Api<LedgerEntry> = Api::namespaced(w.scenario.client(), &w.scenario.operator_namespace);
+    let ledger: Api<LedgerEntry> = Api::namespaced(w.namespaces.client(), &w.namespaces.operator_namespace);
     for entry in w.ledger().await {
         ledger.delete(&entry.metadata.name.unwrap(), &DeleteParams::default()).await.unwrap();
     }
@@ -99,7 +99,7 @@ async fn p12_a_lost_ledger_is_rebuilt_from_the_status() {
 
 #[tokio::test]
 async fn p13_the_same_manifests_without_ledger_and_status_order_nothing_when_they_carry_their_ids() {
-    let w = World::new("moved").await;
+    let w = Testbed::new("moved").await;
     w.order("o", json!({"verificationId": "v1", "adopt": {"orderId": "300000", "phoneNumber": "+49221555"}}))
         .await;
     w.order_at("o", OrderState::Assigned).await;
@@ -108,7 +108,7 @@ async fn p13_the_same_manifests_without_ledger_and_status_order_nothing_when_the
 
 #[tokio::test]
 async fn p04_a_mended_document_or_access_key_is_tried_sooner_than_the_unedited_spec() {
-    let w = World::with("mended-secret", |o| {
+    let w = Testbed::with("mended-secret", |o| {
         o.hurried().args(["--refusal-retry-min=1h", "--refusal-retry-max=1h"])
     })
     .await;
@@ -121,7 +121,7 @@ async fn p04_a_mended_document_or_access_key_is_tried_sooner_than_the_unedited_s
     assert_eq!(w.requests(VERIFICATION), 2);
 
     w.secret("theirs", "key", b"wrong-key").await;
-    w.secret("ours", "key", crate::world::KEY.as_bytes()).await;
+    w.secret("ours", "key", crate::testbed::KEY.as_bytes()).await;
     let with = |name: &str| json!({"accessKeySecretRef": {"name": name, "key": "key"}});
     let mut spec = with("theirs");
     merge(&mut spec, json!({"verificationRef": {"name": "v"}}));
@@ -141,7 +141,7 @@ fn refusal(code: &str) -> Action {
 #[tokio::test]
 async fn p04_a_mended_spec_is_tried_again_after_a_refusal() {
     let w =
-        World::with("mended", |o| o.hurried().args(["--refusal-retry-min=10m", "--refusal-retry-max=20m"]))
+        Testbed::with("mended", |o| o.hurried().args(["--refusal-retry-min=10m", "--refusal-retry-max=20m"]))
             .await;
     let id = w.approved_document();
     w.order("o", json!({"verificationId": id, "linkTo": {"phoneNumber": "+49888888"}})).await;

@@ -38,7 +38,7 @@ pub enum Shown {
 }
 
 /// An entry with what the model asks of it again and again.
-pub struct Kept {
+pub struct InternedEntry {
     pub entry: Entry,
     pub state: State,
     /// As it is stored, but for the resource version.
@@ -51,7 +51,7 @@ pub struct Kept {
 
 /// One thing that a process does about one entry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Deed {
+pub struct Operation {
     pub key: u8,
     pub known: Stored,
     /// Of every key, where their names meant one entry once; else only of this one.
@@ -120,18 +120,18 @@ impl Appended {
 }
 
 /// See the module documentation.
-pub struct Shipped {
+pub struct CodeUnderTest {
     pub keys: Vec<Key>,
     specs: Vec<Vec<Spec>>,
     compares: bool,
-    entries: Table<Kept>,
+    entries: Table<InternedEntry>,
     at_versions: Memo<Stored, Arc<Entry>>,
     pub statuses: Table<Option<Shown>>,
     pub terms: Table<Terms>,
     requests: Table<Requests>,
     events: Table<Vec<Event>>,
     pub decisions: Memo<Question, Arc<Next>>,
-    deeds: Memo<Deed, Done>,
+    operations: Memo<Operation, Done>,
     outcomes: Memo<(u8, u8, Told, i64), u16>,
 }
 
@@ -158,7 +158,7 @@ fn at_once<T>(work: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| runtime.block_on(work))
 }
 
-impl Shipped {
+impl CodeUnderTest {
     pub fn new(size: &Size) -> Self {
         let key = |(n, kind): (usize, &Kind)| Key {
             kind: *kind,
@@ -178,12 +178,12 @@ impl Shipped {
             requests: Table::default(),
             events: Table::default(),
             decisions: Memo::default(),
-            deeds: Memo::default(),
+            operations: Memo::default(),
             outcomes: Memo::default(),
         };
         // The numbers 0: nothing stored, nothing shown.
         let nothing = Entry::empty(new.keys[0].clone());
-        new.entries.number("None".into(), || Kept {
+        new.entries.number("None".into(), || InternedEntry {
             state: State::default(),
             entry: nothing,
             object: Value::Null,
@@ -195,7 +195,7 @@ impl Shipped {
         new
     }
 
-    pub fn kept(&self, entry: u16) -> Arc<Kept> {
+    pub fn interned(&self, entry: u16) -> Arc<InternedEntry> {
         self.entries.get(entry)
     }
 
@@ -225,7 +225,7 @@ impl Shipped {
         self.events.number(format!("{events:?}"), || events)
     }
 
-    fn keep(&self, mut object: Value, before: u16) -> u16 {
+    fn intern(&self, mut object: Value, before: u16) -> u16 {
         object["metadata"].as_object_mut().unwrap().remove("resourceVersion");
         self.entries.number(object.to_string(), || {
             let entry = entry_of(&object);
@@ -234,7 +234,7 @@ impl Shipped {
                 Phase::Open { attempt, .. } => Some(names::attempt_of(attempt)),
                 _ => None,
             };
-            Kept { entry, state, object, open, before }
+            InternedEntry { entry, state, object, open, before }
         })
     }
 
@@ -246,19 +246,20 @@ impl Shipped {
             let mut all = [Stored::default(); KEYS];
             all[usize::from(key)] = stored;
             let what = What::Append { events };
-            let deed = Deed { key, known: stored, stored: all, what, fate: Fate::Answered, writer: 0 };
-            stored = self.act(deed).stored[usize::from(key)];
+            let operation =
+                Operation { key, known: stored, stored: all, what, fate: Fate::Answered, writer: 0 };
+            stored = self.act(operation).stored[usize::from(key)];
             if former {
-                let mut object = self.kept(stored.entry).object.clone();
+                let mut object = self.interned(stored.entry).object.clone();
                 object["metadata"]["name"] = names::former().into();
-                stored.entry = self.keep(object, self.kept(stored.entry).before);
+                stored.entry = self.intern(object, self.interned(stored.entry).before);
             }
         }
         stored
     }
 
     fn object(&self, stored: Stored) -> Value {
-        let mut object = self.kept(stored.entry).object.clone();
+        let mut object = self.interned(stored.entry).object.clone();
         let version = u32::from(stored.life) * 100_000 + u32::from(stored.entry);
         object["metadata"]["resourceVersion"] = version.to_string().into();
         object
@@ -283,30 +284,30 @@ impl Shipped {
     }
 
     /// A process does this, by its own code.
-    pub fn act(&self, deed: Deed) -> Done {
-        self.deeds.ask(deed, |deed| at_once(self.acted(deed)))
+    pub fn act(&self, operation: Operation) -> Done {
+        self.operations.ask(operation, |operation| at_once(self.acted(operation)))
     }
 
-    async fn acted(&self, deed: &Deed) -> Done {
-        let there = deed.stored.iter().filter(|stored| stored.entry != 0);
-        let server = Apiserver::new(there.map(|stored| self.object(*stored)), deed.fate, self.compares);
-        let cache = Self::cache(Some(server.ledger()), self.told(deed)).await;
-        let result = self.carry_out(deed, &cache, &server).await;
-        self.outcome_of(deed, result, &server, &cache)
+    async fn acted(&self, operation: &Operation) -> Done {
+        let there = operation.stored.iter().filter(|stored| stored.entry != 0);
+        let server = Apiserver::new(there.map(|stored| self.object(*stored)), operation.fate, self.compares);
+        let cache = Self::cache(Some(server.ledger()), self.told(operation)).await;
+        let result = self.carry_out(operation, &cache, &server).await;
+        self.outcome_of(operation, result, &server, &cache)
     }
 
     /// What the cache was told until it knew what it knows, and what it is told now.
-    fn told(&self, deed: &Deed) -> Vec<Change> {
-        let key = &self.keys[usize::from(deed.key)];
-        let now = deed.stored[usize::from(deed.key)];
+    fn told(&self, operation: &Operation) -> Vec<Change> {
+        let key = &self.keys[usize::from(operation.key)];
+        let now = operation.stored[usize::from(operation.key)];
         let entry = |stored: Stored| {
-            (stored.entry != 0).then(|| Change::Entry(Box::new(self.entry(deed.key, stored))))
+            (stored.entry != 0).then(|| Change::Entry(Box::new(self.entry(operation.key, stored))))
         };
-        let mut changes: Vec<Change> = entry(deed.known).into_iter().collect();
-        match deed.what {
+        let mut changes: Vec<Change> = entry(operation.known).into_iter().collect();
+        match operation.what {
             What::Append { .. } | What::Offer { .. } | What::Read | What::Arrive { .. } | What::Forget => {}
             What::Watch => {
-                if now.entry == 0 || deed.known.life != now.life {
+                if now.entry == 0 || operation.known.life != now.life {
                     changes.push(Change::Gone(key.clone()));
                 }
                 changes.extend(entry(now));
@@ -321,11 +322,11 @@ impl Shipped {
         changes
     }
 
-    async fn carry_out(&self, deed: &Deed, cache: &LedgerCache, server: &Apiserver) -> Appended {
-        let key = &self.keys[usize::from(deed.key)];
-        match deed.what {
+    async fn carry_out(&self, operation: &Operation, cache: &LedgerCache, server: &Apiserver) -> Appended {
+        let key = &self.keys[usize::from(operation.key)];
+        match operation.what {
             What::Append { events } => {
-                let base = self.entry(deed.key, deed.known);
+                let base = self.entry(operation.key, operation.known);
                 match cache.append(&base, &self.listed(events)).await {
                     Ok(()) => Appended::Stored,
                     Err(AppendError::Conflict(_)) => Appended::Conflict,
@@ -333,7 +334,7 @@ impl Shipped {
                 }
             }
             What::Arrive { events } => {
-                let base = self.entry(deed.key, deed.known);
+                let base = self.entry(operation.key, operation.known);
                 let _ = server.ledger().append(&base, &self.listed(events)).await;
                 Appended::Stored
             }
@@ -358,8 +359,14 @@ impl Shipped {
         }
     }
 
-    fn outcome_of(&self, deed: &Deed, result: Appended, server: &Apiserver, cache: &LedgerCache) -> Done {
-        let key = &self.keys[usize::from(deed.key)];
+    fn outcome_of(
+        &self,
+        operation: &Operation,
+        result: Appended,
+        server: &Apiserver,
+        cache: &LedgerCache,
+    ) -> Done {
+        let key = &self.keys[usize::from(operation.key)];
         let mut done = Done {
             result,
             written: false,
@@ -371,23 +378,26 @@ impl Shipped {
         let now = server.objects();
         let version = |object: &Value| entry_of(object).version;
         for (k, stored) in done.stored.iter_mut().enumerate().take(self.keys.len()) {
-            let (before, own) = (deed.stored[k], k == usize::from(deed.key));
+            let (before, own) = (operation.stored[k], k == usize::from(operation.key));
             let object = now.iter().find(|object| entry_of(object).key == self.keys[k]);
             let was = (before.entry != 0).then(|| self.object(before));
             *stored = match object {
                 None if before.entry == 0 => before,
                 None => Stored { life: before.life + 1, entry: 0 },
                 Some(object) if was.as_ref().and_then(version) == version(object) => before,
-                Some(object) => Stored { life: before.life, entry: self.keep_written(deed, k, object) },
+                Some(object) => {
+                    Stored { life: before.life, entry: self.intern_written(operation, k, object) }
+                }
             };
             done.anothers |= !own && *stored != before;
         }
-        let (before, stored) = (deed.stored[usize::from(deed.key)], done.stored[usize::from(deed.key)]);
-        if let What::Append { events } | What::Offer { events } | What::Arrive { events } = deed.what {
+        let (before, stored) =
+            (operation.stored[usize::from(operation.key)], done.stored[usize::from(operation.key)]);
+        if let What::Append { events } | What::Offer { events } | What::Arrive { events } = operation.what {
             let events = self.listed(events);
             done.written = stored != before
-                && self.kept(stored.entry).entry.contains(&events)
-                && !self.kept(before.entry).entry.contains(&events);
+                && self.interned(stored.entry).entry.contains(&events)
+                && !self.interned(before.entry).entry.contains(&events);
         }
         let known = cache.known(key).entry;
         done.anothers |= known.key != *key;
@@ -395,10 +405,10 @@ impl Shipped {
         done.known = match &known.version {
             None => Stored::default(),
             now if *now == stored_now => stored,
-            now if *now == self.entry(deed.key, deed.known).version => deed.known,
+            now if *now == self.entry(operation.key, operation.known).version => operation.known,
             // Learned from a conflict, before a write of which nobody said that it was done.
-            now if *now == self.entry(deed.key, before).version => before,
-            _ if done.anothers => deed.known,
+            now if *now == self.entry(operation.key, before).version => before,
+            _ if done.anothers => operation.known,
             now => panic!("{now:?} was never stored"),
         };
         done
@@ -406,10 +416,10 @@ impl Shipped {
 
     /// What was written in place of what was stored. Writers are random where it ships; here the same write has the
     /// same one, because otherwise no two paths would ever lead to the same state.
-    fn keep_written(&self, deed: &Deed, k: usize, object: &Value) -> u16 {
+    fn intern_written(&self, operation: &Operation, k: usize, object: &Value) -> u16 {
         let mut object = object.clone();
-        let before = deed.stored[k].entry;
-        let old = [before, deed.known.entry].map(|entry| self.kept(entry));
+        let before = operation.stored[k].entry;
+        let old = [before, operation.known.entry].map(|entry| self.interned(entry));
         let events = object["spec"]["events"].to_string();
         let mut last = WriterId::from_bits(0);
         // They stand there newest first.
@@ -419,12 +429,12 @@ impl Shipped {
                 id
             } else {
                 let mut hasher = DefaultHasher::new();
-                (last.to_string(), n, &events, deed.writer).hash(&mut hasher);
+                (last.to_string(), n, &events, operation.writer).hash(&mut hasher);
                 WriterId::from_bits(hasher.finish())
             };
             *writer = last.to_string().into();
         }
-        self.keep(object, before)
+        self.intern(object, before)
     }
 
     /// The intent of attempt `n` with these terms.

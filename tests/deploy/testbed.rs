@@ -16,14 +16,14 @@ use harness::{ControlPlane, Kubectl, Output, ports, wait};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// See the module documentation.
-pub struct Stage {
+pub struct Testbed {
     pub plane: Arc<ControlPlane>,
     pub simulator: Simulator,
     /// Where the push of the operator is to listen, known before it is installed.
     pub push_port: u16,
 }
 
-impl Stage {
+impl Testbed {
     /// A control plane of its own with nothing in it but the namespaces.
     pub async fn bare(namespaces: &[&str]) -> Self {
         Self::on(ControlPlane::start_bare().await.unwrap().into(), namespaces).await

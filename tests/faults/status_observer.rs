@@ -33,7 +33,7 @@ pub enum Unknown {
 }
 
 /// See the module documentation. Closed when dropped.
-pub struct Eyes {
+pub struct StatusObserver {
     shared: Arc<Shared>,
     closed: CancellationToken,
 }
@@ -45,13 +45,13 @@ struct Shared {
     began: Instant,
 }
 
-impl Drop for Eyes {
+impl Drop for StatusObserver {
     fn drop(&mut self) {
         self.closed.cancel();
     }
 }
 
-impl Eyes {
+impl StatusObserver {
     /// Watches a namespace.
     pub fn open(client: &Client, namespace: &str) -> Self {
         let shared = Arc::new(Shared {

@@ -1,4 +1,4 @@
-//! One run's own world: two namespaces on the shared control plane, a simulator, an operator between two
+//! One run's own testbed: two namespaces on the shared control plane, a simulator, an operator between two
 //! counting proxies, and words for what a user does.
 
 use std::sync::Mutex;
@@ -19,11 +19,11 @@ use tenios_api::{LedgerEntry, PhoneNumberOrder, PhoneVerification};
 use tenios_simulator::{DocumentState, JournalEntry, Options, PushSettings, Simulator};
 use tokio::sync::watch;
 
-use crate::cast::Cast;
-use crate::eyes::{Eyes, Seen};
 use crate::meddle::{OTHER_NUMBER, Window};
+use crate::status_observer::{Seen, StatusObserver};
+use crate::topology::Topology;
 use harness::link::Passed;
-use harness::{Link, Operator, OperatorOptions, Scenario, http, wait};
+use harness::{Link, Operator, OperatorOptions, TestNamespaces, http, wait};
 
 /// What the operator runs with: times that a test can wait for. The slow pace after a refusal is slower
 /// than any run, so that only an edit is followed by a request.
@@ -41,89 +41,102 @@ pub const FLAGS: [&str; 8] = [
 pub const PAUSE: Duration = Duration::from_millis(2800);
 
 /// Until an operator is ready at most; a fault may keep it from it.
-const CURTAIN: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub const PDF: &[u8] = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n";
 
 /// See the module documentation.
-pub struct Stage {
-    pub scenario: Scenario,
+pub struct Testbed {
+    pub namespaces: TestNamespaces,
     pub simulator: Simulator,
     pub apiserver: Link,
     pub provider: Link,
     pub operator: Operator,
     /// The second replica with its link to the provider. No fault meets it.
     pub second: Option<(Operator, Link)>,
-    pub eyes: Eyes,
-    pub weather: watch::Sender<Weather>,
+    pub observer: StatusObserver,
+    pub fault_window: watch::Sender<FaultWindow>,
     /// When a user had something else in mind than before.
     pub windows: Mutex<Vec<Window>>,
 }
 
 /// Whether something is being done to the operator or its links.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Weather {
+pub struct FaultWindow {
     /// The fault has met its request.
     pub begun: bool,
     /// What the portal shows may not be the whole truth yet.
-    pub rough: bool,
+    pub open: bool,
     /// When the last one ended.
     pub over: Option<Instant>,
 }
 
-impl Stage {
+impl Testbed {
     /// Sets everything up; no operator is started.
-    pub async fn new(name: &str, cast: Cast) -> Self {
-        Self::with(name, cast, |options| cast.flags(options)).await
+    pub async fn new(name: &str, topology: Topology) -> Self {
+        Self::with(name, topology, |options| topology.flags(options)).await
     }
 
     /// For many orders, and crashes that need not wait for a lease.
-    pub async fn for_walk(name: &str, cast: Cast) -> Self {
+    pub async fn for_walk(name: &str, topology: Topology) -> Self {
         let more =
             ["--leader-election=false", "--order-budget=1000/24h", "--order-budget-per-namespace=1000/24h"];
-        Self::with(name, cast, |options| options.args(more)).await
+        Self::with(name, topology, |options| options.args(more)).await
     }
 
-    async fn with(name: &str, cast: Cast, flags: impl Fn(OperatorOptions) -> OperatorOptions) -> Self {
+    async fn with(
+        name: &str,
+        topology: Topology,
+        flags: impl Fn(OperatorOptions) -> OperatorOptions,
+    ) -> Self {
         let simulator = simulator().await;
-        let scenario = Scenario::new(name).await;
-        let plane = &scenario.control_plane;
+        let namespaces = TestNamespaces::new(name).await;
+        let plane = &namespaces.control_plane;
         let apiserver = Link::to_apiserver(plane.server(), plane.authority()).await;
         let provider = Link::to_provider(simulator.url()).await;
-        let second = match cast {
-            Cast::Alone => None,
-            _ => Some(second(&scenario, &simulator, |options| cast.clock(plane, flags(options))).await),
+        let second = match topology {
+            Topology::Alone => None,
+            _ => Some(second(&namespaces, &simulator, |options| topology.clock(plane, flags(options))).await),
         };
         let mut options = flags(options(&provider));
         if let Some((second, _)) = &second {
             // As behind a Service: which replica a push comes to is not the sender's choice.
             options = options.push_base_url(&format!("http://127.0.0.1:{}", second.push_port));
         }
-        let operator = scenario.prepare_operator(&apiserver.url(), options).await;
-        let eyes = Eyes::open(&scenario.client(), &scenario.namespace);
-        let weather = watch::Sender::default();
+        let operator = namespaces.prepare_operator(&apiserver.url(), options).await;
+        let observer = StatusObserver::open(&namespaces.client(), &namespaces.namespace);
+        let fault_window = watch::Sender::default();
         let windows = Mutex::default();
-        let stage =
-            Self { scenario, simulator, apiserver, provider, operator, second, eyes, weather, windows };
-        stage.secret().await;
-        stage
+        let testbed = Self {
+            namespaces,
+            simulator,
+            apiserver,
+            provider,
+            operator,
+            second,
+            observer,
+            fault_window,
+            windows,
+        };
+        testbed.secret().await;
+        testbed
     }
 
     /// Starts the operators and waits until they are ready, faults or not. The second one comes after the
     /// first, which so leads.
-    pub async fn raise_curtain(&self) {
+    pub async fn start_operators(&self) {
         self.operator.process.start().expect("the operator starts");
         let Some((second, _)) = &self.second else {
-            wait::poll(CURTAIN, async || self.operator.is_ready().await.then_some(())).await;
+            wait::poll(START_TIMEOUT, async || self.operator.is_ready().await.then_some(())).await;
             return;
         };
         let leads = async || {
             let metrics = http::get(self.operator.metrics_port, "/metrics").await.ok()?;
             metrics.body.contains("\ntenios_leader 1\n").then_some(())
         };
-        wait::poll(CURTAIN, leads).await;
+        wait::poll(START_TIMEOUT, leads).await;
         second.process.start().expect("the second operator starts");
-        wait::poll(CURTAIN, async || {
+        wait::poll(START_TIMEOUT, async || {
             (second.is_ready().await && self.operator.is_ready().await).then_some(())
         })
         .await;
@@ -152,7 +165,7 @@ impl Stage {
             + DeserializeOwned
             + std::fmt::Debug,
     {
-        let api: Api<K> = self.scenario.api();
+        let api: Api<K> = self.namespaces.api();
         let name = object["metadata"]["name"].as_str().map(ToOwned::to_owned).unwrap_or_default();
         let object = serde_json::from_value(object).expect("an object");
         match api.create(&PostParams::default(), &object).await {
@@ -175,47 +188,49 @@ impl Stage {
         }
         let created: PhoneVerification =
             self.create(json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneVerification", "metadata": {"name": name}, "spec": spec})).await;
-        self.eyes.until(|seen| seen.verifications.get(name).is_some_and(|now| is_since(now, &created))).await;
+        self.observer
+            .until(|seen| seen.verifications.get(name).is_some_and(|now| is_since(now, &created)))
+            .await;
     }
 
     pub async fn order(&self, name: &str, spec: Value) {
         let created: PhoneNumberOrder =
             self.create(json!({"apiVersion": "tenios.dev/v1alpha1", "kind": "PhoneNumberOrder", "metadata": {"name": name}, "spec": spec})).await;
-        self.eyes.until(|seen| seen.orders.get(name).is_some_and(|now| is_since(now, &created))).await;
+        self.observer.until(|seen| seen.orders.get(name).is_some_and(|now| is_since(now, &created))).await;
     }
 
     pub async fn patch_order(&self, name: &str, patch: Value) -> kube::Result<PhoneNumberOrder> {
-        self.eyes.note(&format!("the user patches order {name}: {patch}"));
-        let api: Api<PhoneNumberOrder> = self.scenario.api();
+        self.observer.note(&format!("the user patches order {name}: {patch}"));
+        let api: Api<PhoneNumberOrder> = self.namespaces.api();
         api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await
     }
 
     pub async fn patch_verification(&self, name: &str, patch: Value) -> kube::Result<PhoneVerification> {
-        self.eyes.note(&format!("the user patches verification {name}: {patch}"));
-        let api: Api<PhoneVerification> = self.scenario.api();
+        self.observer.note(&format!("the user patches verification {name}: {patch}"));
+        let api: Api<PhoneVerification> = self.namespaces.api();
         api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await
     }
 
     pub async fn delete_order(&self, name: &str) {
-        let api: Api<PhoneNumberOrder> = self.scenario.api();
+        let api: Api<PhoneNumberOrder> = self.namespaces.api();
         let uid = api.get_opt(name).await.expect("the order can be read").and_then(|order| order.uid());
         match api.delete(name, &DeleteParams::default()).await {
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             deleted => drop(deleted.expect("the order can be deleted")),
         }
-        self.eyes.until(|seen| seen.orders.get(name).is_none_or(|order| order.uid() != uid)).await;
+        self.observer.until(|seen| seen.orders.get(name).is_none_or(|order| order.uid() != uid)).await;
     }
 
     /// Deletes the tenant's namespace, waits until it is gone, and sets it up anew.
     pub async fn replace_namespace(&self) {
-        let api: Api<Namespace> = Api::all(self.scenario.client());
-        let name = &self.scenario.namespace;
+        let api: Api<Namespace> = Api::all(self.namespaces.client());
+        let name = &self.namespaces.namespace;
         api.delete(name, &DeleteParams::default()).await.expect("the namespace can be deleted");
         wait::poll(Duration::from_secs(60), async || api.get_opt(name).await.ok()?.is_none().then_some(()))
             .await
             .expect("the namespace goes");
-        self.scenario.create_namespace(name).await;
-        self.scenario.let_operator_watch(name).await;
+        self.namespaces.create_namespace(name).await;
+        self.namespaces.let_operator_watch(name).await;
         self.secret().await;
     }
 
@@ -236,16 +251,16 @@ impl Stage {
     }
 
     pub async fn order_at(&self, name: &str, state: OrderState) -> Seen {
-        self.eyes.until(|seen| order_state(seen, name) == Some(state)).await
+        self.observer.until(|seen| order_state(seen, name) == Some(state)).await
     }
 
     pub async fn verification_at(&self, name: &str, state: VerificationState) -> Seen {
-        self.eyes.until(|seen| verification_state(seen, name) == Some(state)).await
+        self.observer.until(|seen| verification_state(seen, name) == Some(state)).await
     }
 
     /// Writes somebody else into the lease.
     pub async fn steal_lease(&self) {
-        let api: Api<Lease> = Api::namespaced(self.scenario.client(), &self.scenario.operator_namespace);
+        let api: Api<Lease> = Api::namespaced(self.namespaces.client(), &self.namespaces.operator_namespace);
         let now = MicroTime(jiff::Timestamp::now());
         let thief = json!({"spec": {"holderIdentity": "thief", "renewTime": now}});
         let _ = api.patch("tenios-operator", &PatchParams::default(), &Patch::Merge(thief)).await;
@@ -253,7 +268,7 @@ impl Stage {
 
     pub async fn ledger(&self) -> Vec<LedgerEntry> {
         let api: Api<LedgerEntry> =
-            Api::namespaced(self.scenario.client(), &self.scenario.operator_namespace);
+            Api::namespaced(self.namespaces.client(), &self.namespaces.operator_namespace);
         api.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default()
     }
 }
@@ -276,13 +291,13 @@ fn options(provider: &Link) -> OperatorOptions {
 }
 
 async fn second(
-    scenario: &Scenario,
+    namespaces: &TestNamespaces,
     simulator: &Simulator,
     flags: impl Fn(OperatorOptions) -> OperatorOptions,
 ) -> (Operator, Link) {
     let provider = Link::to_provider(simulator.url()).await;
     let options = flags(options(&provider));
-    (scenario.prepare_operator(scenario.control_plane.server(), options).await, provider)
+    (namespaces.prepare_operator(namespaces.control_plane.server(), options).await, provider)
 }
 
 async fn simulator() -> Simulator {

@@ -4,9 +4,9 @@ use tenios_lifecycle::attempt::Requests;
 
 use super::Model;
 use super::action::Action;
-use super::judge::Sight;
+use super::code_under_test::{Operation, Told, What};
+use super::judge::Coverage;
 use super::names;
-use super::shipped::{Deed, Told, What};
 use super::world::{BOGUS, Broken, Fate, KEYS, Object, Presence, Stage, Stored, World};
 
 /// Writers that are none of the replicas.
@@ -66,7 +66,7 @@ impl Model {
             Action::EntryDeleted { key } if self.size.names_collide => self.forget_entry(world, key),
             Action::EntryDeleted { key } => self.lose_entry(world, key, 0),
             Action::EntryRestored { key } => {
-                let before = self.shipped.kept(world.ledger[usize::from(key)].entry).before;
+                let before = self.code.interned(world.ledger[usize::from(key)].entry).before;
                 self.lose_entry(world, key, before);
             }
             Action::SetBack { key, entry } => {
@@ -74,7 +74,7 @@ impl Model {
                 world.set_backs += 1;
                 world.ledger[usize::from(key)].entry = entry;
                 world.object(key).status = 0;
-                self.sights.see(Sight::SetBack);
+                self.covered.insert(Coverage::SetBack);
             }
             Action::WritesFromElsewhere { key, attempt, told } => {
                 self.write_from_elsewhere(world, key, attempt, told);
@@ -111,11 +111,12 @@ impl Model {
     fn write_from_elsewhere(&self, world: &mut World, key: u8, attempt: u8, told: Told) {
         let k = usize::from(key);
         let before = world.ledger[k];
-        let events = self.shipped.recorded(key, attempt, told, 10 * i64::from(world.requests(key)));
+        let events = self.code.recorded(key, attempt, told, 10 * i64::from(world.requests(key)));
         let stored = self.stored_beside(world, key);
         let writer = ELSEWHERE + world.left.foreign_writes;
         let what = What::Append { events };
-        let done = self.shipped.act(Deed { key, known: before, stored, what, fate: Fate::Answered, writer });
+        let done =
+            self.code.act(Operation { key, known: before, stored, what, fate: Fate::Answered, writer });
         world.left.foreign_writes -= 1;
         world.ledger[k] = done.stored[k];
         self.judge_entry(world, key, before);
@@ -126,7 +127,7 @@ impl Model {
     fn forget_entry(&self, world: &mut World, key: u8) {
         let stored = self.stored_beside(world, key);
         let (known, what, fate) = (Stored::default(), What::Forget, Fate::Answered);
-        let done = self.shipped.act(Deed { key, known, stored, what, fate, writer: 0 });
+        let done = self.code.act(Operation { key, known, stored, what, fate, writer: 0 });
         if done.anothers {
             world.breaks(Broken::Anothers);
         }
@@ -146,7 +147,7 @@ impl Model {
             attempt.recorded &= remembered.0;
             attempt.numbered &= remembered.1;
         }
-        self.sights.see(Sight::EntryLost);
+        self.covered.insert(Coverage::EntryLost);
     }
 }
 

@@ -9,7 +9,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use tenios_api::crd;
 
-use crate::world::merge;
+use crate::testbed::merge;
 
 /// Values that must not be told on.
 pub const TEXT: &str = "Domkloster, expected Domkloster";

@@ -1,9 +1,9 @@
 //! Random numbers that are the same everywhere for the same seed.
 
 /// `SplitMix64`
-pub struct Dice(u64);
+pub struct SplitMix64(u64);
 
-impl Dice {
+impl SplitMix64 {
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }

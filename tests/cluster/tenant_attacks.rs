@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::tenants::FIRST_NUMBER;
-use crate::world::merge;
-use harness::Scenario;
+use crate::testbed::merge;
+use harness::TestNamespaces;
 
 const GROUP: &str = "/apis/tenios.dev/v1alpha1/namespaces";
 const MERGE: &str = "application/merge-patch+json";
@@ -12,7 +12,7 @@ const APPLY: &str = "application/apply-patch+yaml";
 const JSON: &str = "application/json";
 
 /// A request to the apiserver that it must refuse.
-pub struct Attempt {
+pub struct Attack {
     pub what: &'static str,
     pub on: String,
     pub method: &'static str,
@@ -31,7 +31,7 @@ pub enum Refusal {
 
 /// What the apiserver itself refuses.
 #[allow(clippy::too_many_lines, reason = "a table")]
-pub fn attempts(a: &Scenario, b: &Scenario) -> Vec<Attempt> {
+pub fn tenant_attacks(a: &TestNamespaces, b: &TestNamespaces) -> Vec<Attack> {
     let mut table = Table(Vec::new());
     for (kind, plural, name) in
         [("PhoneNumberOrder", "phonenumberorders", "main"), ("PhoneVerification", "phoneverifications", "v")]
@@ -57,7 +57,7 @@ pub fn attempts(a: &Scenario, b: &Scenario) -> Vec<Attempt> {
     table.0
 }
 
-struct Table(Vec<Attempt>);
+struct Table(Vec<Attack>);
 
 impl Table {
     fn forbidden(&mut self, what: &'static str, on: &str, method: &'static str, path: &str, body: Value) {
@@ -85,7 +85,7 @@ impl Table {
         refusal: Refusal,
     ) {
         let (on, path) = (on.to_owned(), path.to_owned());
-        self.0.push(Attempt { what, on, method, path, content, body, refusal });
+        self.0.push(Attack { what, on, method, path, content, body, refusal });
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::shipped::OPERATOR;
+use super::shipped_manifests::OPERATOR;
 use super::{ControlPlane, Identity, Kubectl, Mark, Operator, OperatorOptions, Request, Requests, wait};
 
 /// How long the operator has to ask for nothing until it counts as quiet: several times the tests' longest
@@ -23,7 +23,7 @@ const UNTIL_QUIET: Duration = Duration::from_secs(60);
 
 /// A namespace for the tenant and one for the operator, which has the shipped rules there and
 /// nothing else.
-pub struct Scenario {
+pub struct TestNamespaces {
     /// Where it runs.
     pub control_plane: Arc<ControlPlane>,
     /// The tenant's namespace.
@@ -33,7 +33,7 @@ pub struct Scenario {
     client: Client,
 }
 
-impl Scenario {
+impl TestNamespaces {
     /// On the shared control plane; the name (lower case, at most 30 letters) is for people who
     /// read logs.
     pub async fn new(name: &str) -> Self {
@@ -46,9 +46,9 @@ impl Scenario {
         let namespace = format!("t-{name}-{}", &random[..8]);
         let operator_namespace = format!("{namespace}-op");
         let client = control_plane.client().await;
-        let scenario = Self { control_plane, namespace, operator_namespace, client };
-        scenario.set_up().await;
-        scenario
+        let namespaces = Self { control_plane, namespace, operator_namespace, client };
+        namespaces.set_up().await;
+        namespaces
     }
 
     async fn set_up(&self) {

@@ -11,9 +11,9 @@ const SHORTEST: usize = 5;
 
 /// What to look for: each form with whose it is.
 #[derive(Default)]
-pub struct Needles(BTreeMap<String, String>);
+pub struct SecretForms(BTreeMap<String, String>);
 
-impl Needles {
+impl SecretForms {
     /// Adds all forms of a secret. `what` stands in the failure.
     pub fn add(&mut self, what: &str, secret: &[u8]) {
         let forms = forms(secret);
@@ -106,8 +106,8 @@ fn aligned(engine: &impl Engine, secret: &[u8], before: usize) -> String {
 #[test]
 fn p21_a_secret_is_found_in_every_form_and_place() {
     let secret = "Große Straße 17?>";
-    let mut needles = Needles::default();
-    needles.add("the street", secret.as_bytes());
+    let mut secret_forms = SecretForms::default();
+    secret_forms.add("the street", secret.as_bytes());
     let base64_standard = base64::engine::general_purpose::STANDARD;
     let base64_url = base64::engine::general_purpose::URL_SAFE;
     for before in ["", "a", "ab", "abc", "abcd"] {
@@ -125,18 +125,18 @@ fn p21_a_secret_is_found_in_every_form_and_place() {
                 lower_escapes(&percent(text.as_bytes(), |b| b.is_ascii_alphanumeric())),
                 percent(text.as_bytes(), |_| false),
             ] {
-                let found = needles.found_in(&format!("one line\n{{\"quoted\":\"{form}\"}}\nanother"));
+                let found = secret_forms.found_in(&format!("one line\n{{\"quoted\":\"{form}\"}}\nanother"));
                 assert!(!found.is_empty(), "not found: {form}");
                 assert!(found.iter().all(|f| f.starts_with("the street ")), "{found:?}");
             }
         }
     }
     let innocent = "Große Strasse 17, R3Jvw59l, 47726f, Gro%C3%9Fe";
-    assert_eq!(needles.found_in(innocent), Vec::<String>::new());
+    assert_eq!(secret_forms.found_in(innocent), Vec::<String>::new());
 }
 
 #[test]
 fn p21_a_secret_too_short_to_be_looked_for_is_no_silent_pass() {
-    let added = std::panic::catch_unwind(|| Needles::default().add("the house number", b"4"));
+    let added = std::panic::catch_unwind(|| SecretForms::default().add("the house number", b"4"));
     assert!(added.is_err());
 }

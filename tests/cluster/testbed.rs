@@ -13,7 +13,7 @@ use tenios_api::verification::VerificationState;
 use tenios_api::{Condition, ConditionType, LedgerEntry, PhoneNumberOrder, PhoneVerification, Reason};
 use tenios_simulator::{Action, DocumentState, Fault, Options, PushAnswer, PushOverrides, Simulator};
 
-use harness::{Operator, OperatorOptions, Scenario, wait};
+use harness::{Operator, OperatorOptions, TestNamespaces, wait};
 
 pub const KEY: &str = "test-key";
 pub const ORDER: &str = "/number/order";
@@ -25,13 +25,13 @@ pub const SILENCE: Duration = Duration::from_millis(2500);
 pub const PDF: &[u8] = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n";
 
 /// See the module documentation.
-pub struct World {
-    pub scenario: Scenario,
+pub struct Testbed {
+    pub namespaces: TestNamespaces,
     pub simulator: Simulator,
     pub operator: Operator,
 }
 
-impl World {
+impl Testbed {
     pub async fn new(name: &str) -> Self {
         Self::with(name, |options| options).await
     }
@@ -44,12 +44,12 @@ impl World {
     /// With other options for the operator.
     pub async fn with(name: &str, change: impl FnOnce(OperatorOptions) -> OperatorOptions) -> Self {
         let simulator = simulator().await;
-        let scenario = Scenario::new(name).await;
+        let namespaces = TestNamespaces::new(name).await;
         let options = OperatorOptions::new(simulator.url());
-        let operator = scenario.operator(change(options)).await;
-        let world = Self { scenario, simulator, operator };
-        world.secret("trade-register", "extract.pdf", PDF).await;
-        world
+        let operator = namespaces.operator(change(options)).await;
+        let testbed = Self { namespaces, simulator, operator };
+        testbed.secret("trade-register", "extract.pdf", PDF).await;
+        testbed
     }
 
     pub async fn secret(&self, name: &str, key: &str, value: &[u8]) {
@@ -58,7 +58,7 @@ impl World {
             "data": {key: k8s_openapi::ByteString(value.to_vec())},
         }))
         .unwrap();
-        let api: Api<Secret> = self.scenario.api();
+        let api: Api<Secret> = self.namespaces.api();
         let params = PatchParams::apply("test").force();
         let secret = serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": secret.metadata, "data": secret.data});
         api.patch(name, &params, &Patch::Apply(secret)).await.unwrap();
@@ -96,7 +96,7 @@ impl World {
             + serde::Serialize,
     {
         let object = json!({"apiVersion": "tenios.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
-        let api: Api<K> = self.scenario.api();
+        let api: Api<K> = self.namespaces.api();
         api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await
     }
 
@@ -128,17 +128,17 @@ impl World {
     }
 
     pub async fn patch_order(&self, name: &str, patch: Value) -> kube::Result<PhoneNumberOrder> {
-        let api: Api<PhoneNumberOrder> = self.scenario.api();
+        let api: Api<PhoneNumberOrder> = self.namespaces.api();
         api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await
     }
 
     pub async fn patch_verification(&self, name: &str, patch: Value) -> kube::Result<PhoneVerification> {
-        let api: Api<PhoneVerification> = self.scenario.api();
+        let api: Api<PhoneVerification> = self.namespaces.api();
         api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await
     }
 
     pub async fn delete_order(&self, name: &str) {
-        let api: Api<PhoneNumberOrder> = self.scenario.api();
+        let api: Api<PhoneNumberOrder> = self.namespaces.api();
         api.delete(name, &DeleteParams::default()).await.unwrap();
         wait::until("the order to be gone", PATIENCE, async || {
             api.get_opt(name).await.unwrap().is_none().then_some(())
@@ -169,7 +169,7 @@ impl World {
             + Debug
             + DeserializeOwned,
     {
-        let api: Api<K> = self.scenario.api();
+        let api: Api<K> = self.namespaces.api();
         let mut last = None;
         let found = wait::poll(PATIENCE, async || {
             last = api.get_opt(name).await.ok().flatten();
@@ -235,12 +235,12 @@ impl World {
 
     pub async fn ledger(&self) -> Vec<LedgerEntry> {
         let api: Api<LedgerEntry> =
-            Api::namespaced(self.scenario.client(), &self.scenario.operator_namespace);
+            Api::namespaced(self.namespaces.client(), &self.namespaces.operator_namespace);
         api.list(&ListParams::default()).await.unwrap().items
     }
 
     pub async fn events(&self) -> Vec<Event> {
-        let api: Api<Event> = self.scenario.api();
+        let api: Api<Event> = self.namespaces.api();
         api.list(&ListParams::default()).await.unwrap().items
     }
 }
