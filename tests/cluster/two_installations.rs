@@ -9,7 +9,7 @@ use tenios_operator::controller::NAMESPACE_LEASE;
 use crate::testbed::{ORDER, PATIENCE, SILENCE, Testbed, VERIFICATION};
 use harness::{Operator, OperatorOptions, TestNamespaces, wait};
 
-/// The operator of another namespaces, at work in the namespace of this testbed.
+/// The operator of another installation, at work in the namespace of this testbed.
 async fn rival(w: &Testbed) -> (TestNamespaces, Operator) {
     let other = TestNamespaces::on(w.namespaces.control_plane.clone(), "rival").await;
     other.let_operator_watch(&w.namespaces.namespace).await;

@@ -1,6 +1,6 @@
 //! From `kubectl apply` to a phone number, on a real control plane: what `make demo` runs.
 //!
-//! Exit code 0 only if two numbers arrived and the provider's stand-in received exactly one
+//! Exit code 0 only if two numbers arrived and the simulator received exactly one
 //! verification and two orders.
 
 mod progress;
@@ -69,7 +69,7 @@ impl Demo {
         finish(kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", "-f", &crds]).await)?;
         kubectl_as_typed(&kubectl, &["apply", "-k", "deploy/base"]).await?;
 
-        say("Starting the provider's stand-in: it assigns a number 2 s after an order");
+        say("Starting the simulator of the provider: it assigns a number 2 s after an order");
         let journal = control_plane.directory().join("journal.jsonl");
         let simulator_port = ports::free();
         let simulator = simulator(&control_plane, simulator_port, &journal);

@@ -1,5 +1,5 @@
-//! The commands of the documentation, run in their order against a control plane, the operator and the stand-in
-//! for TENIOS, as a reader would type them. What a test adds to a page stands in its comments: see [`script`].
+//! The commands of the documentation, run in their order against a control plane, the operator and the simulator,
+//! as a reader would type them. What a test adds to a page stands in its comments: see [`script`].
 
 pub mod pages;
 

@@ -31,7 +31,7 @@ impl Drop for Node {
 }
 
 impl Node {
-    /// Whatever the Deployment says, the operator on it speaks to this stand-in for TENIOS and to no one else.
+    /// Whatever the Deployment says, the operator on it speaks to this simulator and to no one else.
     pub fn start(plane: Arc<ControlPlane>, provider: &str) -> Self {
         let (port, metrics_port) = (ports::free(), ports::free());
         let environment = vec![

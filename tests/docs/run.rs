@@ -1,4 +1,4 @@
-//! Where the pages are followed: one or two clusters with their nodes, the stand-in for TENIOS, a directory and a shell.
+//! Where the pages are followed: one or two clusters with their nodes, the simulator, a directory and a shell.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -89,7 +89,7 @@ impl DocsRun {
         self.nodes[0].metrics_port
     }
 
-    /// All order requests that the stand-in got.
+    /// All order requests that the simulator got.
     #[allow(dead_code, reason = "the pages count from the last namespace on")]
     pub fn requests(&self) -> usize {
         self.simulator.requests(ORDER)
@@ -123,7 +123,7 @@ impl DocsRun {
         }
     }
 
-    /// Blocking for its thread alone: the stand-in and the nodes go on meanwhile.
+    /// Blocking for its thread alone: the simulator and the nodes go on meanwhile.
     fn type_in(&mut self, commands: &str) -> Result<(), String> {
         tokio::task::block_in_place(|| self.shell.run(commands))
     }

@@ -11,7 +11,7 @@ use crate::release::{dist, platform};
 use crate::shell::{has_released_plugin, said, unpack};
 use harness::TestNamespaces;
 
-/// kubectl with the plugin beside it, for the user of the namespaces.
+/// kubectl with the plugin beside it, for the user of the namespace.
 struct Shell {
     namespaces: TestNamespaces,
     plugin: PathBuf,

@@ -14,8 +14,8 @@ use crate::topology::Topology;
 /// Lease renewals go on for ever; only so many of each count.
 const LEASES: u32 = 2;
 
-/// Quiet runs of each scenario. What one asks for once more depends a little on time; what all ask for counts. With three,
-/// a status write that came in about half of all runs was taken for one that always comes.
+/// Quiet runs of each scenario. What one asks for once more depends a little on time; what all ask for counts. With
+/// three, a status write that came in about half of all runs was taken for one that always comes.
 const RECORDINGS: usize = 6;
 
 /// How often a request that did not come is waited for again.

@@ -15,7 +15,6 @@ mod restore;
 mod run;
 mod scenarios;
 mod settings;
-mod splitmix64;
 mod status_observer;
 mod table;
 mod testbed;

@@ -22,7 +22,7 @@ pub async fn answer(testbed: &Testbed) {
         let _ = fault_window.wait_for(|fault_window| !fault_window.open).await;
         let asked =
             seen.wait_for(|seen| asked(seen).next().is_some()).await.map(|seen| asked(&seen).collect());
-        let asked: Vec<Asked> = asked.expect("the observer are open");
+        let asked: Vec<Asked> = asked.expect("the observer is open");
         tokio::time::sleep(PONDERS).await;
         if fault_window.borrow().open {
             continue;

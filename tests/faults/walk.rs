@@ -19,9 +19,9 @@ use tenios_simulator::{Action, Canned, DocumentState, Fault, PushOverrides};
 use crate::judge::{Expected, Wrong, judge};
 use crate::person;
 use crate::run::{report, strike_the_set};
-use crate::splitmix64::SplitMix64;
 use crate::testbed::{FaultWindow, Testbed, order_state, verification_state};
 use crate::topology::Topology;
+use harness::SplitMix64;
 use harness::link::{Point, Verdict};
 
 /// Steps of one walk.

@@ -28,6 +28,7 @@ pub mod process;
 pub mod program;
 pub mod proxy;
 pub mod shipped_manifests;
+pub mod splitmix64;
 pub mod test_namespaces;
 pub mod wait;
 pub mod watchdog;
@@ -41,6 +42,7 @@ pub use operator::{Operator, OperatorOptions};
 pub use process::Process;
 pub use program::Program;
 pub use proxy::Proxy;
+pub use splitmix64::SplitMix64;
 pub use test_namespaces::TestNamespaces;
 
 /// Whatever went wrong while setting up, as text.

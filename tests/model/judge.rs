@@ -57,7 +57,7 @@ impl Coverage {
     ];
 }
 
-/// Which of them were seen.
+/// Which of them were reached.
 #[derive(Debug, Default)]
 pub struct Covered(AtomicU32);
 

@@ -13,8 +13,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::mutator::{SplitMix64, mutate};
+use crate::mutator::mutate;
 use crate::receiver::{FIRST, Testbed};
+use harness::SplitMix64;
 
 /// Changed requests in a plain `cargo test`.
 const MUTATIONS: usize = 4000;

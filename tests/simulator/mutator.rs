@@ -1,6 +1,6 @@
 //! Requests that are nearly the recorded ones, chosen by a seed.
 
-use std::ops::Range;
+use harness::SplitMix64;
 
 /// Sequences that mean something to whoever parses HTTP or JSON.
 const WORDS: &[&[u8]] = &[
@@ -50,43 +50,6 @@ const NUMBERS: &[&[u8]] =
     &[b"0", b"-1", b"1", b"00", b"16384", b"16385", b"2147483648", b"18446744073709551616", b"+7", b"0x10"];
 /// Longer requests only take longer.
 const LONGEST: usize = 64 * 1024;
-
-/// `SplitMix64`: the same numbers everywhere.
-pub struct SplitMix64(u64);
-
-impl SplitMix64 {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Less than `limit`, or 0.
-    pub fn below(&mut self, limit: usize) -> usize {
-        let limit = u64::try_from(limit.max(1)).unwrap();
-        usize::try_from(self.next() % limit).unwrap()
-    }
-
-    pub fn one_of<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
-        from[self.below(from.len())]
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[0]
-    }
-
-    /// A range within a text, mostly a short one.
-    fn range(&mut self, length: usize) -> Range<usize> {
-        let start = self.below(length + 1);
-        let longest = if self.below(4) == 0 { length - start } else { 16.min(length - start) };
-        start..start + self.below(longest + 1)
-    }
-}
 
 /// One of the first with one to eight changes, mostly few: what is still nearly right gets furthest. Pieces
 /// of the second may get into it.

@@ -52,9 +52,9 @@ pub(super) async fn run(options: &ExportOptions, cluster: &Cluster) -> Result<()
         }
     }
     for (kind, object) in &found {
-        if let Some(remark) = remark(*kind, object) {
+        if let Some(warning) = warning(*kind, object) {
             eprintln!(
-                "{}/{} in {}: {remark}",
+                "{}/{} in {}: {warning}",
                 kind.short(),
                 object.name_any(),
                 object.namespace().unwrap_or_default()
@@ -119,7 +119,7 @@ fn state(object: &DynamicObject) -> Option<&str> {
 }
 
 /// What a person has to know about this one.
-fn remark(kind: Kind, object: &DynamicObject) -> Option<String> {
+fn warning(kind: Kind, object: &DynamicObject) -> Option<String> {
     let state = state(object).unwrap_or("not reconciled yet");
     if spec(kind, object)["adopt"].is_null() {
         let what = match kind {

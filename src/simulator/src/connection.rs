@@ -68,13 +68,13 @@ async fn serve(stream: TcpStream, tls: Option<Tls>, shared: Arc<Shared>) -> io::
     let handle = Arc::new(stream.try_clone()?);
     let stream = TcpStream::from_std(stream)?;
     match tls {
-        Some(tls) => converse(tls.acceptor().accept(stream).await?, handle, shared).await,
-        None => converse(stream, handle, shared).await,
+        Some(tls) => serve_http1(tls.acceptor().accept(stream).await?, handle, shared).await,
+        None => serve_http1(stream, handle, shared).await,
     }
     Ok(())
 }
 
-async fn converse<I>(io: I, handle: Arc<std::net::TcpStream>, shared: Arc<Shared>)
+async fn serve_http1<I>(io: I, handle: Arc<std::net::TcpStream>, shared: Arc<Shared>)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

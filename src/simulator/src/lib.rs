@@ -1,4 +1,4 @@
-//! A faithful stand-in for the provider, which has no sandbox: the documented methods with their
+//! A faithful simulator of the provider, which has no sandbox: the documented methods with their
 //! documented answers (`docs/provider-api.md`), a journal of every request that arrived, and faults on command.
 //! Whatever the contract leaves unknown is a switch ([`Settings`]).
 //!

@@ -8,7 +8,7 @@ use http::request::Parts;
 pub enum End {
     /// kube-apiserver
     Apiserver,
-    /// TENIOS, or its stand-in
+    /// TENIOS, or its simulator
     Provider,
 }
 

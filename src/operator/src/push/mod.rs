@@ -5,7 +5,7 @@
 //! behalf of somebody who can't know the secret (promise 19).
 
 mod address;
-mod told;
+mod payload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tracing::field::Empty;
 
 pub use address::{PREFIX, PushKeys, PushKeysError, PushSigner};
 
-use told::{Push, Told};
+use payload::{Content, Push};
 
 use crate::telemetry::{Metrics, traced};
 use tenios_http_server::{Limits, RequestBody, read_body};
@@ -121,18 +121,18 @@ impl Receiver {
 
     /// Stores what is usable. It is acknowledged only where that is the number: a later one may have it.
     async fn take_genuine(&self, key: &Key, attempt: AttemptId, push: &Push) -> (Answer, &'static str) {
-        let told = push.told();
-        let order_id = told.order_id.as_deref().unwrap_or("(none)");
-        if told.number.is_none() {
+        let content = push.content();
+        let order_id = content.order_id.as_deref().unwrap_or("(none)");
+        if content.number.is_none() {
             // The sender knew the secret, so the id is the provider's word: a person needs it to adopt.
             tracing::error!(%key, %attempt, order_id, phonenumber = push.number_as_it_came(),
                 "a genuine push carries no E.164 number; look the number up in the TENIOS portal, and record it in spec.adopt.phoneNumber");
         }
-        if told.order_id.is_none() && told.number.is_some() {
+        if content.order_id.is_none() && content.number.is_some() {
             tracing::warn!(%key, %attempt, "a genuine push carries no order id; its number is stored under the order of its path");
         }
-        let usable = told.number.is_some();
-        let storing = self.store(key, attempt, told);
+        let usable = content.number.is_some();
+        let storing = self.store(key, attempt, content);
         let stored = tokio::time::timeout(STORE_WITHIN, storing).await.unwrap_or(false);
         match (usable, stored) {
             (false, _) => (Answer::TryAgain, "unusable"),
@@ -141,9 +141,9 @@ impl Receiver {
         }
     }
 
-    /// Appends what was told unless it is there already. True once it is stored.
-    async fn store(&self, key: &Key, attempt: AttemptId, told: Told) -> bool {
-        let Some(event) = event(attempt, told) else { return false };
+    /// Appends what was pushed unless it is there already. True once it is stored.
+    async fn store(&self, key: &Key, attempt: AttemptId, content: Content) -> bool {
+        let Some(event) = event(attempt, content) else { return false };
         match self.ledger.offer(key, &event).await {
             Offered::Known => true,
             Offered::Appended => {
@@ -172,10 +172,10 @@ fn is_health_check(request: &Request<RequestBody>) -> bool {
     matches!(*request.method(), Method::GET | Method::HEAD) && request.uri().path() == "/"
 }
 
-/// What was told, as a fact; none where nothing is usable.
-fn event(attempt: AttemptId, told: Told) -> Option<Event> {
+/// What was pushed, as a fact; none where nothing is usable.
+fn event(attempt: AttemptId, content: Content) -> Option<Event> {
     let at = Timestamp::now();
-    match (told.order_id, told.number) {
+    match (content.order_id, content.number) {
         (Some(order_id), Some(number)) => Some(Event::Assigned { attempt, at, order_id, number }),
         (None, None) => None,
         (order_id, number) => Some(Event::Pushed { attempt, at, order_id, number }),

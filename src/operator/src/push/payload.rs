@@ -20,7 +20,7 @@ pub(super) struct Push {
 
 /// What is usable of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Content {
     /// The order id; none where there was none that can be one.
     pub(super) order_id: Option<String>,
     /// The number; none where nobody can tell which one is meant.
@@ -55,10 +55,10 @@ impl Push {
         self.secret.len() == 64 && self.secret.bytes().all(|b| b.is_ascii_hexdigit())
     }
 
-    pub(super) fn told(&self) -> Told {
+    pub(super) fn content(&self) -> Content {
         // It is logged and shown, so it must not be the secret in the wrong place.
         let order_id = order_id(&self.order_id).filter(|id| !self.has_secret() || !id.contains(&self.secret));
-        Told { order_id, number: number(&self.phonenumber) }
+        Content { order_id, number: number(&self.phonenumber) }
     }
 
     /// The number as it came, for the log, where it is not longer than one and consists of what numbers are written
@@ -124,10 +124,10 @@ mod tests {
 
     use super::Push;
 
-    fn told(phonenumber: &Value, order_id: &Value) -> (Option<String>, Option<String>) {
+    fn read(phonenumber: &Value, order_id: &Value) -> (Option<String>, Option<String>) {
         let body = json!({"phonenumber": phonenumber, "order_id": order_id, "push_secret": ""}).to_string();
-        let told = Push::read(body.as_bytes()).map(|push| push.told());
-        told.map(|told| (told.number.map(|n| n.to_string()), told.order_id)).unwrap_or_default()
+        let content = Push::read(body.as_bytes()).map(|push| push.content());
+        content.map(|content| (content.number.map(|n| n.to_string()), content.order_id)).unwrap_or_default()
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
             (json!({"number": "+4922112345678"}), None),
             (json!(["+4922112345678", "+4922112345679"]), None),
         ] {
-            assert_eq!(told(&value, &json!("1")).0.as_deref(), number, "{value}");
+            assert_eq!(read(&value, &json!("1")).0.as_deref(), number, "{value}");
         }
     }
 
@@ -176,7 +176,7 @@ mod tests {
             (json!(1.5), None),
             (json!({}), None),
         ] {
-            assert_eq!(told(&json!("+491"), &value).1.as_deref(), id, "{value}");
+            assert_eq!(read(&json!("+491"), &value).1.as_deref(), id, "{value}");
         }
     }
 
@@ -189,9 +189,9 @@ mod tests {
             ("push_secret=a&phonenumber=+49221+12345678", Some("+4922112345678"), None),
             (r#"{"push_secret":"","phone_number":"+491","orderId":7}"#, Some("+491"), Some("7")),
         ] {
-            let told = Push::read(body.as_bytes()).map(|push| push.told());
-            let told = told.map(|told| (told.number.map(|n| n.to_string()), told.order_id));
-            assert_eq!(told, Some((number.map(str::to_owned), id.map(str::to_owned))), "{body}");
+            let content = Push::read(body.as_bytes()).map(|push| push.content());
+            let content = content.map(|content| (content.number.map(|n| n.to_string()), content.order_id));
+            assert_eq!(content, Some((number.map(str::to_owned), id.map(str::to_owned))), "{body}");
         }
         for body in [
             "",
