@@ -194,8 +194,8 @@ async fn p19_what_is_not_genuine_is_not_found(#[case] changes: Value) {
 #[case::escaped("/push/v1/shop%2Fmain-line/a1", json!({}), "misdirected")]
 #[case::a_secret_elsewhere("/shop/main-line/a1", json!({}), "misdirected")]
 #[case::a_secret_nowhere("/", json!({}), "misdirected")]
-#[case::passing_by("/wp-login.php", json!({"push_secret": "hunter2"}), "stray")]
-#[case::passing_by_without_a_path("/", json!({"push_secret": null}), "stray")]
+#[case::passing_by("/wp-login.php", json!({"push_secret": "hunter2"}), "unrelated")]
+#[case::passing_by_without_a_path("/", json!({"push_secret": null}), "unrelated")]
 #[tokio::test]
 async fn what_is_refused_is_counted_by_what_it_may_have_been(
     #[case] path: &str,
@@ -377,7 +377,7 @@ async fn p19_a_load_balancer_learns_that_somebody_listens_and_nothing_else() {
         );
         assert_eq!(answer.text().await.unwrap(), "");
     }
-    for result in ["stray", "misdirected", "malformed"] {
+    for result in ["unrelated", "misdirected", "malformed"] {
         assert!(w.metrics.encode().contains(&format!("tenios_pushes_total{{result=\"{result}\"}} 0\n")));
     }
 }

@@ -95,7 +95,7 @@ impl Receiver {
         let unread = match (&named, below) {
             (Some(_), _) => "malformed",
             (None, Some(_)) => "misdirected",
-            (None, None) => "stray",
+            (None, None) => "unrelated",
         };
         let Ok(body) = read_body(request.into_body(), BODY_LIMIT).await else {
             return (Answer::NotFound, unread);

@@ -19,7 +19,7 @@ use tenios_ledger::{Key, Kind};
 const ENDPOINTS: [&str; 2] = ["verification/create", "number/order"];
 const OUTCOMES: [&str; 4] = ["accepted", "refused", "not_processed", "unknown"];
 const PUSHES: [&str; 7] =
-    ["stored", "not_stored", "unauthenticated", "malformed", "unusable", "misdirected", "stray"];
+    ["stored", "not_stored", "unauthenticated", "malformed", "unusable", "misdirected", "unrelated"];
 const APPENDS: [&str; 4] = ["stored", "conflict", "rejected", "ambiguous"];
 const ERRORS: [&str; 2] = ["apiserver", "panic"];
 
