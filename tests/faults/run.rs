@@ -95,7 +95,7 @@ pub async fn run(case: Case) -> Ran {
         Err(_) => vec![Wrong::Broken("the test panicked".into())],
     };
     wrong.extend(judge(&testbed, Expected { orders, submissions, harmed }).await);
-    let changes = testbed.observer.notes().len();
+    let changes = testbed.observer.changes();
     if changes > CHANGES {
         wrong.push(Wrong::Restless(format!("{changes} changes were shown")));
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -42,6 +43,7 @@ struct Shared {
     seen: watch::Sender<Seen>,
     unknown: Mutex<BTreeSet<Unknown>>,
     notes: Mutex<Vec<String>>,
+    changes: AtomicUsize,
     began: Instant,
 }
 
@@ -58,6 +60,7 @@ impl StatusObserver {
             seen: watch::Sender::default(),
             unknown: Mutex::default(),
             notes: Mutex::default(),
+            changes: AtomicUsize::default(),
             began: Instant::now(),
         });
         let closed = CancellationToken::new();
@@ -96,6 +99,11 @@ impl StatusObserver {
     pub fn notes(&self) -> Vec<String> {
         lock(&self.shared.notes).clone()
     }
+
+    /// How often a resource was shown as something else, whatever the user did meanwhile.
+    pub fn changes(&self) -> usize {
+        self.shared.changes.load(Ordering::Relaxed)
+    }
 }
 
 impl Shared {
@@ -104,6 +112,7 @@ impl Shared {
     }
 
     fn shown<K: Shown>(&self, object: &K) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
         self.note(&format!("{} {}: {}", K::kind(&()), object.name_any(), object.words()));
         lock(&self.unknown).extend(object.unknown());
     }
