@@ -1,9 +1,13 @@
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::DeleteParams;
 use serde_json::json;
 use tenios_api::order::OrderState;
 use tenios_api::verification::VerificationState;
-use tenios_api::{ConditionStatus, ConditionType, Reason};
+use tenios_api::{ConditionStatus, ConditionType, PhoneVerification, Reason};
 
-use crate::testbed::{ORDER, Testbed, VERIFICATION, condition};
+use crate::testbed::{ORDER, PATIENCE, Testbed, VERIFICATION, condition, ready};
+use harness::wait;
 
 #[tokio::test]
 async fn p01_two_manifests_become_a_number_with_one_request_each() {
@@ -106,4 +110,43 @@ async fn a_suspended_order_is_held_back_until_it_is_resumed() {
     w.no_more_requests(ORDER, 0).await;
     w.patch_order("o", json!({"spec": {"suspend": false}})).await.unwrap();
     w.order_at("o", OrderState::Assigned).await;
+}
+
+#[tokio::test]
+async fn a_document_that_was_approved_is_deleted_and_its_last_day_is_told_whenever_somebody_knows_it() {
+    let w = Testbed::new("documents").await;
+    w.verification("v", json!({})).await;
+    let v = w.verification_at("v", VerificationState::AwaitingApproval).await;
+    let said = |v: PhoneVerification| ready(&v.status.unwrap().conditions).unwrap().message.clone();
+    assert!(!said(v).contains("not needed"), "another may have to be sent");
+    // The border, which knows the calendar, and what may change of a document after the submission.
+    let day = |day: &str| json!({"spec": {"document": {"validUntil": day}}});
+    for wrong in ["2031-02-30", "31.05.2031", "2031-05-31T00:00:00Z"] {
+        let error = w.patch_verification("v", day(wrong)).await.unwrap_err().to_string();
+        assert!(error.contains("spec.document.validUntil"), "{error}");
+    }
+    w.patch_verification("v", day("2031-05-31")).await.unwrap();
+    let another = json!({"spec": {"document": {"secretRef": {"name": "another"}}}});
+    let error = w.patch_verification("v", another).await.unwrap_err().to_string();
+    assert!(error.contains("immutable"), "{error}");
+    wait::until("the end of that day in the metrics", PATIENCE, async || {
+        let line = "tenios_document_valid_until_timestamp_seconds 1938038400";
+        w.operator.metrics().await.lines().any(|l| l == line).then_some(())
+    })
+    .await;
+
+    w.patch_verification("v", json!({"spec": {"approval": "Approved"}})).await.unwrap();
+    let v = w.verification_at("v", VerificationState::Approved).await;
+    let said = said(v);
+    assert!(said.contains("key \"extract.pdf\" of Secret \"trade-register\" is not needed"), "{said}");
+    let secrets: Api<Secret> = w.namespaces.api();
+    secrets.delete("trade-register", &DeleteParams::default()).await.unwrap();
+    // Nobody misses it: not a resource that is created again, and no order.
+    let api: Api<PhoneVerification> = w.namespaces.api();
+    api.delete("v", &DeleteParams::default()).await.unwrap();
+    w.verification("v", json!({"approval": "Approved"})).await;
+    w.verification_at("v", VerificationState::Approved).await;
+    w.order("o", json!({"verificationRef": {"name": "v"}})).await;
+    w.order_at("o", OrderState::Assigned).await;
+    assert_eq!((w.requests(VERIFICATION), w.requests(ORDER)), (1, 1));
 }

@@ -14,7 +14,13 @@ use pages::{markdown, script};
 const RUN: &[&[&str]] = &[
     &["docs/quick-start.md"],
     &["docs/reasons.md"],
-    &["docs/kubectl-tenios.md", "docs/operations.md", "docs/adopt.md", "docs/rotate-keys.md"],
+    &[
+        "docs/kubectl-tenios.md",
+        "docs/operations.md",
+        "docs/adopt.md",
+        "docs/rotate-keys.md",
+        "docs/documents.md",
+    ],
     &[
         "docs/ledger.md#hand-a-namespace-to-another-team",
         "docs/ledger.md#after-etcd-was-restored",

@@ -18,6 +18,7 @@ mod docs;
 mod entry;
 mod exhaustive;
 mod fold;
+mod history;
 mod in_memory_ledger;
 mod index;
 mod kstatus;

@@ -18,7 +18,7 @@ fn order(name: &str) -> Key {
 }
 
 fn resource(state: &str, reason: Reason, since: i64) -> TrackedResource {
-    TrackedResource { state: state.into(), reason, since: Some(at(since)) }
+    TrackedResource { state: state.into(), reason, since: Some(at(since)), expires: None }
 }
 
 fn lines(metrics: &Metrics, start: &str) -> Vec<String> {
@@ -49,9 +49,30 @@ fn the_oldest_of_each_state_is_told_and_goes_with_the_last_one() {
     }
     metrics.resource(
         &order("c"),
-        Some(TrackedResource { state: "Unreadable".into(), reason: Reason::InvalidSpec, since: None }),
+        Some(TrackedResource { since: None, ..resource("Unreadable", Reason::InvalidSpec, 0) }),
     );
     assert!(oldest(&metrics).is_empty(), "{}", metrics.encode());
+}
+
+#[test]
+fn the_document_that_expires_first_is_told_whoever_has_it_and_wherever_it_stands() {
+    let metrics = Metrics::default();
+    let told = |metrics| lines(metrics, "tenios_document_valid_until_timestamp_seconds ");
+    let with = |expires: Option<i64>| TrackedResource {
+        expires: expires.map(at),
+        ..resource("Approved", Reason::Approved, 1)
+    };
+    metrics.resource(&order("none"), Some(with(None)));
+    assert!(told(&metrics).is_empty());
+    metrics.resource(&order("a"), Some(with(Some(900))));
+    metrics.resource(&order("b"), Some(with(Some(300))));
+    assert_eq!(told(&metrics), ["300"]);
+    // In the same state as before: the count stands still, the date does not.
+    metrics.resource(&order("b"), Some(with(Some(1200))));
+    assert_eq!(told(&metrics), ["900"]);
+    metrics.resource(&order("a"), None);
+    metrics.resource(&order("b"), Some(with(None)));
+    assert!(told(&metrics).is_empty());
 }
 
 #[test]
@@ -88,7 +109,8 @@ fn the_table_in_the_docs_has_every_metric_and_no_other() {
     metrics.provider_request(ProviderLabels { endpoint: "number/order", outcome: "accepted" }, 0.1);
     metrics.reconciled(Kind::Order, 0.1);
     metrics.crd_compatible("LedgerEntry", true);
-    metrics.resource(&order("a"), Some(resource("Waiting", Reason::Suspended, 1)));
+    let waiting = resource("Waiting", Reason::Suspended, 1);
+    metrics.resource(&order("a"), Some(TrackedResource { expires: Some(at(1)), ..waiting }));
     let text = metrics.encode();
     let announced = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let told: BTreeSet<String> = announced

@@ -12,7 +12,7 @@ use tenios_api::{PhoneVerification, PhoneVerificationSpec, PhoneVerificationStat
 use tenios_ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
 use tenios_lifecycle::verification::{VerificationNeed, matches_submitted};
 use tenios_lifecycle::{
-    Answers, Decision, Found, Intent, RetryPolicy, Sender, StatusSummary, decide, project,
+    Answers, Decision, Found, Intent, Managed, RetryPolicy, Sender, StatusSummary, decide, project,
 };
 
 use crate::decision_inputs::{ALONE, KEY as ACCESS_KEY, Others, UNASKED};
@@ -168,7 +168,7 @@ fn said(decision: Decision<PhoneVerification>) -> String {
 #[case(Past::Unknown, json!({}), "OutcomeUnknown: it is unknown whether verification request a1 was accepted (w)")]
 #[case(Past::Unknown, json!({"adopt": {"verificationId": "v9"}}), "adopts v9")]
 #[case(Past::Submitted, json!({}), "AwaitingApproval: verification v1 is submitted; once the TENIOS portal shows the approval, run: kubectl tenios approve v -n shop, or set spec.approval: Approved in its manifest")]
-#[case(Past::Submitted, json!({"approval": "Approved"}), "Approved: verification v1 is approved")]
+#[case(Past::Submitted, json!({"approval": "Approved"}), "Approved: verification v1 is approved; the document in key \"k\" of Secret \"d\" is not needed for it any more and can be deleted, unless another resource uses it")]
 #[case(Past::Submitted, json!({"approval": "Probe"}), "Probing: verification v1")]
 #[case(Past::Submitted, json!({"approval": "Rejected"}), "Rejected: verification v1")]
 #[case(Past::Submitted, json!({"areaCode": "30"}), "Conflict: spec.areaCode is \"30\", but it was \"221\" in the submission under this name")]
@@ -388,4 +388,32 @@ fn p25_no_document_is_read_or_sent_for_what_is_being_deleted(#[case] past: Past,
         let said = said(decided(&spec, &state, &answers, |view| view.deleting = true));
         assert!(said.starts_with(expected), "{past:?}: {said}");
     }
+}
+
+#[test]
+fn the_day_until_which_a_document_is_valid_is_nobodys_reason_to_send_or_to_stop() {
+    let valid = |date: &str| {
+        let mut spec = spec(&json!({}));
+        spec.document.valid_until = Some(date.parse().unwrap());
+        spec
+    };
+    let long_over = valid("2001-01-01");
+    assert_eq!(
+        said(decided(&long_over, &State::default(), &secrets("d"), |_| {})),
+        "sends",
+        "only its user knows what it is good for"
+    );
+    // Set after the submission, and after a refusal, which it is no edit for.
+    for (past, expected) in [(Past::Submitted, "AwaitingApproval: "), (Past::Refused, "Refused in 300 s: ")] {
+        let state = state(past);
+        let said = said(decided(&long_over, &state, &secrets("d"), |_| {}));
+        assert!(said.starts_with(expected), "{past:?}: {said}");
+        assert!(matches_submitted(&long_over, &state));
+    }
+    let step = VerificationState::AwaitingApproval;
+    let ends = |date| PhoneVerification::expires(&valid(date), step).map(|end| end.to_string());
+    assert_eq!(ends("2028-02-29").as_deref(), Some("2028-03-01T00:00:00Z"), "it is the last day");
+    assert_eq!(ends("9999-12-31"), None, "there is no day after it");
+    let rejected = PhoneVerification::expires(&valid("2028-02-29"), VerificationState::Rejected);
+    assert_eq!(rejected, None, "of a document that TENIOS rejected nobody has to know");
 }

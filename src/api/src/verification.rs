@@ -1,6 +1,8 @@
 //! `PhoneVerification`: an address and the document that proves it.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,8 +12,8 @@ use super::{Condition, SecretKeyRef, germany};
 
 /// A verification document for one area code, submitted to TENIOS once.
 ///
-/// `spec.address`, `spec.areaCode` and `spec.document` are frozen from the moment a request is open
-/// or accepted, and free again after a refusal.
+/// `spec.address`, `spec.areaCode`, `spec.document.type` and `spec.document.secretRef` are frozen from the moment a
+/// request is open or accepted, and free again after a refusal.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "tenios.dev",
@@ -31,9 +33,10 @@ use super::{Condition, SecretKeyRef, germany};
     printcolumn(name = "Age", json_path = ".metadata.creationTimestamp", type_ = "date"),
     printcolumn(name = "Verification", json_path = ".status.verificationId", type_ = "string", priority = 1),
     printcolumn(name = "Area", json_path = ".spec.areaCode", type_ = "string", priority = 1),
+    printcolumn(name = "Valid Until", json_path = ".spec.document.validUntil", type_ = "string", priority = 1),
     printcolumn(name = "Message", json_path = ".status.conditions[?(@.type==\"Ready\")].message", type_ = "string", priority = 1),
     validation = Rule::new(frozen())
-        .message("address, areaCode and document are immutable while the submission is open or accepted; for another address or document, create another PhoneVerification")
+        .message("address, areaCode, document.type and document.secretRef are immutable while the submission is open or accepted; for another address or document, create another PhoneVerification")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(germany::AREA_CODE)
@@ -132,7 +135,7 @@ fn frozen() -> String {
         format!("({new}.trim() == {old}.trim() || {new}.matches(r'\\p{{M}}') != {old}.matches(r'\\p{{M}}'))")
     });
     format!(
-        "!(oldSelf.?status.?state.orValue('') in ['Submitting', 'AwaitingApproval', 'Approved', 'Rejected', 'OutcomeUnknown']) || ({} && self.spec.areaCode == oldSelf.spec.areaCode && self.spec.document == oldSelf.spec.document)",
+        "!(oldSelf.?status.?state.orValue('') in ['Submitting', 'AwaitingApproval', 'Approved', 'Rejected', 'OutcomeUnknown']) || ({} && self.spec.areaCode == oldSelf.spec.areaCode && self.spec.document.type == oldSelf.spec.document.type && self.spec.document.secretRef == oldSelf.spec.document.secretRef)",
         same.join(" && ")
     )
 }
@@ -151,8 +154,26 @@ pub struct Document {
     /// The type of the document.
     #[serde(rename = "type")]
     pub type_: DocumentType,
-    /// Where the PDF is.
+    /// Where the PDF is. Once the verification is submitted and approved, the Secret is not read any more.
     pub secret_ref: SecretKeyRef,
+    /// The last day on which the document is valid, as far as the user knows. It is not sent and may change at any time;
+    /// a metric and an alert tell before that day is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 10),
+        extend("format" = "date", "pattern" = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "example" = "2031-05-31"),
+        with = "Option<String>"
+    )]
+    pub valid_until: Option<Date>,
+}
+
+impl Document {
+    /// The moment at which [`Self::valid_until`] is over, in UTC.
+    #[must_use]
+    pub fn ends(&self) -> Option<Timestamp> {
+        let after = self.valid_until?.tomorrow().ok()?;
+        TimeZone::UTC.to_timestamp(after.into()).ok()
+    }
 }
 
 /// The kinds of document that TENIOS takes (`docs/provider-api.md`).

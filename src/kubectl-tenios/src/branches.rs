@@ -13,7 +13,7 @@ pub const NEEDED: [&str; 8] =
     ["name", "city", "zip", "street", "houseNumber", "areaCode", "documentType", "document"];
 
 /// The columns that a table may have.
-pub const OPTIONAL: [&str; 1] = ["country"];
+pub const OPTIONAL: [&str; 2] = ["country", "validUntil"];
 
 /// Columns of digits, which spreadsheets take for numbers unless they are told otherwise.
 const DIGITS: [&str; 3] = ["zip", "houseNumber", "areaCode"];

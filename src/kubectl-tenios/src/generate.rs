@@ -179,7 +179,7 @@ fn manifests(branch: &Branch, link_to: Option<&Link>, namespace: Option<&str>) -
     let name = branch.cell("name");
     let api_version = format!("{}/v1alpha1", tenios_api::GROUP);
     let country = Some(branch.cell("country")).filter(|country| !country.is_empty()).unwrap_or(COUNTRY);
-    let verification = json!({
+    let mut verification = json!({
         "apiVersion": api_version,
         "kind": "PhoneVerification",
         "metadata": metadata(name, namespace),
@@ -198,6 +198,10 @@ fn manifests(branch: &Branch, link_to: Option<&Link>, namespace: Option<&str>) -
             },
         },
     });
+    let valid_until = branch.cell("validUntil");
+    if !valid_until.is_empty() {
+        verification["spec"]["document"]["validUntil"] = json!(valid_until);
+    }
     let mut order = json!({
         "apiVersion": api_version,
         "kind": "PhoneNumberOrder",

@@ -16,6 +16,7 @@ mod export;
 mod find;
 mod generate;
 mod git;
+mod history;
 mod ledger;
 mod manifest;
 mod metadata;
@@ -23,6 +24,7 @@ mod out;
 mod resolve;
 mod retry;
 pub mod rules;
+mod said_by;
 mod schema;
 mod status;
 mod table;
@@ -61,6 +63,8 @@ enum Command {
     Adopt(adopt::AdoptOptions),
     /// Declare that an attempt with an unknown outcome placed nothing, so that a new request is sent.
     Retry(retry::RetryOptions),
+    /// Show what happened to a verification or an order, when, and by whom.
+    History(history::HistoryOptions),
     /// Print manifests that restore everything in another cluster without ordering anything.
     Export(export::ExportOptions),
     /// Validate manifests without a cluster.
@@ -157,6 +161,7 @@ fn in_cluster(command: Command, options: &ClusterOptions) -> Result<(), Failure>
             Command::Reject(options) => approve::run(&options, approve::Verdict::Rejected, &cluster).await,
             Command::Adopt(options) => adopt::run(&options, &cluster).await,
             Command::Retry(options) => retry::run(&options, &cluster).await,
+            Command::History(options) => history::run(&options, &cluster).await,
             Command::Export(options) => export::run(&options, &cluster).await,
             Command::Ledger(options) => ledger::run(&options, &cluster).await,
             Command::Validate(_) | Command::Generate(_) | Command::Completion { .. } => Ok(()),

@@ -139,6 +139,8 @@ impl Check {
             self.report(format!("is longer than {} characters", schema.max_length.unwrap_or_default()));
         } else if let Some(pattern) = schema.pattern.as_ref().filter(|pattern| !matches(pattern, text)) {
             self.report(format!("{text:?} {}", expectation(pattern, schema)));
+        } else if schema.format.as_deref() == Some("date") && text.parse::<jiff::civil::Date>().is_err() {
+            self.report(format!("{text:?} is not a day of the calendar"));
         }
     }
 

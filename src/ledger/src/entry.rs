@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::past::Past;
 use super::{AttemptId, Event, Key, Phase, State};
 
 /// Names one write of an entry: 64 random bits, so that whoever wrote a revision recognises it as his own,
@@ -116,6 +117,16 @@ impl Entry {
         self.events.iter().fold(self.snapshot.clone(), State::then)
     }
 
+    /// What happened, as far as it is kept: each event at least once, and in the words of [`Past`].
+    #[must_use]
+    pub fn history(&self) -> Past {
+        let mut past = self.snapshot.past.clone();
+        for event in &self.events {
+            past.push(event);
+        }
+        past
+    }
+
     /// Whether all these events are among the newest. That says nothing about who wrote them: whether a
     /// write succeeded is settled by [`Entry::writer_of`].
     #[must_use]
@@ -142,7 +153,11 @@ impl Entry {
         next.events.extend_from_slice(events);
         if next.events.len() > EVENTS_KEPT {
             let older = next.events.len() - EVENTS_KEPT / 2;
-            next.snapshot = next.events.drain(..older).fold(next.snapshot, |state, event| state.then(&event));
+            next.snapshot = next.events.drain(..older).fold(next.snapshot, |state, event| {
+                let mut state = state.then(&event);
+                state.past.push(&event);
+                state
+            });
         }
         next
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{Account, Payer};
 use super::event::{AttemptId, Event, Refusal, Terms};
+use super::past::Past;
 use super::terms;
 use tenios_api::PhoneNumber;
 
@@ -180,6 +181,9 @@ pub struct State {
     /// Whether the adoption's account is that of the operator's own key.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub own: bool,
+    /// What the events tell that an entry holds no more. An event adds nothing to it before it is folded.
+    #[serde(skip_serializing_if = "Past::is_empty")]
+    pub past: Past,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference

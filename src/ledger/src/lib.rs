@@ -18,6 +18,7 @@ mod fold;
 mod index;
 pub mod kubernetes;
 mod packed;
+pub mod past;
 pub mod recording;
 mod spending;
 pub mod terms;

@@ -60,6 +60,12 @@ pub trait Managed: Sized + HasSpec + HasStatus<Status: Clone + Default + Partial
         StatusSummary::new(Self::WORDS.waiting, reason, message)
     }
 
+    /// When what the spec refers to stops being valid, by the user's word; none where nobody has to know any more.
+    #[must_use]
+    fn expires(_: &Self::Spec, _: Self::Step) -> Option<Timestamp> {
+        None
+    }
+
     /// What a status still shows of its resource's requests.
     fn evidence(status: &Self::Status) -> Evidence;
     /// The status by what the ledger knows, without what [`Self::show`] sets.

@@ -1,5 +1,7 @@
 //! What a `PhoneVerification` does next, and what it shows.
 
+use jiff::Timestamp;
+
 use super::status::Evidence;
 use super::{AccessKey, Decision, Found, Intent, Managed, Need, StatusSummary, Words, strays};
 use tenios_api::digest::sha256;
@@ -217,6 +219,10 @@ impl Managed for PhoneVerification {
         }
     }
 
+    fn expires(spec: &PhoneVerificationSpec, step: VerificationState) -> Option<Timestamp> {
+        spec.document.ends().filter(|_| step != VerificationState::Rejected)
+    }
+
     fn evidence(status: &PhoneVerificationStatus) -> Evidence {
         Evidence {
             attempt: status.attempt.as_deref().and_then(AttemptId::parse),
@@ -294,12 +300,11 @@ fn submitted(view: &View) -> (VerificationState, Reason, String) {
             "was rejected by TENIOS, according to spec.approval; submit another document in a new PhoneVerification"
                 .to_owned(),
         ),
-        (Approval::Approved, _) => (VerificationState::Approved, Reason::Approved, "is approved".to_owned()),
-        (_, true) => (
-            VerificationState::Approved,
-            Reason::Approved,
-            "is approved: an order with it was accepted".to_owned(),
-        ),
+        (Approval::Approved, _) => (VerificationState::Approved, Reason::Approved, approved(view, "")),
+        (_, true) => {
+            let message = approved(view, ": an order with it was accepted");
+            (VerificationState::Approved, Reason::Approved, message)
+        }
         (Approval::Probe, false) => (
             VerificationState::AwaitingApproval,
             Reason::Probing,
@@ -314,6 +319,14 @@ fn submitted(view: &View) -> (VerificationState, Reason, String) {
             ),
         ),
     }
+}
+
+/// The document may be a copy of somebody's identity card, which need not lie in a cluster for ever.
+fn approved(view: &View, why: &str) -> String {
+    let secret = &view.spec.document.secret_ref;
+    format!(
+        "is approved{why}; the document in {secret} is not needed for it any more and can be deleted, unless another resource uses it"
+    )
 }
 
 /// The first field of the spec that differs from what was submitted. An adopted verification has no

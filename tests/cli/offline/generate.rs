@@ -334,3 +334,23 @@ fn documents_are_found_by_the_name_that_a_person_sees() {
         assert!(said.stderr.contains(expected), "{path}: {}", said.stderr);
     }
 }
+
+#[test]
+fn the_last_day_of_a_document_is_a_column_for_who_knows_it() {
+    let directory = Directory::new();
+    let table =
+        |date: &str| format!("{},validUntil\n{},{date}\n", HEADER.trim_end(), office("office").trim_end());
+    let said = generate(&directory, table("2031-05-31"));
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(manifests(&said.stdout)[1]["spec"]["document"]["validUntil"], "2031-05-31");
+    let said = generate(&directory, table(""));
+    assert_eq!(manifests(&said.stdout)[1]["spec"]["document"].get("validUntil"), None, "{}", said.stderr);
+    for (date, expected) in [
+        ("31.05.2031", "does not match ^[0-9]{4}-[0-9]{2}-[0-9]{2}$, such as 2031-05-31"),
+        ("2031-02-30", "is not a day of the calendar"),
+    ] {
+        let said = generate(&directory, table(date));
+        let expected = format!("branches.csv:2: column validUntil: {date:?} {expected}");
+        assert!(said.code == Some(1) && said.stderr.contains(&expected), "{}", said.stderr);
+    }
+}

@@ -225,6 +225,7 @@ fn every_metric() -> String {
         state: "Waiting".into(),
         reason: Reason::NotOrdered,
         since: Some(Timestamp::UNIX_EPOCH),
+        expires: Some(Timestamp::UNIX_EPOCH),
     };
     metrics.resource(&key, Some(resource));
     metrics.push("");

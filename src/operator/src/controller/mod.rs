@@ -252,8 +252,8 @@ impl Context {
     }
 
     /// Counts a resource where it stands.
-    fn track(&self, key: &Key, state: String, reason: Reason, since: Option<Timestamp>) {
-        self.metrics.resource(key, Some(TrackedResource { state, reason, since }));
+    fn track(&self, key: &Key, resource: TrackedResource) {
+        self.metrics.resource(key, Some(resource));
     }
 
     /// Forgets what was only kept for a resource that is gone.

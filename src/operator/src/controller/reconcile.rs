@@ -12,6 +12,7 @@ use super::look::{self, Ended, Rounds};
 use super::provider_call::{self, NotStarted, ProviderCall};
 use super::unreadable::{self, Unreadable};
 use super::{Context, Failed, now, status};
+use crate::telemetry::TrackedResource;
 use tenios_api::{NOT_PLACED_ANNOTATION, Reason};
 use tenios_ledger::{AppendError, AttemptId, Key, Payer, Reservation, Spent, State};
 use tenios_lifecycle::attempt::LastLook;
@@ -249,7 +250,9 @@ async fn update_status<K: Reconciled>(
         return Ok(summary.requeue_after.or(Some(context.config.retry_policy.retry_max)));
     }
     let since = since(&known.state, summary.reason, K::conditions(&next));
-    context.track(key, format!("{:?}", summary.state), summary.reason, since);
+    let expires = K::expires(resource.spec(), summary.state);
+    let state = format!("{:?}", summary.state);
+    context.track(key, TrackedResource { state, reason: summary.reason, since, expires });
     if status::write(&context.client, object, &previous, &next).await? {
         context.requeue.notify_dependents(key);
         status::publish_transition(&context.client, object, K::conditions(&previous), K::conditions(&next))
@@ -275,7 +278,8 @@ async fn report_unreadable<K: Reconciled>(
     let generation = object.meta().generation.unwrap_or_default();
     let next = project::<K>(None, &known.state, &summary, generation, &previous, now());
     // Since when it is so stands in no status.
-    context.track(key, "Unreadable".into(), summary.reason, None);
+    let (state, reason) = ("Unreadable".into(), summary.reason);
+    context.track(key, TrackedResource { state, reason, since: None, expires: None });
     // What it showed before can't be read either, so the only memory of having reported it is ours.
     let words = format!("{generation}: {}", summary.message);
     if context.warned.is_new(key, &words) {

@@ -22,6 +22,8 @@ pub struct TrackedResource {
     pub reason: Reason,
     /// Since when it is in this state; none where that can't be known.
     pub since: Option<Timestamp>,
+    /// When its document stops being valid; none where nobody said so.
+    pub expires: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -52,12 +54,14 @@ impl Collector for ResourceGauges {
         let tracked = self.lock();
         let mut oldest = BTreeMap::new();
         let mut waiting = BTreeMap::new();
+        let mut expires: Option<Timestamp> = None;
         for (key, resource) in tracked.iter() {
             let kind = key.kind.as_str();
             if let Some(since) = resource.since {
                 let known = oldest.entry((kind, resource.state.as_str())).or_insert(since);
                 *known = since.min(*known);
             }
+            expires = expires.into_iter().chain(resource.expires).min();
             if resource.state == "Waiting" {
                 *waiting.entry((kind, resource.reason)).or_insert(0) += 1;
             }
@@ -81,6 +85,15 @@ impl Collector for ResourceGauges {
         for ((kind, reason), count) in waiting {
             let labels = ReasonLabels { kind, reason: reason.to_string() };
             ConstGauge::<i64>::new(count).encode(counts.encode_family(&labels)?)?;
+        }
+        if let Some(expires) = expires {
+            let gauge = ConstGauge::new(expires.as_second());
+            gauge.encode(encoder.encode_descriptor(
+                "document_valid_until_timestamp_seconds",
+                "Unix time at which the document that expires first does so, by spec.document.validUntil",
+                None,
+                MetricType::Gauge,
+            )?)?;
         }
         Ok(())
     }
