@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
+use tenios_api::PhoneNumber;
 use tenios_ledger::{
-    Account, AppendError, AttemptId, Budget, Budgets, Change, Entry, Event, Key, Kind, LedgerCache, Payer,
-    Phase, Refusal, Reservation, Terms, VERIFICATIONS_KEPT, WriterId, terms,
+    Account, AppendError, AttemptId, Budget, Budgets, Change, Entry, Event, Key, Kind, LedgerCache,
+    LedgerChange, Offered, Origin, Payer, Phase, Refusal, Reservation, Terms, VERIFICATIONS_KEPT, WriterId,
+    terms,
 };
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::in_memory_ledger::InMemoryLedger;
 
@@ -331,7 +334,7 @@ fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached()
         ledger.say([Change::Listing, Change::Entry(Box::new(gone)), Change::Entry(Box::new(entry.clone()))]);
         ledger.put(Some(entry));
         let tasks = following(&cache);
-        assert_eq!([changed.recv().await, changed.recv().await], [Some(key("gone")), Some(key("o"))]);
+        assert_eq!([told(&mut changed).await, told(&mut changed).await], [key("gone"), key("o")]);
         let early = tokio::time::timeout(std::time::Duration::from_millis(20), cache.listed()).await;
         assert!(early.is_err(), "it is listed before the list is at its end");
         ledger.say([Change::Listed]);
@@ -343,21 +346,54 @@ fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached()
         }
         assert_eq!(cache.missing(), Some("the ledger can't be reached"));
         ledger.say([Change::Listing, Change::Listed]);
-        let mut gone = [changed.recv().await, changed.recv().await];
+        let mut gone = [told(&mut changed).await, told(&mut changed).await];
         gone.sort();
-        assert_eq!(gone, [Some(key("gone")), Some(key("o"))], "the list names neither");
+        assert_eq!(gone, [key("gone"), key("o")], "the list names neither");
         while cache.missing().is_some() {
             tokio::task::yield_now().await;
         }
-        cache.tell(&key("told"));
-        let mut last = None;
-        while last != Some(key("told")) {
-            last = changed.recv().await;
-        }
+        ledger.say([Change::Entry(Box::new(
+            Entry::empty(key("told")).with(&[adopted("3")], WriterId::random()),
+        ))]);
+        while told(&mut changed).await != key("told") {}
         for task in tasks {
             task.abort();
         }
     });
+}
+
+/// The next change that a reconcile did not make itself.
+async fn told(changes: &mut UnboundedReceiver<LedgerChange>) -> Key {
+    let LedgerChange { key, origin } = changes.recv().await.unwrap();
+    assert_eq!(origin, Origin::Elsewhere, "{key}");
+    key
+}
+
+#[test]
+fn every_append_announces_itself_and_says_whether_its_writer_goes_on_with_it() {
+    let (ledger, key) = (Arc::new(InMemoryLedger::new(key("o"))), key("o"));
+    let budget = Budget { requests: 10, window: SignedDuration::from_hours(1) };
+    let (cache, mut changes) =
+        LedgerCache::new(ledger.clone(), Budgets { operator: budget, namespace: budget });
+    let mut changed = |origin| {
+        assert_eq!(changes.try_recv(), Ok(LedgerChange { key: key.clone(), origin }));
+        assert!(changes.try_recv().is_err(), "once");
+    };
+    let base = cache.known(&key).entry;
+    run(cache.append(&base, &[intended("a1")])).unwrap();
+    changed(Origin::Reconcile);
+    run(cache.append_until_stored(&key, &accepted("a1")));
+    changed(Origin::Elsewhere);
+    let number = PhoneNumber::try_from("+4922112345678").unwrap();
+    let pushed = Event::Assigned { attempt: attempt("a1"), at: at(2), order_id: "300000".into(), number };
+    assert_eq!(run(cache.offer(&key, &pushed)), Offered::Appended);
+    changed(Origin::Elsewhere);
+    // What another process wrote is learned of by reading, before the watch tells.
+    ledger.put(Some(ledger.get().with(&[intended("a2")], WriterId::random())));
+    run(cache.read(&key)).unwrap();
+    changed(Origin::Elsewhere);
+    assert!(matches!(run(cache.append(&base, &[intended("a3")])), Err(AppendError::Conflict(_))));
+    assert!(changes.try_recv().is_err(), "nothing was appended, and nothing is news");
 }
 
 #[test]

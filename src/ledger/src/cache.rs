@@ -1,6 +1,7 @@
 //! The ledger with its index: what every part of the operator reads and appends through.
 
 mod forget;
+mod news;
 mod offer;
 mod set_back;
 
@@ -20,6 +21,7 @@ use super::{
     ReadError, Recording, Rival, recording,
 };
 pub use forget::VERIFICATIONS_KEPT;
+pub use news::{LedgerChange, Origin};
 pub use offer::Offered;
 use set_back::Suspects;
 
@@ -58,7 +60,7 @@ pub struct LedgerCache {
     reachable: AtomicBool,
     set_back: watch::Sender<u64>,
     suspects: Suspects,
-    changed: mpsc::UnboundedSender<Key>,
+    changed: mpsc::UnboundedSender<LedgerChange>,
 }
 
 enum Next {
@@ -101,9 +103,12 @@ pub struct Spent {
 }
 
 impl LedgerCache {
-    /// A cache over this ledger, and the keys whose entries others changed.
+    /// A cache over this ledger, and whatever changes in it.
     #[must_use]
-    pub fn new(ledger: Arc<dyn LedgerStore>, budgets: Budgets) -> (Arc<Self>, mpsc::UnboundedReceiver<Key>) {
+    pub fn new(
+        ledger: Arc<dyn LedgerStore>,
+        budgets: Budgets,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<LedgerChange>) {
         let (changed, receiver) = mpsc::unbounded_channel();
         let (listed, _) = watch::channel(false);
         let cache = Self {
@@ -140,7 +145,7 @@ impl LedgerCache {
     fn take_in(&self, change: Change) {
         match change {
             Change::Listing => self.index.lock().begin_listing(),
-            Change::Entry(entry) => self.learn(&entry, true),
+            Change::Entry(entry) => self.learn(&entry, Origin::Elsewhere),
             Change::Listed => {
                 let missing = self.index.lock().end_listing();
                 for key in missing {
@@ -198,14 +203,14 @@ impl LedgerCache {
         }
     }
 
-    fn learn(&self, entry: &Entry, tell_own: bool) {
+    fn learn(&self, entry: &Entry, origin: Origin) {
         let key = entry.key.clone();
         let mut index = self.index.lock();
         let applied = index.apply(entry);
         let listing = index.is_listing();
         drop(index);
         match applied {
-            Applied::News(related) => self.tell_all(related.into_iter().chain(tell_own.then_some(key))),
+            Applied::News(related) => self.tell(key, origin, related),
             // The watch is always a little behind our own writes; a list is not.
             Applied::Older if listing => self.suspects.add(key),
             Applied::Diverged => self.suspects.add(key),
@@ -215,18 +220,7 @@ impl LedgerCache {
 
     fn lose(&self, key: &Key) {
         let related = self.index.lock().remove(key);
-        self.tell_all(related.into_iter().chain([key.clone()]));
-    }
-
-    fn tell_all(&self, keys: impl IntoIterator<Item = Key>) {
-        for key in keys {
-            let _ = self.changed.send(key);
-        }
-    }
-
-    /// Says that this entry changed, for those who follow it in this process.
-    pub fn tell(&self, key: &Key) {
-        let _ = self.changed.send(key.clone());
+        self.tell(key.clone(), Origin::Elsewhere, related);
     }
 
     /// The entry as last seen, which may be behind what is stored.
@@ -260,13 +254,17 @@ impl LedgerCache {
         self.settle(stored).await.map_err(|error| ReadError(error.to_string()))
     }
 
-    /// Appends after `base`.
+    /// Appends what was decided on `base`, for who decides again after it.
     ///
     /// # Errors
     /// [`AppendError`]; after a conflict the index has what is stored. A store that was set back gets back
     /// what it lost, but not the new events: somebody else may have written meanwhile, so that it has to be
     /// decided anew.
     pub async fn append(&self, base: &Entry, events: &[Event]) -> Result<(), AppendError> {
+        self.append_as(Origin::Reconcile, base, events).await
+    }
+
+    async fn append_as(&self, origin: Origin, base: &Entry, events: &[Event]) -> Result<(), AppendError> {
         let result = match self.ledger.append(base, events).await {
             Err(AppendError::Conflict(stored)) => match self.settle(*stored).await {
                 Ok(known) => Err(AppendError::Conflict(Box::new((*known.entry).clone()))),
@@ -274,7 +272,7 @@ impl LedgerCache {
             },
             result => result,
         };
-        self.learn(&result?, false);
+        self.learn(&result?, origin);
         Ok(())
     }
 
@@ -290,7 +288,8 @@ impl LedgerCache {
         loop {
             next = match next {
                 recording::Next::Append => {
-                    let result = self.append(&base, std::slice::from_ref(event)).await;
+                    let events = std::slice::from_ref(event);
+                    let result = self.append_as(Origin::Elsewhere, &base, events).await;
                     let next = recording.appended(&result);
                     if let (recording::Next::PauseAndRead, Err(error)) = (next, &result) {
                         tracing::error!(%error, kind = key.kind.as_str(), namespace = key.namespace, resource = key.name,

@@ -29,7 +29,9 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
 pub use account::{Account, Payer};
-pub use cache::{Budget, Budgets, LedgerCache, Offered, Reservation, Spent, VERIFICATIONS_KEPT};
+pub use cache::{
+    Budget, Budgets, LedgerCache, LedgerChange, Offered, Origin, Reservation, Spent, VERIFICATIONS_KEPT,
+};
 pub use claims::{Bid, Claim, Rival, Title};
 pub use entry::{Entry, Lineage, Version, WriterId};
 pub use event::{AttemptId, Event, Refusal, Terms};

@@ -91,8 +91,8 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     let following = tokio::spawn(async move { ledger.follow().await });
     let told = context.clone();
     tokio::spawn(async move {
-        while let Some(key) = changes.recv().await {
-            told.ledger_changed(&key);
+        while let Some(change) = changes.recv().await {
+            told.ledger_changed(&change);
         }
     });
 

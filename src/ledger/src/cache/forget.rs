@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::LedgerCache;
+use super::{LedgerCache, Origin};
 use crate::index::Worth;
 use crate::{Entry, Key, Kind, RemoveError};
 
@@ -56,9 +56,11 @@ impl LedgerCache {
         // Without waiting for the watch: one that breaks now would list the entry as lost, and it would be
         // written back.
         let is_known = index.get(&entry.key).is_some_and(|known| known.entry.version == entry.version);
-        let related = if is_gone && is_known { index.remove(&entry.key) } else { Vec::new() };
-        drop(index);
-        self.tell_all(related);
+        if is_gone && is_known {
+            let related = index.remove(&entry.key);
+            drop(index);
+            self.tell(entry.key.clone(), Origin::Elsewhere, related);
+        }
         Ok(is_gone)
     }
 }

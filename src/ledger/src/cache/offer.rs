@@ -1,6 +1,6 @@
 //! What is told from outside, and is recorded unless it is there already.
 
-use super::LedgerCache;
+use super::{LedgerCache, Origin};
 use crate::{AppendError, Event, Key, State};
 
 /// How often it yields to another writer of the same entry.
@@ -39,7 +39,7 @@ impl LedgerCache {
                 }
                 known = stored;
             }
-            match self.append(&known.entry, std::slice::from_ref(event)).await {
+            match self.append_as(Origin::Elsewhere, &known.entry, std::slice::from_ref(event)).await {
                 Ok(()) => return Offered::Appended,
                 Err(AppendError::Conflict(_)) => known = self.known(key),
                 Err(error) => return Offered::Failed(error.to_string()),

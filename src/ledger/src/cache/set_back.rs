@@ -8,7 +8,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{LedgerCache, PROBED_EVERY};
+use super::{LedgerCache, Origin, PROBED_EVERY};
 use crate::{AppendError, Applied, CachedEntry, Entry, Key, Lineage, ReadError};
 
 /// How often what could not be looked at or written back is tried again at least.
@@ -65,7 +65,7 @@ impl LedgerCache {
         let mut mended = true;
         for key in self.suspects.take() {
             let looked = self.read(&key).await;
-            self.tell(&key);
+            self.tell(key.clone(), Origin::Elsewhere, Vec::new());
             if let Err(error) = looked {
                 tracing::error!(%error, kind = key.kind.as_str(), namespace = key.namespace, name = key.name,
                     "what the ledger may have lost can't be checked or written back yet; retrying");
@@ -94,9 +94,8 @@ impl LedgerCache {
             let (base, events) = lost.reunited(&stored);
             match self.ledger.append(&base, &events).await {
                 Ok(both) => {
-                    let key = both.key.clone();
                     let related = self.index.lock().replace(&both);
-                    self.tell_all(related.into_iter().chain([key]));
+                    self.tell(both.key.clone(), Origin::Elsewhere, related);
                     return Ok(known(both));
                 }
                 Err(AppendError::Conflict(now)) => stored = *now,
@@ -116,16 +115,16 @@ impl LedgerCache {
             return Some(known.entry.clone());
         }
         let related = if stored.version.is_none() {
-            index.remove(&stored.key)
+            known.map(|_| index.remove(&stored.key))?
         } else {
             match index.apply(stored) {
                 Applied::News(related) => related,
-                Applied::Known => Vec::new(),
+                Applied::Known => return None,
                 Applied::Older | Applied::Diverged => index.replace(stored),
             }
         };
         drop(index);
-        self.tell_all(related);
+        self.tell(stored.key.clone(), Origin::Elsewhere, related);
         None
     }
 }

@@ -41,7 +41,7 @@ use tokio_util::task::TaskTracker;
 use crate::push::PushSigner;
 use crate::telemetry::{Metrics, TrackedResource};
 use tenios_api::{FIELD_MANAGER, Reason};
-use tenios_ledger::{Event, Key, LedgerCache};
+use tenios_ledger::{Event, Key, LedgerCache, LedgerChange, Origin};
 use tenios_lifecycle::{RetryPolicy, Warning};
 use tenios_provider::Tenios;
 
@@ -118,7 +118,10 @@ impl Context {
         let requeue = Arc::new(requeue::Requeue::default());
         Arc::new(Self {
             secrets: secrets::Secrets::new(client.clone(), config.access_key_file.clone()),
-            in_flight: in_flight::InFlight::new(config.send_within + tenios.timeout() + MARGIN),
+            in_flight: in_flight::InFlight::new(
+                config.send_within + tenios.timeout() + MARGIN,
+                requeue.clone(),
+            ),
             slots: slots::SendSlots::new(config.provider_concurrency, requeue.clone()),
             turns: turns::Turns::new(config.concurrency, requeue.clone()),
             namespaces: namespaces::Namespaces::new(client.clone(), config.namespace.clone()),
@@ -169,9 +172,12 @@ impl Context {
         }
     }
 
-    /// A ledger entry changed by another hand: its resource and those that refer to it look again.
-    pub fn ledger_changed(&self, key: &Key) {
-        self.requeue.now(key);
+    /// A ledger entry changed: its resource and those that refer to it look again. A reconcile that appended goes on
+    /// by itself.
+    pub fn ledger_changed(&self, LedgerChange { key, origin }: &LedgerChange) {
+        if *origin == Origin::Elsewhere {
+            self.requeue.now(key);
+        }
         self.requeue.notify_dependents(key);
     }
 

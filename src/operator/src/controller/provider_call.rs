@@ -108,7 +108,7 @@ pub(super) async fn prepare(context: &Context, key: &Key) -> Result<SendPermit, 
     Ok(permit)
 }
 
-/// Records the intent and, where that was won, sends in a task, which wakes the resource when it has ended.
+/// Records the intent and, where that was won, sends in a task, whose outcome wakes the resource.
 pub(super) async fn start(
     context: &Arc<Context>,
     base: &Entry,
@@ -202,8 +202,6 @@ async fn record(context: &Context, key: &Key, attempt: &AttemptId, event: &Event
     context.in_flight.answered(key, attempt, event);
     context.ledger.append_until_stored(key, event).await;
     context.in_flight.finish(key, attempt);
-    context.requeue.now(key);
-    context.requeue.notify_dependents(key);
 }
 
 fn event(attempt: &AttemptId, outcome: Outcome) -> Event {

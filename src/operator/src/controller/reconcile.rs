@@ -84,8 +84,7 @@ async fn run_to_rest<K: Reconciled>(
             }
             Decision::Need(need) => get(context, key, need.into(), &mut answered).await?,
             Decision::Record(events) => match context.ledger.append(&known.entry, &events).await {
-                Ok(()) => context.requeue.notify_dependents(key),
-                Err(AppendError::Conflict(_)) => {}
+                Ok(()) | Err(AppendError::Conflict(_)) => {}
                 Err(error) => {
                     break Ended::Rests(provider_call::ledger_unavailable(
                         K::WORDS.waiting,

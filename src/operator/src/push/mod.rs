@@ -148,7 +148,6 @@ impl Receiver {
             Offered::Known => true,
             Offered::Appended => {
                 tracing::info!(?event, "a push is stored");
-                self.ledger.tell(key);
                 true
             }
             Offered::Full => {
