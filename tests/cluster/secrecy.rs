@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tenios_api::order::OrderState;
 use tenios_api::pdf::Document;
 use tenios_api::verification::Address;
-use tenios_api::{PhoneVerification, Reason};
+use tenios_api::{Endpoint, PhoneVerification, Reason, RequestField};
 use tenios_http_server::{Limits, RequestBody, Server, read_body};
 use tenios_lifecycle::Found;
 use tenios_operator::push::PREFIX;
@@ -368,23 +368,24 @@ fn p21_no_debug_output_shows_a_secret() {
     let push =
         PushTarget { url: "https://push.example/push/v1/a/b/c".into(), secret: GUESS.to_owned().into() };
     let order = Request {
-        endpoint: "number/order",
-        id_field: "order_id",
-        fields: vec![("number_type", "GEOGRAPHICAL".into()), ("verification_id", "v".into())],
+        endpoint: Endpoint::OrderNumber,
+        fields: vec![
+            (RequestField::NumberType, "GEOGRAPHICAL".into()),
+            (RequestField::VerificationId, "v".into()),
+        ],
         document: None,
         push: Some(push),
     };
     let submission = Request {
-        endpoint: "verification/create",
-        id_field: "verification_id",
+        endpoint: Endpoint::CreateVerification,
         fields: vec![
-            ("city", address.city),
-            ("zip", address.zip),
-            ("street", address.street),
-            ("house_number", address.house_number),
-            ("area_code", "6186".into()),
+            (RequestField::City, address.city),
+            (RequestField::Zip, address.zip),
+            (RequestField::Street, address.street),
+            (RequestField::HouseNumber, address.house_number),
+            (RequestField::AreaCode, "6186".into()),
         ],
-        document: Some(("document_data", document.clone())),
+        document: Some((RequestField::DocumentData, document.clone())),
         push: None,
     };
     let key = Found::Usable(secrecy::SecretString::from(TENANT_KEY.to_owned()));

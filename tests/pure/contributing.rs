@@ -51,6 +51,29 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Whether this source names a field of the spec, beside its comments and tests.
+fn is_named_in(field: &str, source: &Path) -> bool {
+    let snake = field.chars().fold(String::new(), |snake, c| match c {
+        'A'..='Z' => format!("{snake}_{}", c.to_ascii_lowercase()),
+        c => format!("{snake}{c}"),
+    });
+    let text = std::fs::read_to_string(source).unwrap();
+    let code =
+        text.split("#[cfg(test)]").next().unwrap().lines().filter(|line| !line.trim().starts_with("//"));
+    let mut words = code.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    !source.ends_with("tests.rs") && words.any(|word| word == field || word == snake)
+}
+
+#[test]
+fn a_field_is_named_in_at_most_four_files_on_its_way_from_the_manifest_to_the_request() {
+    let crates = ["api", "ledger", "lifecycle", "operator", "provider"];
+    let all: Vec<PathBuf> = crates.iter().flat_map(|name| sources(&checkout("src").join(name))).collect();
+    for field in ["areaCode", "city", "country", "houseNumber", "numberType", "street", "verificationRef"] {
+        let named: Vec<_> = all.iter().filter(|source| is_named_in(field, source)).collect();
+        assert!((2..=4).contains(&named.len()), "{field}: {named:#?}");
+    }
+}
+
 #[test]
 fn every_path_of_contributing_exists() {
     let words = names(CONTRIBUTING).into_iter().chain(CONTRIBUTING.split_whitespace().map(bare));

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rstest::rstest;
-use tenios_api::{Condition, ConditionStatus, ConditionType, Reason};
+use tenios_api::{Condition, ConditionStatus, ConditionType, Endpoint, Reason};
 use tenios_ledger::{AttemptId, Event, Key, Kind, Refusal, State, Terms};
 use tenios_lifecycle::since;
-use tenios_operator::telemetry::{Metrics, ProviderLabels, TrackedResource};
+use tenios_operator::telemetry::{Metrics, RequestOutcome, TrackedResource};
+use tenios_provider::Outcome;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -104,9 +105,18 @@ fn counters_that_alerts_look_at_stand_at_0_before_their_first_event() {
 }
 
 #[test]
+fn each_outcome_has_its_label() {
+    let unknown = Outcome::Unknown { why: String::new() };
+    let not_processed = Outcome::NotProcessed { why: String::new(), retry_after: None };
+    let labels = [Outcome::Accepted { id: String::new() }, not_processed, unknown]
+        .map(|outcome| RequestOutcome::from(&outcome).as_str());
+    assert_eq!(labels, ["accepted", "not_processed", "unknown"]);
+}
+
+#[test]
 fn the_table_in_the_docs_has_every_metric_and_no_other() {
     let metrics = Metrics::default();
-    metrics.provider_request(ProviderLabels { endpoint: "number/order", outcome: "accepted" }, 0.1);
+    metrics.provider_request(Endpoint::OrderNumber, RequestOutcome::Accepted, 0.1);
     metrics.reconciled(Kind::Order, 0.1);
     metrics.crd_compatible("LedgerEntry", true);
     let waiting = resource("Waiting", Reason::Suspended, 1);

@@ -20,15 +20,15 @@ const SENT: [&str; 6] =
 
 /// Whether the country is Germany, written as it should be.
 #[must_use]
-pub fn is_named(country: &str) -> bool {
-    country.trim() == NAME
+pub fn is_named(name: &str) -> bool {
+    name.trim() == NAME
 }
 
 /// Whether the country is Germany by another name.
 #[must_use]
-pub fn is_misnamed(country: &str) -> bool {
-    let name = country.trim().to_ascii_lowercase();
-    !is_named(country) && (PARTS.iter().any(|part| name.contains(part)) || CODES.contains(&&*name))
+pub fn is_misnamed(name: &str) -> bool {
+    let lower = name.trim().to_ascii_lowercase();
+    !is_named(name) && (PARTS.iter().any(|part| lower.contains(part)) || CODES.contains(&&*lower))
 }
 
 /// [`is_misnamed`] for the apiserver.
@@ -57,15 +57,8 @@ pub fn is_postcode(zip: &str) -> bool {
     zip.len() == 5 && zip.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// [`is_postcode`] for the apiserver, where the country is Germany.
-pub const POSTCODE: &str = "self.country.trim() != 'Germany' || self.zip.trim().matches('^[0-9]{5}$')";
-
 /// Whether these are 2 to 5 digits, the first 2 to 9.
 #[must_use]
 pub fn is_area_code(code: &str) -> bool {
     (2..=5).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_digit()) && !code.starts_with(['0', '1'])
 }
-
-/// [`is_area_code`] for the apiserver, where the country is Germany.
-pub const AREA_CODE: &str =
-    "self.address.country.trim() != 'Germany' || self.areaCode.matches('^[2-9][0-9]{1,4}$')";

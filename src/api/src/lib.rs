@@ -16,6 +16,7 @@ pub mod pdf;
 pub mod phone_number;
 pub mod printable;
 pub mod reference;
+pub mod request;
 pub mod skew;
 pub mod text;
 pub mod valid;
@@ -26,6 +27,7 @@ pub use ledger_entry::LedgerEntry;
 pub use order::{PhoneNumberOrder, PhoneNumberOrderSpec, PhoneNumberOrderStatus};
 pub use phone_number::PhoneNumber;
 pub use reference::{ResourceRef, SecretKeyRef};
+pub use request::{Endpoint, RequestField};
 pub use verification::{PhoneVerification, PhoneVerificationSpec, PhoneVerificationStatus};
 
 /// The API group of every resource.

@@ -10,6 +10,13 @@ use serde::{Deserialize, Serialize};
 use super::text::{TextFlaw, canonical, decomposed};
 use super::{Condition, SecretKeyRef, germany};
 
+/// [`germany::is_area_code`] for the apiserver.
+pub const GERMAN_AREA_CODE: &str =
+    "self.address.country.trim() != 'Germany' || self.areaCode.matches('^[2-9][0-9]{1,4}$')";
+
+/// [`germany::is_postcode`] for the apiserver.
+pub const GERMAN_POSTCODE: &str = "self.country.trim() != 'Germany' || self.zip.trim().matches('^[0-9]{5}$')";
+
 /// A verification document for one area code, submitted to TENIOS once.
 ///
 /// `spec.address`, `spec.areaCode`, `spec.document.type` and `spec.document.secretRef` are frozen from the moment a
@@ -39,7 +46,7 @@ use super::{Condition, SecretKeyRef, germany};
         .message("address, areaCode, document.type and document.secretRef are immutable while the submission is open or accepted; for another address or document, create another PhoneVerification")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new(germany::AREA_CODE)
+#[x_kube(validation = Rule::new(GERMAN_AREA_CODE)
     .message("a German area code has 2 to 5 digits without the leading 0, and begins with 2 to 9, such as 221")
     .field_path(".areaCode"))]
 pub struct PhoneVerificationSpec {
@@ -67,7 +74,7 @@ pub struct PhoneVerificationSpec {
 /// A postal address. White space at the ends of its parts does not count, nor whether Unicode is composed; what is sent is NFC.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new(germany::POSTCODE)
+#[x_kube(validation = Rule::new(GERMAN_POSTCODE)
     .message("a German postcode has 5 digits; quote it in YAML to keep leading zeros")
     .field_path(".zip"))]
 pub struct Address {

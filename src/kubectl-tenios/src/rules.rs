@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use tenios_api::germany;
 use tenios_api::text::TextFlaw;
+use tenios_api::verification::{GERMAN_AREA_CODE, GERMAN_POSTCODE};
 
 /// The function that says what this rule says; none where there is none.
 #[must_use]
@@ -20,10 +21,10 @@ pub fn of(rule: &str) -> Option<fn(&Value) -> bool> {
         return Some(|country| !germany::is_misnamed(text(country)));
     }
     Some(match rule {
-        germany::POSTCODE => |address| {
+        GERMAN_POSTCODE => |address| {
             !germany::is_named(text(&address["country"])) || germany::is_postcode(text(&address["zip"]))
         },
-        germany::AREA_CODE => |spec| {
+        GERMAN_AREA_CODE => |spec| {
             !germany::is_named(text(&spec["address"]["country"]))
                 || germany::is_area_code(text(&spec["areaCode"]))
         },

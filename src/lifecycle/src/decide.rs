@@ -13,7 +13,7 @@ use super::{
     pending, refusal_message, shown,
 };
 use tenios_api::pdf::Document;
-use tenios_api::{Condition, ConditionStatus, ConditionType, Reason};
+use tenios_api::{Condition, ConditionStatus, ConditionType, Endpoint, Reason, RequestField};
 use tenios_ledger::{Event, Key, Kind, Phase, State, Terms};
 
 /// A resource that asks TENIOS for one thing, at most once.
@@ -84,21 +84,15 @@ pub trait Managed: Sized + HasSpec + HasStatus<Status: Clone + Default + Partial
 
 /// What one request asks TENIOS for. The same value is recorded, compared with the spec, and sent.
 pub trait Intent {
-    /// The path below the base URL.
-    const ENDPOINT: &'static str;
-    /// The field of the answer that has the id.
-    const ID_FIELD: &'static str;
-    /// Whether TENIOS pushes what comes of it.
-    const IS_PUSHED: bool;
-    /// Each field of the request, and the one of the spec that it was made from.
-    const FIELDS: &'static [(&'static str, &'static str)];
+    /// Where it is sent to.
+    const ENDPOINT: Endpoint;
 
     /// As the ledger has it.
     fn recorded(&self) -> Terms;
-    /// The fields of the request, by the provider's names.
-    fn fields(&self) -> Vec<(&'static str, String)>;
+    /// The fields of the request.
+    fn fields(&self) -> Vec<(RequestField, String)>;
     /// The field with a document.
-    fn document(&self) -> Option<(&'static str, &Document)>;
+    fn document(&self) -> Option<(RequestField, &Document)>;
     /// What it is sent with.
     fn access_key(&self) -> &AccessKey;
 }

@@ -16,11 +16,12 @@ mod retry;
 mod status;
 pub mod verification;
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use tenios_api::Reason;
+use tenios_api::{Reason, RequestField};
 use tenios_ledger::{AttemptId, Event, Phase, State};
 
 pub use adoption::also_claimed;
@@ -172,17 +173,6 @@ fn strays(state: &State, what: &str) -> String {
     }
 }
 
-/// The field of the spec that a field of the request was made from.
-fn spec_field(request_field: &str) -> &str {
-    // An order may be refused for what its verification says.
-    let mut fields = order::OrderIntent::FIELDS.iter().chain(verification::VerificationIntent::FIELDS);
-    match request_field {
-        "push_url" | "push_secret" => "the operator's --push-base-url and --push-key-file",
-        "access_key" => "spec.accessKeySecretRef, or the operator's --access-key-file",
-        other => fields.find(|(field, _)| *field == other).map_or(other, |(_, path)| path),
-    }
-}
-
 /// What was refused, by which field, and how it goes on.
 fn refusal_message(refusal: &tenios_ledger::Refusal, edit: &str, next: Option<Timestamp>) -> String {
     let mut text = format!("TENIOS refused the request: {}", refusal.code);
@@ -190,13 +180,15 @@ fn refusal_message(refusal: &tenios_ledger::Refusal, edit: &str, next: Option<Ti
         text = format!("{text}: {}", refusal.message);
     }
     if !refusal.fields.is_empty() {
-        let fields: Vec<&str> = refusal.fields.iter().map(|field| spec_field(field)).collect();
+        let spec_path = |name| match RequestField::named(name) {
+            Some(field) => field.spec_path(),
+            None => name,
+        };
+        let fields: Vec<&str> = refusal.fields.iter().map(|name| spec_path(name)).collect();
         text = format!("{text} (caused by {})", fields.join(", "));
     }
     if matches!(refusal.code.as_str(), "BAD_CREDENTIALS" | "HTTP_403") {
-        text.push_str(
-            "; check the access key (spec.accessKeySecretRef, or the operator's --access-key-file)",
-        );
+        let _ = write!(text, "; check the access key ({})", RequestField::AccessKey.spec_path());
     }
     match next {
         Some(at) => format!("{text}; it will be retried at {}", shown(at)),

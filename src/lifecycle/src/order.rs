@@ -12,8 +12,8 @@ use tenios_api::pdf::Document;
 use tenios_api::valid::{ValidOrder, VerificationSource};
 use tenios_api::verification::Approval;
 use tenios_api::{
-    Condition, ConditionStatus, ConditionType, PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec,
-    PhoneNumberOrderStatus, Reason, SecretKeyRef,
+    Condition, ConditionStatus, ConditionType, Endpoint, PhoneNumber, PhoneNumberOrder, PhoneNumberOrderSpec,
+    PhoneNumberOrderStatus, Reason, RequestField, SecretKeyRef,
 };
 use tenios_ledger::{Accepted, AttemptId, Kind, Payer, State, Terms, terms};
 
@@ -45,14 +45,7 @@ pub struct OrderIntent {
 }
 
 impl Intent for OrderIntent {
-    const ENDPOINT: &'static str = "number/order";
-    const ID_FIELD: &'static str = "order_id";
-    const IS_PUSHED: bool = true;
-    const FIELDS: &'static [(&'static str, &'static str)] = &[
-        ("number_type", "spec.numberType"),
-        ("verification_id", "spec.verificationRef or spec.verificationId"),
-        ("link_to_number", "spec.linkTo"),
-    ];
+    const ENDPOINT: Endpoint = Endpoint::OrderNumber;
 
     fn recorded(&self) -> Terms {
         let mut terms = PhoneNumberOrder::terms(&self.spec);
@@ -62,16 +55,16 @@ impl Intent for OrderIntent {
         terms
     }
 
-    fn fields(&self) -> Vec<(&'static str, String)> {
+    fn fields(&self) -> Vec<(RequestField, String)> {
         let mut fields = vec![
-            ("number_type", self.spec.number_type.as_str().to_owned()),
-            ("verification_id", self.verification_id.clone()),
+            (RequestField::NumberType, self.spec.number_type.as_str().to_owned()),
+            (RequestField::VerificationId, self.verification_id.clone()),
         ];
-        fields.extend(self.link.iter().map(|number| ("link_to_number", number.to_string())));
+        fields.extend(self.link.iter().map(|number| (RequestField::LinkToNumber, number.to_string())));
         fields
     }
 
-    fn document(&self) -> Option<(&'static str, &Document)> {
+    fn document(&self) -> Option<(RequestField, &Document)> {
         None
     }
 

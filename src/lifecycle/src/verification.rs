@@ -9,8 +9,8 @@ use tenios_api::pdf::Document;
 use tenios_api::valid::ValidVerification;
 use tenios_api::verification::{Address, Approval, VerificationState};
 use tenios_api::{
-    Condition, ConditionStatus, ConditionType, PhoneVerification, PhoneVerificationSpec,
-    PhoneVerificationStatus, Reason, SecretKeyRef,
+    Condition, ConditionStatus, ConditionType, Endpoint, PhoneVerification, PhoneVerificationSpec,
+    PhoneVerificationStatus, Reason, RequestField, SecretKeyRef,
 };
 use tenios_ledger::{AttemptId, Event, Kind, State, Terms, terms};
 
@@ -41,19 +41,7 @@ pub struct VerificationIntent {
 }
 
 impl Intent for VerificationIntent {
-    const ENDPOINT: &'static str = "verification/create";
-    const ID_FIELD: &'static str = "verification_id";
-    const IS_PUSHED: bool = false;
-    const FIELDS: &'static [(&'static str, &'static str)] = &[
-        ("country", "spec.address.country"),
-        ("city", "spec.address.city"),
-        ("zip", "spec.address.zip"),
-        ("street", "spec.address.street"),
-        ("house_number", "spec.address.houseNumber"),
-        ("area_code", "spec.areaCode"),
-        ("document_type", "spec.document.type"),
-        ("document_data", "spec.document.secretRef"),
-    ];
+    const ENDPOINT: Endpoint = Endpoint::CreateVerification;
 
     fn recorded(&self) -> Terms {
         let mut terms = PhoneVerification::terms(&self.spec);
@@ -61,21 +49,21 @@ impl Intent for VerificationIntent {
         terms
     }
 
-    fn fields(&self) -> Vec<(&'static str, String)> {
+    fn fields(&self) -> Vec<(RequestField, String)> {
         let Address { country, city, zip, street, house_number } = self.spec.address.canonical();
         vec![
-            ("country", country),
-            ("city", city),
-            ("zip", zip),
-            ("street", street),
-            ("house_number", house_number),
-            ("document_type", self.spec.document.type_.as_str().to_owned()),
-            ("area_code", self.spec.area_code.clone()),
+            (RequestField::Country, country),
+            (RequestField::City, city),
+            (RequestField::Zip, zip),
+            (RequestField::Street, street),
+            (RequestField::HouseNumber, house_number),
+            (RequestField::DocumentType, self.spec.document.type_.as_str().to_owned()),
+            (RequestField::AreaCode, self.spec.area_code.clone()),
         ]
     }
 
-    fn document(&self) -> Option<(&'static str, &Document)> {
-        Some(("document_data", &self.document))
+    fn document(&self) -> Option<(RequestField, &Document)> {
+        Some((RequestField::DocumentData, &self.document))
     }
 
     fn access_key(&self) -> &AccessKey {

@@ -34,6 +34,7 @@ use redact::redact;
 use transport::Transport;
 
 use tenios_api::pdf::Document;
+use tenios_api::{Endpoint, RequestField};
 use tenios_net::{BaseUrl, Roots, causes};
 
 /// Answers above this many bytes are not read further: a real one has about 60.
@@ -42,14 +43,12 @@ const ANSWER_LIMIT: usize = 64 * 1024;
 /// One request, without the access key.
 #[derive(Clone)]
 pub struct Request {
-    /// The path below the base URL, and the label of the metrics.
-    pub endpoint: &'static str,
-    /// The field of the answer that has the id.
-    pub id_field: &'static str,
-    /// Its fields, by the provider's names.
-    pub fields: Vec<(&'static str, String)>,
+    /// Where it is sent to.
+    pub endpoint: Endpoint,
+    /// Its fields.
+    pub fields: Vec<(RequestField, String)>,
     /// The field with a document, which is sent in base64.
-    pub document: Option<(&'static str, Document)>,
+    pub document: Option<(RequestField, Document)>,
     /// Where the number is pushed to.
     pub push: Option<PushTarget>,
 }
@@ -57,9 +56,9 @@ pub struct Request {
 // What is in the fields may be personal data (promise 21).
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = self.fields.iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = self.fields.iter().map(|(field, _)| field.name()).collect();
         f.debug_struct("Request")
-            .field("endpoint", &self.endpoint)
+            .field("endpoint", &self.endpoint.path())
             .field("fields", &names)
             .field("document", &self.document)
             .field("push", &self.push)
@@ -77,12 +76,12 @@ pub struct PushTarget {
 }
 
 impl Request {
-    fn with_secrets(&self, access_key: &SecretString) -> Vec<(&'static str, String)> {
-        let mut fields = vec![("access_key", access_key.expose_secret().to_owned())];
+    fn with_secrets(&self, access_key: &SecretString) -> Vec<(RequestField, String)> {
+        let mut fields = vec![(RequestField::AccessKey, access_key.expose_secret().to_owned())];
         fields.extend(self.fields.iter().cloned());
         if let Some(push) = &self.push {
-            fields.push(("push_url", push.url.clone()));
-            fields.push(("push_secret", push.secret.expose_secret().to_owned()));
+            fields.push((RequestField::PushUrl, push.url.clone()));
+            fields.push((RequestField::PushSecret, push.secret.expose_secret().to_owned()));
         }
         fields
     }
@@ -131,7 +130,8 @@ impl Tenios {
         let fields = request.with_secrets(access_key);
         match self.exchange(request, &fields, send_by, departure.clone()).await {
             Ok(answer) => {
-                classify(&answer, request.id_field, Timestamp::now(), |text| redact(text, request, &fields))
+                let id_field = request.endpoint.id_field();
+                classify(&answer, id_field, Timestamp::now(), |text| redact(text, request, &fields))
             }
             Err(why) if departure.revoke() => Outcome::NotProcessed { why, retry_after: None },
             Err(why) => Outcome::Unknown { why },
@@ -141,19 +141,20 @@ impl Tenios {
     async fn exchange(
         &self,
         request: &Request,
-        fields: &[(&'static str, String)],
+        fields: &[(RequestField, String)],
         send_by: SendDeadline,
         departure: Departure,
     ) -> Result<Answer, String> {
         let json: Map<String, Value> =
-            fields.iter().map(|(name, value)| ((*name).to_owned(), Value::String(value.clone()))).collect();
+            fields.iter().map(|(field, value)| (field.name().to_owned(), value.clone().into())).collect();
         let json = serde_json::to_vec(&json).map_err(|e| e.to_string())?;
-        let document = request.document.as_ref().map(|(field, document)| (*field, document.bytes().clone()));
+        let document =
+            request.document.as_ref().map(|(field, document)| (field.name(), document.bytes().clone()));
         let body = RequestBody::new(json, document, send_by, departure.clone());
         let mut post = self
             .transport
             .client()
-            .post(self.base.join(&format!("/{}", request.endpoint)))
+            .post(self.base.join(&format!("/{}", request.endpoint.path())))
             .header(http::header::CONTENT_TYPE, "application/json")
             .header(http::header::ACCEPT, "application/json")
             .header(http::header::CONNECTION, "close")

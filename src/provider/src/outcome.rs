@@ -34,19 +34,6 @@ pub enum Outcome {
     },
 }
 
-impl Outcome {
-    /// The label of `tenios_provider_requests_total`.
-    #[must_use]
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Accepted { .. } => "accepted",
-            Self::Refused(_) => "refused",
-            Self::NotProcessed { .. } => "not_processed",
-            Self::Unknown { .. } => "unknown",
-        }
-    }
-}
-
 /// An answer, read as far as the bound.
 pub(super) struct Answer {
     pub(super) status: u16,

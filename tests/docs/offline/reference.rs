@@ -5,10 +5,10 @@ use std::fmt::Write;
 use clap::{Arg, CommandFactory};
 use jiff::Timestamp;
 use serde_json::Value;
-use tenios_api::{Reason, crd};
+use tenios_api::{Endpoint, Reason, crd};
 use tenios_ledger::{Key, Kind};
 use tenios_operator::options::Options;
-use tenios_operator::telemetry::{Metrics, ProviderLabels, TrackedResource};
+use tenios_operator::telemetry::{Metrics, RequestOutcome, TrackedResource};
 use tenios_simulator::SimulatorOptions;
 
 #[test]
@@ -219,7 +219,7 @@ fn flag_row(flag: &Arg) -> String {
 /// A registry in which every metric was used: a family without a member shows nothing.
 fn every_metric() -> String {
     let metrics = Metrics::default();
-    metrics.provider_request(ProviderLabels { endpoint: "", outcome: "" }, 0.0);
+    metrics.provider_request(Endpoint::OrderNumber, RequestOutcome::Accepted, 0.0);
     let key = Key { kind: Kind::Order, namespace: String::new(), name: String::new() };
     let resource = TrackedResource {
         state: "Waiting".into(),
@@ -228,10 +228,7 @@ fn every_metric() -> String {
         expires: Some(Timestamp::UNIX_EPOCH),
     };
     metrics.resource(&key, Some(resource));
-    metrics.push("");
-    metrics.append("");
     metrics.reconciled(Kind::Order, 0.0);
-    metrics.reconcile_error(Kind::Order, "");
     metrics.crd_compatible("", true);
     metrics.encode()
 }

@@ -15,7 +15,7 @@ use tracing::field::Empty;
 use super::Context;
 use super::namespaces::{NAMESPACE_LEASE, NamespaceOwner, served_by_another};
 use super::slots::SendPermit;
-use crate::telemetry::{Metrics, ProviderLabels, traced, traceparent};
+use crate::telemetry::{Metrics, ReconcileError, RequestOutcome, traced, traceparent};
 use tenios_api::Reason;
 use tenios_ledger::{AttemptId, Entry, Event, Key, Purse, Terms};
 use tenios_lifecycle::attempt::Intended;
@@ -136,7 +136,7 @@ pub(super) async fn start(
     let context = context.clone();
     let span = traced(
         tracing::info_span!("provider_call", kind = key.kind.as_str(), namespace = key.namespace,
-        resource = key.name, attempt = %attempt, endpoint = provider_call.request.endpoint, outcome = Empty, trace_id = Empty),
+        resource = key.name, attempt = %attempt, endpoint = provider_call.request.endpoint.path(), outcome = Empty, trace_id = Empty),
     );
     tokio::spawn(
         async move {
@@ -171,7 +171,7 @@ async fn acquire_namespace(context: &Context, namespace: &str) -> Result<(), Not
 /// What became of the request, also where the call ended in the middle: then nobody knows whether it left.
 async fn outcome(metrics: &Metrics, key: &Key, attempt: &AttemptId, call: JoinHandle<Event>) -> Event {
     let Ok(event) = call.await else {
-        metrics.reconcile_error(key.kind, "panic");
+        metrics.reconcile_error(key.kind, ReconcileError::Panic);
         tracing::error!("the call to TENIOS panicked, so its outcome is unknown; please report this");
         let why = "the operator failed while it was sending".into();
         return Event::Unknown { attempt: attempt.clone(), at: Timestamp::now(), why };
@@ -190,10 +190,10 @@ async fn call(
     let tenios = context.tenios.clone().within(traceparent());
     let outcome = tenios.send(&request, &access_key, send_by).await;
     drop((request, access_key, permit));
-    let labels = ProviderLabels { endpoint, outcome: outcome.label() };
-    tracing::Span::current().record("outcome", outcome.label());
+    let label = RequestOutcome::from(&outcome);
+    tracing::Span::current().record("outcome", label.as_str());
     let took = began.elapsed();
-    context.metrics.provider_request(labels, took.as_secs_f64());
+    context.metrics.provider_request(endpoint, label, took.as_secs_f64());
     tracing::info!(?outcome, ?took, "the provider was called");
     event(&attempt, outcome)
 }

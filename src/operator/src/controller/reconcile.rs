@@ -200,10 +200,9 @@ async fn send<K: Reconciled>(
 }
 
 fn request<I: Intent>(context: &Context, key: &Key, attempt: &AttemptId, intent: &I) -> Request {
-    let push = context.push.as_ref().filter(|_| I::IS_PUSHED);
+    let push = context.push.as_ref().filter(|_| I::ENDPOINT.is_pushed());
     Request {
         endpoint: I::ENDPOINT,
-        id_field: I::ID_FIELD,
         fields: intent.fields(),
         document: intent.document().map(|(field, document)| (field, document.clone())),
         push: push.map(|push| push.target(&key.namespace, &key.name, attempt)),

@@ -26,7 +26,7 @@ use super::requeue::Scope;
 use super::stores::{KindStore, NamespaceStores, Resources};
 use super::turns::Turns;
 use super::{Context, Failed, namespaces, sweep};
-use crate::telemetry::traced;
+use crate::telemetry::{ReconcileError, traced};
 use tenios_api::{PhoneNumberOrder, PhoneVerification};
 use tenios_ledger::{Key, Kind};
 
@@ -223,7 +223,7 @@ async fn reconcile<K: Reconciled>(
         Ok(Ok(None)) => Ok(Action::await_change()),
         Ok(Ok(Some(wait))) => Ok(Action::requeue(wait)),
         Ok(Err(failed)) => {
-            context.metrics.reconcile_error(kind, "apiserver");
+            context.metrics.reconcile_error(kind, ReconcileError::Apiserver);
             tracing::warn!(error = %failed, %key, "a reconcile failed; retrying");
             if let Some(why) = failed.refusal() {
                 let words = format!(
@@ -235,7 +235,7 @@ async fn reconcile<K: Reconciled>(
             Ok(Action::requeue(context.wait(&key, tenios_api::Reason::Other)))
         }
         Err(panic) => {
-            context.metrics.reconcile_error(kind, "panic");
+            context.metrics.reconcile_error(kind, ReconcileError::Panic);
             tracing::error!(error = %panic, %key, "a reconcile panicked; please report this");
             let words = "a reconcile of this resource panicked, so its status may be out of date; retrying. Please \
                          report this with the operator's log";

@@ -22,7 +22,7 @@ pub use address::{PREFIX, PushKeys, PushKeysError, PushSigner};
 
 use payload::{Content, Push};
 
-use crate::telemetry::{Metrics, traced};
+use crate::telemetry::{Metrics, PushResult, traced};
 use tenios_http_server::{Limits, RequestBody, read_body};
 use tenios_ledger::{AttemptId, Event, Key, LedgerCache, Offered};
 
@@ -85,7 +85,7 @@ impl Receiver {
         answer
     }
 
-    async fn take(&self, request: Request<RequestBody>) -> (Answer, &'static str) {
+    async fn take(&self, request: Request<RequestBody>) -> (Answer, PushResult) {
         let path = address::canonical(request.uri().path());
         // A prefix that an Ingress left in front is not part of what was signed.
         let below = path.find(PREFIX).or_else(|| path.ends_with(PREFIX.trim_end_matches('/')).then_some(0));
@@ -93,9 +93,9 @@ impl Receiver {
         let named = address::parse(signed).filter(|_| request.method() == Method::POST);
         // Whoever knows no address of a push is passing by; whoever knows one may be TENIOS.
         let unread = match (&named, below) {
-            (Some(_), _) => "malformed",
-            (None, Some(_)) => "misdirected",
-            (None, None) => "unrelated",
+            (Some(_), _) => PushResult::Malformed,
+            (None, Some(_)) => PushResult::Misdirected,
+            (None, None) => PushResult::Unrelated,
         };
         let Ok(body) = read_body(request.into_body(), BODY_LIMIT).await else {
             return (Answer::NotFound, unread);
@@ -106,21 +106,21 @@ impl Receiver {
         let (push, key, attempt) = match (push, named) {
             (Some(push), Some((key, attempt))) => (push, key, attempt),
             // Something in between may have changed the path of a genuine one.
-            (Some(push), None) if push.has_secret() => return (Answer::NotFound, "misdirected"),
+            (Some(push), None) if push.has_secret() => return (Answer::NotFound, PushResult::Misdirected),
             _ => return (Answer::NotFound, unread),
         };
         if !genuine {
-            return (Answer::NotFound, "unauthenticated");
+            return (Answer::NotFound, PushResult::Unauthenticated);
         }
         let span = traced(tracing::info_span!("push", kind = key.kind.as_str(), namespace = key.namespace,
             resource = key.name, attempt = %attempt, outcome = Empty, trace_id = Empty));
         let (answer, outcome) = self.take_genuine(&key, attempt, &push).instrument(span.clone()).await;
-        span.record("outcome", outcome);
+        span.record("outcome", outcome.as_str());
         (answer, outcome)
     }
 
     /// Stores what is usable. It is acknowledged only where that is the number: a later one may have it.
-    async fn take_genuine(&self, key: &Key, attempt: AttemptId, push: &Push) -> (Answer, &'static str) {
+    async fn take_genuine(&self, key: &Key, attempt: AttemptId, push: &Push) -> (Answer, PushResult) {
         let content = push.content();
         let order_id = content.order_id.as_deref().unwrap_or("(none)");
         if content.number.is_none() {
@@ -135,9 +135,9 @@ impl Receiver {
         let storing = self.store(key, attempt, content);
         let stored = tokio::time::timeout(STORE_WITHIN, storing).await.unwrap_or(false);
         match (usable, stored) {
-            (false, _) => (Answer::TryAgain, "unusable"),
-            (true, true) => (Answer::Stored, "stored"),
-            (true, false) => (Answer::TryAgain, "not_stored"),
+            (false, _) => (Answer::TryAgain, PushResult::Unusable),
+            (true, true) => (Answer::Stored, PushResult::Stored),
+            (true, false) => (Answer::TryAgain, PushResult::NotStored),
         }
     }
 

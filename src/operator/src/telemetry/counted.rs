@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use futures::{FutureExt, TryFutureExt};
 
 use super::Metrics;
 use tenios_ledger::{AppendError, Change, Entry, Event, Key, LedgerStore, ReadError, RemoveError};
@@ -29,15 +29,7 @@ impl<L: LedgerStore> LedgerStore for Counted<L> {
         events: &'a [Event],
     ) -> BoxFuture<'a, Result<Entry, AppendError>> {
         let appended = self.ledger.append(base, events);
-        let count = |error: &AppendError| match error {
-            AppendError::Conflict(_) => "conflict",
-            AppendError::Rejected(_) => "rejected",
-            AppendError::Ambiguous(_) => "ambiguous",
-        };
-        appended
-            .inspect_ok(|_| self.metrics.append("stored"))
-            .inspect_err(move |error| self.metrics.append(count(error)))
-            .boxed()
+        appended.inspect(|result| self.metrics.append(result.into())).boxed()
     }
 
     fn read<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Entry, ReadError>> {

@@ -1,7 +1,7 @@
 //! The metrics of `/metrics`. No label carries a name, a namespace or an id.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::AtomicI64;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -11,25 +11,15 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::labels::{AppendResult, PushResult, ReconcileError, RequestOutcome};
 use super::resources::{ResourceGauges, StateLabels, TrackedResource};
+use tenios_api::Endpoint;
 use tenios_ledger::{Key, Kind};
 
-/// The values of labels whose counters stand at 0 from the start: a series that begins with its first event does
-/// not grow by it, and no alert would see it.
-const ENDPOINTS: [&str; 2] = ["verification/create", "number/order"];
-const OUTCOMES: [&str; 4] = ["accepted", "refused", "not_processed", "unknown"];
-const PUSHES: [&str; 7] =
-    ["stored", "not_stored", "unauthenticated", "malformed", "unusable", "misdirected", "unrelated"];
-const APPENDS: [&str; 4] = ["stored", "conflict", "rejected", "ambiguous"];
-const ERRORS: [&str; 2] = ["apiserver", "panic"];
-
-/// Labels of `provider_requests_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ProviderLabels {
-    /// `verification/create` or `number/order`
-    pub endpoint: &'static str,
-    /// `accepted`, `refused`, `not_processed` or `unknown`
-    pub outcome: &'static str,
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProviderLabels {
+    endpoint: &'static str,
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -64,7 +54,7 @@ type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    provider_requests: Family<ProviderLabels, Counter<u64, AtomicU64>>,
+    provider_requests: Family<ProviderLabels, Counter>,
     provider_duration: Histograms<EndpointLabel>,
     resources: Family<StateLabels, Gauge<i64, AtomicI64>>,
     gauges: Arc<ResourceGauges>,
@@ -154,28 +144,46 @@ impl Metrics {
     }
 
     fn begin(&self) {
-        for endpoint in ENDPOINTS {
-            for outcome in OUTCOMES {
-                drop(self.provider_requests.get_or_create(&ProviderLabels { endpoint, outcome }));
+        for endpoint in Endpoint::ALL {
+            for outcome in RequestOutcome::ALL {
+                drop(self.provider_requests(endpoint, *outcome));
             }
         }
-        for result in PUSHES {
-            drop(self.pushes.get_or_create(&ResultLabel { result }));
+        for result in PushResult::ALL {
+            drop(self.pushes(*result));
         }
-        for result in APPENDS {
-            drop(self.appends.get_or_create(&ResultLabel { result }));
+        for result in AppendResult::ALL {
+            drop(self.appends(*result));
         }
-        for kind in [Kind::Verification, Kind::Order].map(Kind::as_str) {
-            for reason in ERRORS {
-                drop(self.reconcile_errors.get_or_create(&ErrorLabels { kind, reason }));
+        for kind in [Kind::Verification, Kind::Order] {
+            for reason in ReconcileError::ALL {
+                drop(self.reconcile_errors(kind, *reason));
             }
         }
     }
 
+    fn provider_requests(&self, endpoint: Endpoint, outcome: RequestOutcome) -> Counter {
+        let labels = ProviderLabels { endpoint: endpoint.path(), outcome: outcome.as_str() };
+        self.provider_requests.get_or_create_owned(&labels)
+    }
+
+    fn pushes(&self, result: PushResult) -> Counter {
+        self.pushes.get_or_create_owned(&ResultLabel { result: result.as_str() })
+    }
+
+    fn appends(&self, result: AppendResult) -> Counter {
+        self.appends.get_or_create_owned(&ResultLabel { result: result.as_str() })
+    }
+
+    fn reconcile_errors(&self, kind: Kind, reason: ReconcileError) -> Counter {
+        let labels = ErrorLabels { kind: kind.as_str(), reason: reason.as_str() };
+        self.reconcile_errors.get_or_create_owned(&labels)
+    }
+
     /// One request to the provider ended.
-    pub fn provider_request(&self, labels: ProviderLabels, seconds: f64) {
-        self.provider_duration.get_or_create(&EndpointLabel { endpoint: labels.endpoint }).observe(seconds);
-        self.provider_requests.get_or_create(&labels).inc();
+    pub fn provider_request(&self, endpoint: Endpoint, outcome: RequestOutcome, seconds: f64) {
+        self.provider_duration.get_or_create(&EndpointLabel { endpoint: endpoint.path() }).observe(seconds);
+        self.provider_requests(endpoint, outcome).inc();
     }
 
     /// A resource stands here now; nowhere where it is gone.
@@ -203,13 +211,13 @@ impl Metrics {
     }
 
     /// A push was answered.
-    pub fn push(&self, result: &'static str) {
-        self.pushes.get_or_create(&ResultLabel { result }).inc();
+    pub fn push(&self, result: PushResult) {
+        self.pushes(result).inc();
     }
 
     /// A ledger append ended.
-    pub fn append(&self, result: &'static str) {
-        self.appends.get_or_create(&ResultLabel { result }).inc();
+    pub fn append(&self, result: AppendResult) {
+        self.appends(result).inc();
     }
 
     /// What the operator's budget has left, and what it is.
@@ -229,8 +237,8 @@ impl Metrics {
     }
 
     /// A reconcile failed.
-    pub fn reconcile_error(&self, kind: Kind, reason: &'static str) {
-        self.reconcile_errors.get_or_create(&ErrorLabels { kind: kind.as_str(), reason }).inc();
+    pub fn reconcile_error(&self, kind: Kind, reason: ReconcileError) {
+        self.reconcile_errors(kind, reason).inc();
     }
 
     /// Whether this replica leads.

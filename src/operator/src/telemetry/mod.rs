@@ -2,6 +2,7 @@
 
 mod counted;
 pub mod health;
+mod labels;
 mod lines;
 mod logs;
 mod metrics;
@@ -10,8 +11,9 @@ mod resources;
 mod traces;
 
 pub use counted::Counted;
+pub use labels::{AppendResult, PushResult, ReconcileError, RequestOutcome};
 pub use logs::{LogFilter, LogFormat, init};
-pub use metrics::{Metrics, ProviderLabels};
+pub use metrics::Metrics;
 pub use otlp::Exporter;
 pub use resources::TrackedResource;
 pub use traces::{Traces, traced, traceparent, traces};

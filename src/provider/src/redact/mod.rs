@@ -18,30 +18,12 @@ use base64::engine::general_purpose::STANDARD;
 use super::Request;
 use encoding::Piece;
 use secret::Secret;
+use tenios_api::{Endpoint, RequestField};
 
 /// Fewer characters than this are in a document and in another word by chance.
 const PIECE: usize = 12;
 
-/// What a provider calls the fields of a request. They say which one is wrong, and nothing of what was in it.
-const NAMES: [&str; 15] = [
-    "access_key",
-    "push_secret",
-    "push_url",
-    "street",
-    "city",
-    "zip",
-    "house_number",
-    "country",
-    "area_code",
-    "document_type",
-    "document_data",
-    "number_type",
-    "verification_id",
-    "link_to_number",
-    "order_id",
-];
-
-/// And the documented codes.
+/// The documented codes. They say what is wrong, and nothing of what was sent.
 const CODES: [&str; 5] = [
     "NUMBER_ORDER_ILLEGAL_NUMBER_TYPE",
     "NUMBER_ORDER_VERIFICATION_ID_NOT_VALID",
@@ -51,31 +33,32 @@ const CODES: [&str; 5] = [
 ];
 
 /// The text with the name of a field wherever something of its value stood.
-pub(super) fn redact(text: &str, request: &Request, fields: &[(&'static str, String)]) -> String {
-    if NAMES.contains(&text) || CODES.contains(&text) {
+pub(super) fn redact(text: &str, request: &Request, fields: &[(RequestField, String)]) -> String {
+    let is_id = Endpoint::ALL.iter().any(|endpoint| endpoint.id_field() == text);
+    if is_id || RequestField::named(text).is_some() || CODES.contains(&text) {
         return text.to_owned();
     }
     let plain = encoding::plain(text);
     let mut secrets: Vec<Secret> =
-        fields.iter().filter_map(|(name, value)| Secret::new(name, value)).collect();
-    let value = |name| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value);
-    if let (Some(street), Some(house_number)) = (value("street"), value("house_number")) {
+        fields.iter().filter_map(|(field, value)| Secret::new(*field, value)).collect();
+    let value = |wanted| fields.iter().find(|(field, _)| *field == wanted).map(|(_, value)| value);
+    if let (Some(name), Some(number)) = (value(RequestField::Street), value(RequestField::HouseNumber)) {
         // Written without a blank, a house number would be a part of another word.
-        secrets.extend(Secret::new("street", &format!("{street}{house_number}")));
+        secrets.extend(Secret::new(RequestField::Street, &format!("{name}{number}")));
     }
     let mut found = quotes(&plain, &secrets);
-    if let Some((name, document)) = &request.document {
-        found.extend(pieces(&plain, document.bytes()).into_iter().map(|at| (at, *name)));
+    if let Some((field, document)) = &request.document {
+        found.extend(pieces(&plain, document.bytes()).into_iter().map(|at| (at, *field)));
     }
     replaced(text, found)
 }
 
 /// Where something of a secret stands, and whose it is.
-fn quotes(plain: &[Piece], secrets: &[Secret]) -> Vec<(Range<usize>, &'static str)> {
+fn quotes(plain: &[Piece], secrets: &[Secret]) -> Vec<(Range<usize>, RequestField)> {
     let mut found = Vec::new();
     for reading in reading::of(plain) {
         for secret in secrets {
-            found.extend(secret.find_in(&reading).into_iter().map(|at| (at, secret.name())));
+            found.extend(secret.find_in(&reading).into_iter().map(|at| (at, secret.field())));
         }
     }
     // A slash of base64 is escaped in JSON, and its other signs in a URL.
@@ -83,7 +66,7 @@ fn quotes(plain: &[Piece], secrets: &[Secret]) -> Vec<(Range<usize>, &'static st
     let words = [plain, &undone].into_iter().flat_map(encoding::base64_words);
     for (reading, at) in words {
         if let Some(secret) = secrets.iter().find(|secret| secret.is_in(&reading)) {
-            found.push((at, secret.name()));
+            found.push((at, secret.field()));
         }
     }
     found
@@ -106,13 +89,13 @@ fn pieces(plain: &[Piece], document: &[u8]) -> Vec<Range<usize>> {
 }
 
 /// What overlaps is one quote.
-fn replaced(text: &str, mut found: Vec<(Range<usize>, &'static str)>) -> String {
+fn replaced(text: &str, mut found: Vec<(Range<usize>, RequestField)>) -> String {
     found.sort_by_key(|(at, _)| (at.start, std::cmp::Reverse(at.end)));
     let (mut kept, mut end) = (String::new(), 0);
-    for (at, name) in found {
+    for (at, field) in found {
         if at.start >= end {
             kept.push_str(&text[end..at.start]);
-            kept.extend(["<", name, ">"]);
+            kept.extend(["<", field.name(), ">"]);
         }
         end = end.max(at.end);
     }

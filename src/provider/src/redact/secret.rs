@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use super::reading::Reading;
+use tenios_api::RequestField;
+use tenios_api::request::Secrecy;
 
 /// A value of fewer letters and digits is only taken out where it stands alone: it is a part of many words.
 const SHORT: usize = 4;
@@ -19,17 +21,17 @@ const WHOLE: usize = 7;
 
 /// See the module documentation.
 pub(super) struct Secret {
-    name: &'static str,
+    field: RequestField,
     forms: Vec<Vec<char>>,
     /// By their length.
     pieces: BTreeMap<usize, HashSet<Vec<char>>>,
 }
 
 impl Secret {
-    /// The value of this field; none where everybody may see it. A country names no place.
-    pub(super) fn new(name: &'static str, value: &str) -> Option<Self> {
-        let secret = ["access_key", "push_secret", "street", "city", "zip", "house_number"].contains(&name);
-        if !secret {
+    /// The value of this field; none where everybody may see it.
+    pub(super) fn new(field: RequestField, value: &str) -> Option<Self> {
+        let secrecy = field.secrecy();
+        if secrecy == Secrecy::Open {
             return None;
         }
         let mut forms: Vec<Vec<char>> = Reading::of_secret(value).map(|reading| reading.chars).into();
@@ -43,7 +45,7 @@ impl Secret {
         let cut = forms.iter().filter(|form| form.len() >= WHOLE);
         let mut all: Vec<Vec<char>> =
             cut.flat_map(|form| form.windows(PIECE).map(<[char]>::to_vec)).collect();
-        if matches!(name, "access_key" | "push_secret") {
+        if secrecy == Secrecy::Key {
             let chars: Vec<char> = value.chars().collect();
             let cut = chars.windows(KEY_PIECE).map(|cut| cut.iter().collect::<String>());
             let cut = cut.flat_map(|cut| Reading::of_secret(&cut)).map(|reading| reading.chars);
@@ -53,11 +55,11 @@ impl Secret {
         for piece in all {
             pieces.entry(piece.len()).or_default().insert(piece);
         }
-        Some(Self { name, forms, pieces })
+        Some(Self { field, forms, pieces })
     }
 
-    pub(super) fn name(&self) -> &'static str {
-        self.name
+    pub(super) fn field(&self) -> RequestField {
+        self.field
     }
 
     /// Where something of it stands in the text that this is a reading of.

@@ -7,6 +7,7 @@ use crate::Request;
 use crate::redact::encoding::plain;
 use crate::redact::secret::Secret;
 use tenios_api::pdf::Document;
+use tenios_api::{Endpoint, RequestField};
 
 const KEY: &str = "4cc3ss-k3y-0f-a-t3nant?>";
 const CITY: &str = "Köln";
@@ -18,14 +19,18 @@ fn document() -> Vec<u8> {
 
 /// As a refusal of a verification of this address is shown.
 fn shown(text: &str) -> String {
-    let address = [("country", "Germany"), ("city", CITY), ("zip", "50667")];
-    let rest =
-        [("street", STREET), ("house_number", "17b"), ("document_type", "CONTRACT"), ("area_code", "221")];
+    let address =
+        [(RequestField::Country, "Germany"), (RequestField::City, CITY), (RequestField::Zip, "50667")];
+    let rest = [
+        (RequestField::Street, STREET),
+        (RequestField::HouseNumber, "17b"),
+        (RequestField::DocumentType, "CONTRACT"),
+        (RequestField::AreaCode, "221"),
+    ];
     let request = Request {
-        endpoint: "verification/create",
-        id_field: "verification_id",
-        fields: address.into_iter().chain(rest).map(|(name, value)| (name, value.to_owned())).collect(),
-        document: Document::new(document()).ok().map(|document| ("document_data", document)),
+        endpoint: Endpoint::CreateVerification,
+        fields: address.into_iter().chain(rest).map(|(field, value)| (field, value.to_owned())).collect(),
+        document: Document::new(document()).ok().map(|document| (RequestField::DocumentData, document)),
         push: None,
     };
     let fields = request.with_secrets(&KEY.to_owned().into());
@@ -33,7 +38,7 @@ fn shown(text: &str) -> String {
 }
 
 fn without(text: &str, value: &str) -> String {
-    let secret: Vec<Secret> = Secret::new("street", value).into_iter().collect();
+    let secret: Vec<Secret> = Secret::new(RequestField::Street, value).into_iter().collect();
     replaced(text, quotes(&plain(text), &secret)).replace("<street>", "<it>")
 }
 
