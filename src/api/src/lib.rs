@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod causes;
 pub mod condition;
 pub mod crd;
 pub mod decode;
@@ -22,6 +23,7 @@ pub mod text;
 pub mod valid;
 pub mod verification;
 
+pub use causes::{Cause, causes};
 pub use condition::{Condition, ConditionStatus, ConditionType, DOCS, Reason};
 pub use ledger_entry::LedgerEntry;
 pub use order::{PhoneNumberOrder, PhoneNumberOrderSpec, PhoneNumberOrderStatus};

@@ -11,8 +11,9 @@ use kube::{Client, Config};
 use secrecy::SecretString;
 
 use super::Failure;
+use tenios_api::causes;
 use tenios_api::name::is_dns_label;
-use tenios_net::{Bearer, causes, kubeconfig};
+use tenios_net::{Bearer, kubeconfig};
 
 /// For the apiserver's audit log.
 const USER_AGENT: http::HeaderValue =
@@ -134,7 +135,7 @@ impl ClusterOptions {
         let server = given(self.server.as_ref());
         let server = server.map(|server| server.parse::<Uri>().map_err(|error| wrong(&server, error)));
         let file = self.kubeconfig.as_deref();
-        kubeconfig::config(file, &options, server.transpose()?).map_err(Failure::Failed)
+        kubeconfig::config(file, &options, server.transpose()?).map_err(|e| Failure::failed(causes(&*e)))
     }
 
     fn adjust(&self, config: &mut Config) {

@@ -12,6 +12,7 @@ use super::out::{self, Format};
 use super::table::{self, Cell};
 use super::target::{self, Target};
 use super::{Failure, said_by};
+use tenios_api::causes;
 use tenios_ledger::kubernetes::KubernetesLedger;
 use tenios_ledger::past::{Line, What};
 use tenios_ledger::{Entry, Key, Kind};
@@ -65,7 +66,8 @@ pub(super) async fn run(options: &HistoryOptions, cluster: &Cluster) -> Result<(
         Ok(found) => found.map(|(_, entry)| entry),
         Err(error) => {
             eprintln!(
-                "The history is shown without the ledger, from the resource and its Events, which Kubernetes keeps for an hour only: {error}"
+                "The history is shown without the ledger, from the resource and its Events, which Kubernetes keeps for an hour only: {}",
+                causes(&error)
             );
             None
         }
@@ -100,7 +102,7 @@ async fn events(cluster: &Cluster, target: &Target) -> Vec<Event> {
     match api.list(&ListParams::default().fields(&of)).await {
         Ok(list) => list.items,
         Err(error) => {
-            eprintln!("Events are missing: {}", tenios_net::causes(&error));
+            eprintln!("Events are missing: {}", causes(&error));
             Vec::new()
         }
     }

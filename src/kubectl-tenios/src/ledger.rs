@@ -13,7 +13,7 @@ use super::out::{self, Format};
 use super::table::{self, Cell};
 use super::target::Target;
 use super::{Failure, ask};
-use tenios_api::LedgerEntry;
+use tenios_api::{LedgerEntry, causes};
 use tenios_ledger::kubernetes::{KubernetesLedger, to_entry};
 use tenios_ledger::{Entry, Event, Key, Phase, State};
 
@@ -118,7 +118,7 @@ async fn read(
     cluster: &Cluster,
 ) -> Result<(LedgerEntry, Entry), Failure> {
     let key = Key { kind: target.kind, namespace: cluster.namespace.clone(), name: target.name.clone() };
-    let found = ledger.find(&key).await.map_err(|error| Failure::Failed(error.to_string()))?;
+    let found = ledger.find(&key).await.map_err(|error| Failure::failed(causes(&error)))?;
     found.ok_or_else(|| Failure::Failed(format!("the ledger has no entry for {key}")))
 }
 

@@ -38,8 +38,7 @@ use clap_complete::Shell;
 
 use cluster::ClusterOptions;
 
-use tenios_api::PhoneNumber;
-use tenios_net::causes;
+use tenios_api::{PhoneNumber, causes};
 
 /// Inspect TENIOS phone number orders, and make the decisions that need a person.
 #[derive(Debug, Parser)]

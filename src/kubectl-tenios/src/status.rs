@@ -18,8 +18,8 @@ use super::cluster::Cluster;
 use super::out::{self, Format};
 use super::table::{self, Cell, Colour};
 use super::target;
+use tenios_api::causes;
 use tenios_ledger::Kind;
-use tenios_net::causes;
 
 /// How often a live table is drawn again, for the ages.
 const REDRAWN_EVERY: Duration = Duration::from_secs(1);

@@ -14,6 +14,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
+use tenios_api::causes;
 use tokio::sync::{mpsc, watch};
 
 use super::{
@@ -157,7 +158,7 @@ impl LedgerCache {
             Change::Gone(key) => self.lose(&key),
             Change::Broken(error) => {
                 self.reachable.store(false, Ordering::Relaxed);
-                tracing::warn!(%error, "the ledger's watch broke; restarting it");
+                tracing::warn!(error = causes(&*error), "the ledger's watch broke; restarting it");
             }
         }
     }
@@ -251,7 +252,7 @@ impl LedgerCache {
     /// When the store can't be read, or what it lost can't be written back.
     pub async fn read(&self, key: &Key) -> Result<CachedEntry, ReadError> {
         let stored = self.ledger.read(key).await?;
-        self.settle(stored).await.map_err(|error| ReadError(error.to_string()))
+        self.settle(stored).await.map_err(|error| ReadError(error.into()))
     }
 
     /// Appends what was decided on `base`, for who decides again after it.
@@ -292,8 +293,13 @@ impl LedgerCache {
                     let result = self.append_as(Origin::Elsewhere, &base, events).await;
                     let next = recording.appended(&result);
                     if let (recording::Next::PauseAndRead, Err(error)) = (next, &result) {
-                        tracing::error!(%error, kind = key.kind.as_str(), namespace = key.namespace, resource = key.name,
-                            "an outcome can't be recorded yet; retrying");
+                        tracing::error!(
+                            error = causes(error),
+                            kind = key.kind.as_str(),
+                            namespace = key.namespace,
+                            resource = key.name,
+                            "an outcome can't be recorded yet; retrying"
+                        );
                     }
                     if next == recording::Next::Append {
                         base = self.known(key).entry;

@@ -15,7 +15,7 @@ use kube::{Client, ResourceExt};
 
 use super::{AppendError, Change, Entry, Event, Key, LedgerStore, ReadError, RemoveError, WriterId};
 use tenios_api::decode::decode_redacted;
-use tenios_api::{FIELD_MANAGER, LedgerEntry};
+use tenios_api::{Cause, FIELD_MANAGER, LedgerEntry, causes};
 
 pub use names::object_name;
 pub use object::to_entry;
@@ -63,14 +63,14 @@ impl KubernetesLedger {
     async fn get(&self, name: &str) -> Result<Option<(LedgerEntry, Entry)>, ReadError> {
         let found = tokio::time::timeout(CALL_TIMEOUT, self.stored.get_opt(name))
             .await
-            .map_err(|_| ReadError(format!("reading LedgerEntry {name} timed out")))?
-            .map_err(|e| ReadError(e.to_string()))?;
+            .map_err(|_| ReadError(format!("reading LedgerEntry {name} timed out").into()))?
+            .map_err(|e| ReadError(cause(e)))?;
         let Some(object) = found else { return Ok(None) };
         let object: LedgerEntry = serde_json::to_value(object)
             .map_err(|e| e.to_string())
             .and_then(decode_redacted)
-            .map_err(|why| ReadError(unreadable(name, "", &why)))?;
-        let entry = to_entry(&object).map_err(ReadError)?;
+            .map_err(|why| ReadError(unreadable(name, "", &why).into()))?;
+        let entry = to_entry(&object).map_err(|why| ReadError(why.into()))?;
         Ok(Some((object, entry)))
     }
 
@@ -82,13 +82,13 @@ impl KubernetesLedger {
     async fn append_now(&self, base: &Entry, events: &[Event]) -> Result<Entry, AppendError> {
         if base.version.is_none() && names::former_name(&base.key).is_some() {
             // The create can't find out that there is one by the former name.
-            let stored = self.read_now(&base.key).await.map_err(|e| AppendError::Rejected(e.to_string()))?;
+            let stored = self.read_now(&base.key).await.map_err(|e| AppendError::Rejected(e.into()))?;
             if stored.version.is_some() {
                 return Err(AppendError::Conflict(Box::new(stored)));
             }
         }
         let next = base.with(events, WriterId::random());
-        let object = to_object(&next).map_err(AppendError::Rejected)?;
+        let object = to_object(&next).map_err(|why| AppendError::Rejected(why.into()))?;
         let written = async {
             let Some(version) = &base.version else {
                 let params =
@@ -101,9 +101,9 @@ impl KubernetesLedger {
             self.api.patch(stored.name, &params, &patch).await
         };
         match tokio::time::timeout(CALL_TIMEOUT, written).await {
-            Ok(Ok(stored)) => to_entry(&stored).map_err(AppendError::Ambiguous),
-            Ok(Err(error)) => self.settle(base, &next, &error).await,
-            Err(_) => self.reread(base, &next, "no answer in time").await,
+            Ok(Ok(stored)) => to_entry(&stored).map_err(|why| AppendError::Ambiguous(why.into())),
+            Ok(Err(error)) => self.settle(base, &next, error).await,
+            Err(_) => self.reread(base, &next, "no answer in time".into()).await,
         }
     }
 
@@ -116,43 +116,40 @@ impl KubernetesLedger {
             Ok(Ok(_)) => Ok(true),
             Ok(Err(kube::Error::Api(status))) if status.code == 404 => Ok(true),
             Ok(Err(kube::Error::Api(status))) if status.code == 409 => Ok(false),
-            Ok(Err(error)) => Err(RemoveError(error.to_string())),
+            Ok(Err(error)) => Err(RemoveError(cause(error))),
             Err(_) => Err(RemoveError("no answer in time".into())),
         }
     }
 
-    async fn settle(&self, base: &Entry, next: &Entry, error: &kube::Error) -> Result<Entry, AppendError> {
-        match error {
-            // 409 included: a 504 after the commit, sent again by a proxy, comes back as a conflict
-            // with our own write. 404: deleted under us. 422: another revision than the one that was to be
-            // replaced.
-            kube::Error::Api(status) if matches!(status.code, 404 | 409) => {
-                self.reread(base, next, &status.message).await
-            }
-            kube::Error::Api(status) if status.code == 422 => {
-                match self.reread(base, next, &status.message).await {
-                    Err(AppendError::Ambiguous(_)) => Err(AppendError::Rejected(status.message.clone())),
-                    settled => settled,
-                }
-            }
-            kube::Error::Api(status) if (400..500).contains(&status.code) && status.code != 408 => {
-                Err(AppendError::Rejected(status.message.clone()))
-            }
-            error => self.reread(base, next, &error.to_string()).await,
+    async fn settle(&self, base: &Entry, next: &Entry, error: kube::Error) -> Result<Entry, AppendError> {
+        let code = if let kube::Error::Api(status) = &error { Some(status.code) } else { None };
+        let why = cause(error);
+        match code {
+            // Another revision than the one that was to be replaced.
+            Some(422) => match self.reread(base, next, why).await {
+                Err(AppendError::Ambiguous(why)) => Err(AppendError::Rejected(why)),
+                settled => settled,
+            },
+            // 404: deleted under us. 409: a 504 after the commit, sent again by a proxy, comes back as a conflict
+            // with our own write.
+            Some(code @ 400..500) if !matches!(code, 404 | 408 | 409) => Err(AppendError::Rejected(why)),
+            _ => self.reread(base, next, why).await,
         }
     }
 
     /// Whether `next` was written, by who wrote its revision.
-    async fn reread(&self, base: &Entry, next: &Entry, why: &str) -> Result<Entry, AppendError> {
+    async fn reread(&self, base: &Entry, next: &Entry, why: Cause) -> Result<Entry, AppendError> {
         match self.read_now(&base.key).await {
             Ok(stored) if is_written(next, &stored) => Ok(stored),
             Ok(stored) if stored.version == base.version => {
                 // Our write may still be on its way through a proxy: that nothing changed yet does not
                 // mean that nothing will.
-                Err(AppendError::Ambiguous(why.to_owned()))
+                Err(AppendError::Ambiguous(why))
             }
             Ok(stored) => Err(AppendError::Conflict(Box::new(stored))),
-            Err(error) => Err(AppendError::Ambiguous(format!("{why}; {error}"))),
+            Err(error) => {
+                Err(AppendError::Ambiguous(format!("{}; {}", causes(&*why), causes(&error)).into()))
+            }
         }
     }
 }
@@ -162,12 +159,21 @@ fn is_written(next: &Entry, stored: &Entry) -> bool {
     writer.is_some() && stored.writer_of(next.revision) == writer
 }
 
+/// Of an answer, what the apiserver says to people.
+fn cause(error: kube::Error) -> Cause {
+    match error {
+        kube::Error::Api(status) => status.message.into(),
+        error => error.into(),
+    }
+}
+
 fn of_another(key: &Key, (object, entry): &(LedgerEntry, Entry)) -> ReadError {
-    ReadError(format!(
+    let why = format!(
         "LedgerEntry {} belongs to {} but has the name of the entry for {key}; rename or delete it",
         object.name_any(),
         entry.key
-    ))
+    );
+    ReadError(why.into())
 }
 
 impl LedgerStore for KubernetesLedger {
@@ -192,7 +198,7 @@ impl LedgerStore for KubernetesLedger {
         let asked = async move {
             match tokio::time::timeout(CALL_TIMEOUT, self.api.list_metadata(&one)).await {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(ReadError(error.to_string())),
+                Ok(Err(error)) => Err(ReadError(cause(error))),
                 Err(_) => Err(ReadError("no answer in time".into())),
             }
         };
@@ -211,7 +217,7 @@ type Watched = Result<watcher::Event<DeserializeGuard<LedgerEntry>>, watcher::Er
 
 fn to_change(event: Watched) -> Option<Change> {
     match event {
-        Err(error) => Some(Change::Broken(error.to_string())),
+        Err(error) => Some(Change::Broken(error.into())),
         Ok(watcher::Event::Init) => Some(Change::Listing),
         Ok(watcher::Event::InitDone) => Some(Change::Listed),
         Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => match readable(object) {

@@ -27,6 +27,7 @@ use std::fmt;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use tenios_api::Cause;
 
 pub use account::{Account, Payer};
 pub use cache::{
@@ -110,22 +111,22 @@ pub enum AppendError {
     #[error("somebody else wrote the ledger entry first")]
     Conflict(Box<Entry>),
     /// The store refused or could not be reached, and nothing of ours was written.
-    #[error("the ledger can't be written: {0}")]
-    Rejected(String),
+    #[error("the ledger can't be written")]
+    Rejected(#[source] Cause),
     /// The store did not answer, and reading again failed too: it may or may not be written.
-    #[error("it is unknown whether the ledger was written: {0}")]
-    Ambiguous(String),
+    #[error("it is unknown whether the ledger was written")]
+    Ambiguous(#[source] Cause),
 }
 
 /// Why an entry could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the ledger can't be read: {0}")]
-pub struct ReadError(pub String);
+#[error("the ledger can't be read")]
+pub struct ReadError(#[source] pub Cause);
 
 /// Why an entry could not be deleted.
 #[derive(Debug, thiserror::Error)]
-#[error("the ledger entry can't be deleted: {0}")]
-pub struct RemoveError(pub String);
+#[error("the ledger entry can't be deleted")]
+pub struct RemoveError(#[source] pub Cause);
 
 /// A change of the ledger, by whomever.
 #[derive(Debug)]
@@ -139,7 +140,7 @@ pub enum Change {
     /// An entry was deleted.
     Gone(Key),
     /// The watch broke; it goes on by itself.
-    Broken(String),
+    Broken(Cause),
 }
 
 /// Where entries are kept. Appends to one key are totally ordered by compare-and-set on

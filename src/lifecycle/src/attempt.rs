@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Sender;
+use tenios_api::causes;
 use tenios_ledger::{AppendError, AttemptId, Event, Phase, State};
 
 /// What a resource is right before the intent of its request, against what was decided on.
@@ -142,7 +143,7 @@ impl Requests {
         self.finish(attempt);
         match error {
             AppendError::Conflict(_) => Intended::DecideAgain,
-            AppendError::Rejected(why) | AppendError::Ambiguous(why) => Intended::NotRecorded(why),
+            AppendError::Rejected(why) | AppendError::Ambiguous(why) => Intended::NotRecorded(causes(&*why)),
         }
     }
 

@@ -11,7 +11,8 @@ use kube::config::{
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::{causes, proxy};
+use super::proxy;
+use tenios_api::{Cause, causes};
 
 /// This file; without one those of `KUBECONFIG`, or the one in the home directory.
 ///
@@ -59,7 +60,7 @@ pub fn config(
     file: Option<&Path>,
     options: &KubeConfigOptions,
     server: Option<Uri>,
-) -> Result<Config, String> {
+) -> Result<Config, Cause> {
     let asked =
         file.is_some() || [&options.context, &options.cluster, &options.user].iter().any(|o| o.is_some());
     let by_file = match read(file) {
@@ -67,10 +68,10 @@ pub fn config(
         Err(error) => Err(error),
     };
     match by_file {
-        Ok(resolved) => resolved.config(server),
-        Err(error) if asked => Err(causes(&error)),
+        Ok(resolved) => resolved.config(server).map_err(Into::into),
+        Err(error) if asked => Err(error.into()),
         Err(error) => Config::incluster()
-            .map_err(|in_pod| format!("{}; and as a pod: {}", causes(&error), causes(&in_pod))),
+            .map_err(|in_pod| format!("{}; and as a pod: {}", causes(&error), causes(&in_pod)).into()),
     }
 }
 

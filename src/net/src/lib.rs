@@ -1,11 +1,9 @@
-//! Where others are reached, by which roots they are trusted, where this program listens, and why a connection
-//! failed.
+//! Where others are reached, by which roots they are trusted, and where this program listens.
 
 #![forbid(unsafe_code)]
 
 mod base_url;
 mod bearer;
-mod causes;
 pub mod kubeconfig;
 mod listen;
 pub mod proxy;
@@ -13,7 +11,6 @@ mod roots;
 
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use bearer::Bearer;
-pub use causes::causes;
 pub use listen::Listen;
 pub use roots::{Roots, RootsError};
 

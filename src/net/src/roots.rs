@@ -18,12 +18,13 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 #[error("{path}: {flaw}", path = path.display())]
 pub struct RootsError {
     path: PathBuf,
+    #[source]
     flaw: Flaw,
 }
 
 #[derive(Debug, thiserror::Error)]
 enum Flaw {
-    #[error("{0}")]
+    #[error(transparent)]
     Unreadable(std::io::Error),
     #[error("is larger than 1 MiB")]
     TooLarge,

@@ -13,6 +13,7 @@ use crate::push::{PushKeys, PushSigner, Receiver};
 use crate::telemetry::{self, Counted, Metrics, health};
 use kube::Client;
 use kube::config::KubeConfigOptions;
+use tenios_api::{Cause, causes};
 use tenios_http_server::{KEEP_ALIVE_REQUESTS, Limits, Server, Tls, terminated};
 use tenios_ledger::kubernetes::KubernetesLedger;
 use tenios_ledger::{Budgets, Event, Key, LedgerCache};
@@ -47,7 +48,7 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     let keys = match &options.push_key_file {
         // A Secret that is mounted if it is there, and needed only with a base URL.
         Some(path) if options.push_base_url.is_none() && !path.exists() => None,
-        Some(path) => Some(PushKeys::from_file(path).map_err(|e| flag("--push-key-file", e))?),
+        Some(path) => Some(PushKeys::from_file(path).map_err(|e| flag("--push-key-file", causes(&e)))?),
         None => None,
     };
     if let Some(path) = options.access_key_file.as_deref().filter(|path| path.is_dir()) {
@@ -121,9 +122,9 @@ fn flag(name: &str, error: impl std::fmt::Display) -> Failure {
 
 fn provider(options: &RunOptions) -> Result<Tenios, Failure> {
     let roots = options.tenios_ca_file.as_deref().map(Roots::from_file).transpose();
-    let roots = roots.map_err(|e| flag("--tenios-ca-file", e))?;
+    let roots = roots.map_err(|e| flag("--tenios-ca-file", causes(&e)))?;
     Tenios::new(options.tenios_url.clone(), roots, options.provider_timeout)
-        .map_err(|e| flag("--tenios-url", e))
+        .map_err(|e| flag("--tenios-url", causes(&e)))
 }
 
 /// For the apiserver's audit log.
@@ -131,15 +132,15 @@ const USER_AGENT: http::HeaderValue =
     http::HeaderValue::from_static(concat!("tenios-operator/", env!("CARGO_PKG_VERSION")));
 
 fn connect() -> Result<Client, Failure> {
-    let failed = |e: &dyn std::fmt::Display| Failure::Runtime(format!("no Kubernetes credentials: {e}"));
-    let mut config = kubeconfig::config(None, &KubeConfigOptions::default(), None).map_err(|e| failed(&e))?;
+    let failed = |e: Cause| Failure::Runtime(format!("no Kubernetes credentials: {}", causes(&*e)));
+    let mut config = kubeconfig::config(None, &KubeConfigOptions::default(), None).map_err(failed)?;
     // Sending a write again after a 504 turns our own success into a conflict; we settle that ourselves.
     config.default_retry = false;
     config.headers.push((http::header::USER_AGENT, USER_AGENT));
     config.connect_timeout = Some(Duration::from_secs(5));
     // Above the 290 s that a watch lasts, so that a dead connection ends at all.
     config.read_timeout = Some(Duration::from_secs(295));
-    controller::trim::client(config).map_err(|e| failed(&e))
+    controller::trim::client(config).map_err(failed)
 }
 
 fn config(options: &RunOptions) -> controller::Config {

@@ -34,8 +34,8 @@ use redact::redact;
 use transport::Transport;
 
 use tenios_api::pdf::Document;
-use tenios_api::{Endpoint, RequestField};
-use tenios_net::{BaseUrl, Roots, causes};
+use tenios_api::{Endpoint, RequestField, causes};
+use tenios_net::{BaseUrl, Roots};
 
 /// Answers above this many bytes are not read further: a real one has about 60.
 const ANSWER_LIMIT: usize = 64 * 1024;
@@ -106,9 +106,9 @@ impl Tenios {
         base: BaseUrl,
         roots: Option<(Roots, Vec<CertificateDer<'static>>)>,
         timeout: Duration,
-    ) -> Result<Self, String> {
-        let transport = Transport::new(roots, timeout).map_err(|error| causes(&error))?;
-        Ok(Self { transport: Arc::new(transport), base, timeout, trace: None })
+    ) -> Result<Self, reqwest::Error> {
+        let transport = Arc::new(Transport::new(roots, timeout)?);
+        Ok(Self { transport, base, timeout, trace: None })
     }
 
     /// The same client for a request that is a part of this trace, where there is one: W3C's `traceparent`, which

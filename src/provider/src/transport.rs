@@ -6,7 +6,8 @@ use parking_lot::Mutex;
 use reqwest::{Certificate, Client};
 use rustls::pki_types::CertificateDer;
 
-use tenios_net::{Roots, causes};
+use tenios_api::{Cause, causes};
+use tenios_net::Roots;
 
 /// How often the file of the roots is looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -51,15 +52,18 @@ impl Current {
     fn renew(&mut self, timeout: Duration) {
         let Some(changed) = self.roots.as_mut().and_then(Roots::changed) else { return };
         let renewed = changed
-            .map_err(|error| error.to_string())
-            .and_then(|certificates| client(&certificates, timeout).map_err(|error| causes(&error)));
+            .map_err(Cause::from)
+            .and_then(|certificates| client(&certificates, timeout).map_err(Cause::from));
         match renewed {
             Ok(client) => {
                 self.client = client;
                 tracing::info!("the file of --tenios-ca-file changed and was read again");
             }
             Err(error) => {
-                tracing::warn!(%error, "the file of --tenios-ca-file can't be used; the previous roots stay in use");
+                tracing::warn!(
+                    error = causes(&*error),
+                    "the file of --tenios-ca-file can't be used; the previous roots stay in use"
+                );
             }
         }
     }

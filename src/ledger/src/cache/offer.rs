@@ -2,6 +2,7 @@
 
 use super::{LedgerCache, Origin};
 use crate::{AppendError, Event, Key, State};
+use tenios_api::causes;
 
 /// How often it yields to another writer of the same entry.
 const TRIES: usize = 5;
@@ -32,7 +33,7 @@ impl LedgerCache {
             if next == *known.state {
                 let stored = match self.read(key).await {
                     Ok(stored) => stored,
-                    Err(error) => return Offered::Failed(error.to_string()),
+                    Err(error) => return Offered::Failed(causes(&error)),
                 };
                 if State::clone(&stored.state).then(event) == *stored.state {
                     return Offered::Known;
@@ -42,7 +43,7 @@ impl LedgerCache {
             match self.append_as(Origin::Elsewhere, &known.entry, std::slice::from_ref(event)).await {
                 Ok(()) => return Offered::Appended,
                 Err(AppendError::Conflict(_)) => known = self.known(key),
-                Err(error) => return Offered::Failed(error.to_string()),
+                Err(error) => return Offered::Failed(causes(&error)),
             }
         }
         Offered::Failed("somebody else keeps changing this entry".into())

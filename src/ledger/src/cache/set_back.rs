@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::{LedgerCache, Origin, PROBED_EVERY};
 use crate::{AppendError, Applied, CachedEntry, Entry, Key, Lineage, ReadError};
+use tenios_api::causes;
 
 /// How often what could not be looked at or written back is tried again at least.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(10);
@@ -67,8 +68,13 @@ impl LedgerCache {
             let looked = self.read(&key).await;
             self.tell(key.clone(), Origin::Elsewhere, Vec::new());
             if let Err(error) = looked {
-                tracing::error!(%error, kind = key.kind.as_str(), namespace = key.namespace, name = key.name,
-                    "what the ledger may have lost can't be checked or written back yet; retrying");
+                tracing::error!(
+                    error = causes(&error),
+                    kind = key.kind.as_str(),
+                    namespace = key.namespace,
+                    name = key.name,
+                    "what the ledger may have lost can't be checked or written back yet; retrying"
+                );
                 self.suspects.add(key);
                 mended = false;
             }

@@ -10,6 +10,7 @@ use kube::api::Api;
 use tokio_util::sync::CancellationToken;
 
 use super::posting;
+use tenios_api::causes;
 
 const NAME: &str = "tenios-operator";
 
@@ -91,7 +92,7 @@ impl Leader {
         match within(self.hold_once()).await {
             Ok(Ok(held)) => held,
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the leader lease can't be read or written");
+                tracing::warn!(error = causes(&error), "the leader lease can't be read or written");
                 false
             }
             Err(_) => false,

@@ -6,6 +6,7 @@ use kube::runtime::watcher;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use tenios_api::causes;
 use tenios_ledger::Kind;
 
 /// A watch that broke and works again says nothing until something changes. What can't be watched says so
@@ -104,7 +105,12 @@ impl Listing {
             return;
         }
         let means = if self.is_listed() { "a watch broke; restarting it" } else { self.of.consequence() };
-        tracing::warn!(resources = self.of.plural(), namespace = self.namespace(), error = why, "{means}");
+        tracing::warn!(
+            resources = self.of.plural(),
+            namespace = self.namespace(),
+            error = causes(error),
+            "{means}"
+        );
     }
 
     fn namespace(&self) -> &str {

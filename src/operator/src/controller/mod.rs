@@ -293,11 +293,11 @@ impl Context {
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
     /// It refused, or could not be reached.
-    #[error("{0}")]
+    #[error(transparent)]
     Apiserver(#[from] kube::Error),
     /// It said nothing.
     #[error("the apiserver did not answer within {} s", CALL_TIMEOUT.as_secs())]
-    Silent(#[from] tokio::time::error::Elapsed),
+    Silent,
 }
 
 impl Failed {
@@ -319,7 +319,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bounds a call to the apiserver.
 async fn call<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failed> {
-    Ok(tokio::time::timeout(CALL_TIMEOUT, call).await??)
+    Ok(tokio::time::timeout(CALL_TIMEOUT, call).await.map_err(|_| Failed::Silent)??)
 }
 
 fn now() -> Timestamp {

@@ -16,7 +16,7 @@ use super::Context;
 use super::namespaces::{NAMESPACE_LEASE, NamespaceOwner, served_by_another};
 use super::slots::SendPermit;
 use crate::telemetry::{Metrics, ReconcileError, RequestOutcome, traced, traceparent};
-use tenios_api::Reason;
+use tenios_api::{Reason, causes};
 use tenios_ledger::{AttemptId, Entry, Event, Key, Purse, Terms};
 use tenios_lifecycle::attempt::Intended;
 use tenios_lifecycle::{RetryPolicy, StatusSummary};
@@ -163,7 +163,7 @@ async fn acquire_namespace(context: &Context, namespace: &str) -> Result<(), Not
             return Err(NotStarted::ServedByAnother(served_by_another(namespace, &ledger)));
         }
         Ok(NamespaceOwner::Unclaimed) => "was just deleted".into(),
-        Err(error) => format!("can't be read or created: {error}"),
+        Err(error) => format!("can't be read or created: {}", causes(&error)),
     };
     Err(NotStarted::Ledger(format!("Lease {NAMESPACE_LEASE} in namespace {namespace} {why}")))
 }

@@ -13,7 +13,7 @@ use super::provider_call::{self, NotStarted, ProviderCall};
 use super::unreadable::{self, Unreadable};
 use super::{Context, Failed, now, status};
 use crate::telemetry::TrackedResource;
-use tenios_api::{NOT_PLACED_ANNOTATION, Reason};
+use tenios_api::{NOT_PLACED_ANNOTATION, Reason, causes};
 use tenios_ledger::{AppendError, AttemptId, Key, Payer, Reservation, Spent, State};
 use tenios_lifecycle::attempt::LastLook;
 use tenios_lifecycle::{
@@ -86,10 +86,7 @@ async fn run_to_rest<K: Reconciled>(
             Decision::Record(events) => match context.ledger.append(&known.entry, &events).await {
                 Ok(()) | Err(AppendError::Conflict(_)) => {}
                 Err(error) => {
-                    break Ended::Rests(provider_call::ledger_unavailable(
-                        K::WORDS.waiting,
-                        &error.to_string(),
-                    ));
+                    break Ended::Rests(provider_call::ledger_unavailable(K::WORDS.waiting, &causes(&error)));
                 }
             },
             Decision::Send(intent) => {

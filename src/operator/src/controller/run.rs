@@ -27,7 +27,7 @@ use super::stores::{KindStore, NamespaceStores, Resources};
 use super::turns::Turns;
 use super::{Context, Failed, namespaces, sweep};
 use crate::telemetry::{ReconcileError, traced};
-use tenios_api::{PhoneNumberOrder, PhoneVerification};
+use tenios_api::{PhoneNumberOrder, PhoneVerification, causes};
 use tenios_ledger::{Key, Kind};
 
 /// Objects of a list that are asked for at a time. Each may have more than a megabyte on its way to [`super::trim`],
@@ -224,7 +224,7 @@ async fn reconcile<K: Reconciled>(
         Ok(Ok(Some(wait))) => Ok(Action::requeue(wait)),
         Ok(Err(failed)) => {
             context.metrics.reconcile_error(kind, ReconcileError::Apiserver);
-            tracing::warn!(error = %failed, %key, "a reconcile failed; retrying");
+            tracing::warn!(error = causes(&failed), %key, "a reconcile failed; retrying");
             if let Some(why) = failed.refusal() {
                 let words = format!(
                     "the apiserver rejects what the operator does for this resource, so its status may be out of \

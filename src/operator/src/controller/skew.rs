@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::Metrics;
 use tenios_api::skew::Skew;
-use tenios_api::{LedgerEntry, PhoneNumberOrder, PhoneVerification};
+use tenios_api::{LedgerEntry, PhoneNumberOrder, PhoneVerification, causes};
 
 const SCHEMAS: &str = "/openapi/v3/apis/tenios.dev/v1alpha1";
 
@@ -43,7 +43,7 @@ pub async fn watch(client: Client, metrics: Arc<Metrics>, stop: CancellationToke
                 if lasts { EVERY } else { AGAIN }
             }
             Err(error) => {
-                tracing::debug!(%error, "the published schemas can't be read");
+                tracing::debug!(error = causes(&error), "the published schemas can't be read");
                 UNREADABLE
             }
         };

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{Failed, call, patching, posting};
 use tenios_api::printable::one_line;
-use tenios_api::{Condition, ConditionType, Reason};
+use tenios_api::{Condition, ConditionType, Reason, causes};
 
 /// Writes the status where it differs from the last one seen. The patch names the uid, so that it can't
 /// hit a resource that was re-created under the same name, and no resource version: it is a projection,
@@ -146,7 +146,7 @@ where
     };
     let api: Api<Event> = Api::namespaced(client.clone(), &namespace);
     if let Err(error) = call(api.create(&posting(), &event)).await {
-        tracing::warn!(%error, reason, "an event could not be published");
+        tracing::warn!(error = causes(&error), reason, "an event could not be published");
     }
 }
 

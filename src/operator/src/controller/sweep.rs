@@ -12,6 +12,7 @@ use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, now};
+use tenios_api::causes;
 
 /// What is deleted in a row is swept together.
 const COLLECTED: Duration = Duration::from_secs(1);
@@ -50,8 +51,11 @@ async fn sweep(context: &Context) -> bool {
     }
     let failed = results.into_iter().find_map(Result::err);
     if let Some(error) = &failed {
-        tracing::warn!(%error, "ledger entries of resources that are gone can't be deleted; retrying. \
-            The Role in the operator's namespace has to allow it");
+        tracing::warn!(
+            error = causes(error),
+            "ledger entries of resources that are gone can't be deleted; retrying. \
+            The Role in the operator's namespace has to allow it"
+        );
     }
     failed.is_none()
 }

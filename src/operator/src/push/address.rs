@@ -25,7 +25,7 @@ pub struct PushKeys(Arc<Vec<Hmac<Sha256>>>);
 pub enum PushKeysError {
     /// The file can't be read.
     #[error("{0}: {1}")]
-    Unreadable(PathBuf, std::io::Error),
+    Unreadable(PathBuf, #[source] std::io::Error),
     /// The file has no key of enough length.
     #[error("{0}: expected one key of at least 16 characters on each line")]
     NoKey(PathBuf),

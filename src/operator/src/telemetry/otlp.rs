@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use tenios_api::causes;
 use tenios_net::BaseUrl;
 
 /// Spans in one export, at most.
@@ -41,7 +42,7 @@ impl Exporter {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
         let http = match http {
             Ok(http) => http,
-            Err(error) => return tracing::error!(why = why(&error), "traces can't be sent"),
+            Err(error) => return tracing::error!(why = causes(&error), "traces can't be sent"),
         };
         let late = async {
             stop.cancelled().await;
@@ -84,7 +85,7 @@ impl Exporter {
             "scopeSpans": [{"scope": {"name": env!("CARGO_CRATE_NAME")}, "spans": spans}],
         }]});
         let request = http.post(&self.url).header(http::header::CONTENT_TYPE, "application/json");
-        let answer = request.body(body.to_string()).send().await.map_err(|e| why(&e))?;
+        let answer = request.body(body.to_string()).send().await.map_err(|e| causes(&e))?;
         if answer.status().is_success() { Ok(()) } else { Err(answer.status().to_string()) }
     }
 
@@ -108,12 +109,6 @@ impl Exporter {
         }
         self.lost += lost;
     }
-}
-
-/// reqwest's own text says only that sending failed; the innermost cause says why.
-fn why(error: &reqwest::Error) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-    causes.last().map(ToString::to_string).unwrap_or_default()
 }
 
 pub(super) fn attribute(name: &str, value: &str) -> Value {

@@ -20,15 +20,16 @@ use tower::{BoxError, Service};
 pub use json::{Bounds, Trim};
 
 use super::NAMESPACE_LEASE;
-use tenios_net::{Bearer, causes};
+use tenios_api::Cause;
+use tenios_net::Bearer;
 
 /// A client that drops what it does not need of the objects that tenants write.
 ///
 /// # Errors
 /// A configuration that can't be used.
-pub fn client(mut config: kube::Config) -> Result<kube::Client, String> {
+pub fn client(mut config: kube::Config) -> Result<kube::Client, Cause> {
     let bearer = Bearer::take(&mut config.auth_info)?;
-    let builder = ClientBuilder::try_from(config).map_err(|error| causes(&error))?;
+    let builder = ClientBuilder::try_from(config)?;
     Ok(builder.with_layer(&bearer).with_layer(&layer_fn(|inner| Trimming { inner })).build())
 }
 

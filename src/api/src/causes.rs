@@ -2,6 +2,9 @@
 
 use std::error::Error;
 
+/// What stands behind an error, whatever it is: kept, and told by [`causes`].
+pub type Cause = Box<dyn Error + Send + Sync>;
+
 /// An error with its causes: the text of an HTTP client's own error says only that sending failed.
 #[must_use]
 pub fn causes(error: &(dyn Error + 'static)) -> String {
