@@ -46,6 +46,8 @@ impl Collector {
         assert_eq!(request.uri().path(), "/v1/traces");
         let body = request.into_body().collect().await.unwrap().to_bytes();
         let body: Value = serde_json::from_slice(&body).unwrap();
+        let resource = body["resourceSpans"][0]["resource"]["attributes"].as_array().unwrap();
+        assert!(resource.iter().any(|attribute| attribute["key"] == "service.instance.id"), "{resource:?}");
         let scope = &body["resourceSpans"][0]["scopeSpans"][0];
         self.0.lock().unwrap().extend(scope["spans"].as_array().unwrap().clone());
         Ok(Response::new(Full::default()))

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray,
 };
-use regex_lite::Regex;
+use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::manifest::Step;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use tenios_api::causes;
 use tenios_net::BaseUrl;
@@ -23,6 +24,8 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// Sends what [`super::Traces`] hands over.
 pub struct Exporter {
     url: String,
+    /// Tells the spans of one process from those of another.
+    instance: Uuid,
     spans: mpsc::Receiver<Value>,
     dropped: Arc<AtomicU64>,
     /// Spans that were lost since the log was told that some are.
@@ -33,7 +36,8 @@ pub struct Exporter {
 
 impl Exporter {
     pub(super) fn new(endpoint: &BaseUrl, spans: mpsc::Receiver<Value>, dropped: Arc<AtomicU64>) -> Self {
-        Self { url: endpoint.join("/v1/traces"), spans, dropped, lost: 0, under_way: 0 }
+        let (url, instance) = (endpoint.join("/v1/traces"), Uuid::new_v4());
+        Self { url, instance, spans, dropped, lost: 0, under_way: 0 }
     }
 
     /// Exports until `stop`, then what is left, for two seconds at most. A collector that is away costs spans and
@@ -79,7 +83,12 @@ impl Exporter {
     }
 
     async fn send(&self, http: &reqwest::Client, spans: Vec<Value>) -> Result<(), String> {
-        let resource = [("service.name", "tenios-operator"), ("service.version", env!("CARGO_PKG_VERSION"))];
+        let instance = self.instance.to_string();
+        let resource = [
+            ("service.name", "tenios-operator"),
+            ("service.version", env!("CARGO_PKG_VERSION")),
+            ("service.instance.id", instance.as_str()),
+        ];
         let body = json!({"resourceSpans": [{
             "resource": {"attributes": resource.map(|(name, value)| attribute(name, value))},
             "scopeSpans": [{"scope": {"name": env!("CARGO_CRATE_NAME")}, "spans": spans}],
