@@ -1,14 +1,15 @@
 //! The cache over a ledger that goes back in time, as after a restore under the running operator.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
-use tenios_api::PhoneNumber;
+use tenios_api::{PhoneNumber, causes};
 use tenios_ledger::{
     Account, AppendError, AttemptId, Budget, Budgets, Change, Entry, Event, Key, Kind, LedgerCache,
-    LedgerChange, Offered, Origin, Payer, Phase, Refusal, Reservation, Terms, VERIFICATIONS_KEPT, WriterId,
-    terms,
+    LedgerChange, Offered, Origin, Payer, Phase, ReadError, Refusal, Reservation, Terms, VERIFICATIONS_KEPT,
+    WriterId, terms,
 };
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -394,6 +395,18 @@ fn every_append_announces_itself_and_says_whether_its_writer_goes_on_with_it() {
     changed(Origin::Elsewhere);
     assert!(matches!(run(cache.append(&base, &[intended("a3")])), Err(AppendError::Conflict(_))));
     assert!(changes.try_recv().is_err(), "nothing was appended, and nothing is news");
+}
+
+#[test]
+fn an_error_keeps_what_caused_it_and_is_told_with_it() {
+    let unknown = AppendError::Ambiguous(std::io::Error::other("connection reset").into());
+    let error = ReadError(unknown.into());
+    assert_eq!(
+        causes(&error),
+        "the ledger can't be read: it is unknown whether the ledger was written: connection reset"
+    );
+    let source = error.source().and_then(Error::source);
+    assert!(source.is_some_and(<dyn Error>::is::<std::io::Error>));
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn changes(cluster: &Cluster, namespace: Option<&str>) -> impl Stream<Item = Cha
             .map(move |event| event.map(|event| (kind, event)))
             .boxed()
     };
-    futures::stream::select(of(Kind::Verification), of(Kind::Order))
+    futures::stream::select_all(Kind::RESOURCES.map(of))
 }
 
 /// What this event changed of what is shown. What went while the watch was broken stays until the end of it:

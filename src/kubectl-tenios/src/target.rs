@@ -90,7 +90,7 @@ pub(super) async fn all(
     namespace: Option<&str>,
 ) -> Result<Vec<(Kind, DynamicObject)>, Failure> {
     let mut found = Vec::new();
-    for kind in [Kind::Verification, Kind::Order] {
+    for kind in Kind::RESOURCES {
         let mut list = api(cluster, kind, namespace).list(&ListParams::default()).await?.items;
         list.sort_by_key(|o| (o.metadata.namespace.clone(), o.metadata.name.clone()));
         for mut object in list {

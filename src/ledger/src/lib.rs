@@ -51,6 +51,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Those of resources.
+    pub const RESOURCES: [Self; 2] = [Self::Verification, Self::Order];
+
     /// The Kubernetes kind.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{Client, CustomResourceExt};
+use kube::Client;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::Metrics;
 use tenios_api::skew::Skew;
-use tenios_api::{LedgerEntry, PhoneNumberOrder, PhoneVerification, causes};
+use tenios_api::{causes, crd};
 
 const SCHEMAS: &str = "/openapi/v3/apis/tenios.dev/v1alpha1";
 
@@ -25,7 +25,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Where the schemas can't be read.
 const UNREADABLE: Duration = Duration::from_secs(60);
 
-type Skews = BTreeMap<&'static str, Skew>;
+type Skews = BTreeMap<String, Skew>;
 
 /// Looks at once and from time to time. One log line for each change that lasts.
 pub async fn watch(client: Client, metrics: Arc<Metrics>, stop: CancellationToken) {
@@ -53,15 +53,15 @@ pub async fn watch(client: Client, metrics: Arc<Metrics>, stop: CancellationToke
     }
 }
 
-fn compare(own: &[(&'static str, Value)], published: &Value) -> Skews {
+fn compare(own: &[(String, Value)], published: &Value) -> Skews {
     let clusters = |kind| &published["components"]["schemas"][format!("dev.tenios.v1alpha1.{kind}")];
-    own.iter().map(|(kind, own)| (*kind, Skew::between(own, clusters(kind)))).collect()
+    own.iter().map(|(kind, own)| (kind.clone(), Skew::between(own, clusters(kind)))).collect()
 }
 
 fn tell(seen: &Skews, told: &mut Skews, metrics: &Metrics) {
     for (kind, skew) in seen {
         metrics.crd_compatible(kind, skew.is_none());
-        if told.insert(kind, skew.clone()).unwrap_or_default() != *skew {
+        if told.insert(kind.clone(), skew.clone()).unwrap_or_default() != *skew {
             say(kind, skew);
         }
     }
@@ -72,17 +72,13 @@ async fn published(client: &Client) -> Result<Value, kube::Error> {
     client.request(request).await
 }
 
-fn own_schemas() -> [(&'static str, Value); 3] {
+fn own_schemas() -> Vec<(String, Value)> {
     let schema = |crd: CustomResourceDefinition| {
         let version = crd.spec.versions.into_iter().next();
         let schema = version.and_then(|version| version.schema?.open_api_v3_schema);
-        serde_json::to_value(schema).unwrap_or_default()
+        (crd.spec.names.kind, serde_json::to_value(schema).unwrap_or_default())
     };
-    [
-        ("PhoneVerification", schema(PhoneVerification::crd())),
-        ("PhoneNumberOrder", schema(PhoneNumberOrder::crd())),
-        ("LedgerEntry", schema(LedgerEntry::crd())),
-    ]
+    crd::all().into_iter().map(schema).collect()
 }
 
 fn say(kind: &str, Skew { lacking, unknown }: &Skew) {

@@ -39,7 +39,7 @@ struct KindLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CrdLabel {
-    kind: &'static str,
+    kind: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -155,7 +155,7 @@ impl Metrics {
         for result in AppendResult::ALL {
             drop(self.appends(*result));
         }
-        for kind in [Kind::Verification, Kind::Order] {
+        for kind in Kind::RESOURCES {
             for reason in ReconcileError::ALL {
                 drop(self.reconcile_errors(kind, *reason));
             }
@@ -253,8 +253,9 @@ impl Metrics {
     }
 
     /// Whether the CRD in the cluster has the fields that this operator knows, and no others.
-    pub fn crd_compatible(&self, kind: &'static str, compatible: bool) {
-        self.crd_compatible.get_or_create(&CrdLabel { kind }).set(i64::from(compatible));
+    pub fn crd_compatible(&self, kind: &str, compatible: bool) {
+        let label = CrdLabel { kind: kind.to_owned() };
+        self.crd_compatible.get_or_create(&label).set(i64::from(compatible));
     }
 
     /// The text that Prometheus scrapes.

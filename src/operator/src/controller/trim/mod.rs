@@ -20,7 +20,8 @@ use tower::{BoxError, Service};
 pub use json::{Bounds, Trim};
 
 use super::NAMESPACE_LEASE;
-use tenios_api::Cause;
+use tenios_api::{Cause, GROUP};
+use tenios_ledger::Kind;
 use tenios_net::Bearer;
 
 /// A client that drops what it does not need of the objects that tenants write.
@@ -55,7 +56,7 @@ fn bounds(path: &str) -> Option<Bounds> {
         resource = parts.next()?;
     }
     match (group, resource, parts.next()) {
-        ("tenios.dev", "phoneverifications" | "phonenumberorders", _) => Some(RESOURCE),
+        (GROUP, _, _) if Kind::RESOURCES.iter().any(|kind| kind.plural() == resource) => Some(RESOURCE),
         ("", "secrets", _) => Some(SECRET),
         // The Lease of the leader election is written back whole.
         ("coordination.k8s.io", "leases", None | Some(NAMESPACE_LEASE)) => Some(LEASE),

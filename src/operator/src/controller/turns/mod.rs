@@ -11,9 +11,10 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use super::requeue::Requeue;
 use queue::Queue;
@@ -24,8 +25,8 @@ use tenios_ledger::{Key, Kind};
 pub(super) struct Turns(Arc<Shared>);
 
 struct Shared {
-    orders: Mutex<Queue>,
-    verifications: Mutex<Queue>,
+    queues: Mutex<HashMap<Kind, Queue>>,
+    of_all: usize,
     requeue: Arc<Requeue>,
 }
 
@@ -37,7 +38,7 @@ pub(super) struct Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let next = self.turns.queue(self.key.kind).give(&self.key.namespace);
+        let next = self.turns.with(self.key.kind, |queue| queue.give(&self.key.namespace));
         self.turns.wake(&next);
     }
 }
@@ -45,9 +46,8 @@ impl Drop for Turn {
 impl Turns {
     /// So many for one namespace that is alone.
     pub(super) fn new(concurrency: u16, requeue: Arc<Requeue>) -> Self {
-        let queue = |kind| Mutex::new(Queue::new(kind, usize::from(Self::of_all(concurrency))));
-        let (orders, verifications) = (queue(Kind::Order), queue(Kind::Verification));
-        Self(Arc::new(Shared { orders, verifications, requeue }))
+        let of_all = usize::from(Self::of_all(concurrency));
+        Self(Arc::new(Shared { queues: Mutex::default(), of_all, requeue }))
     }
 
     /// So many for all of them.
@@ -55,12 +55,9 @@ impl Turns {
         concurrency.saturating_mul(2)
     }
 
-    fn queue(&self, kind: Kind) -> MutexGuard<'_, Queue> {
-        let queue = match kind {
-            Kind::Order => &self.0.orders,
-            Kind::Verification => &self.0.verifications,
-        };
-        queue.lock()
+    fn with<T>(&self, kind: Kind, step: impl FnOnce(&mut Queue) -> T) -> T {
+        let mut queues = self.0.queues.lock();
+        step(queues.entry(kind).or_insert_with(|| Queue::new(kind, self.0.of_all)))
     }
 
     fn wake(&self, next: &[Key]) {
@@ -71,25 +68,23 @@ impl Turns {
 
     /// A turn. Where there is none, this resource is woken when there is one.
     pub(super) fn take(&self, key: &Key) -> Option<Turn> {
-        self.queue(key.kind).take(key).then(|| Turn { turns: self.clone(), key: key.clone() })
+        let taken = self.with(key.kind, |queue| queue.take(key));
+        taken.then(|| Turn { turns: self.clone(), key: key.clone() })
     }
 
     /// This resource is gone.
     pub(super) fn forget(&self, key: &Key) {
-        let next = self.queue(key.kind).forget(key);
+        let next = self.with(key.kind, |queue| queue.forget(key));
         self.wake(&next);
     }
 
     /// Those who wait.
     pub(super) fn waiters(&self) -> Vec<Key> {
-        let mut all = self.queue(Kind::Order).waiters();
-        all.extend(self.queue(Kind::Verification).waiters());
-        all
+        self.0.queues.lock().values().flat_map(Queue::waiters).collect()
     }
 
     /// Nobody waits any more: everything is listed anew.
     pub(super) fn clear(&self) {
-        self.queue(Kind::Order).clear();
-        self.queue(Kind::Verification).clear();
+        self.0.queues.lock().values_mut().for_each(Queue::clear);
     }
 }
