@@ -376,23 +376,23 @@ fn every_append_announces_itself_and_says_whether_its_writer_goes_on_with_it() {
     let budget = Budget { requests: 10, window: SignedDuration::from_hours(1) };
     let (cache, mut changes) =
         LedgerCache::new(ledger.clone(), Budgets { operator: budget, namespace: budget });
-    let mut changed = |origin| {
+    let mut announced = |origin| {
         assert_eq!(changes.try_recv(), Ok(LedgerChange { key: key.clone(), origin }));
         assert!(changes.try_recv().is_err(), "once");
     };
     let base = cache.known(&key).entry;
     run(cache.append(&base, &[intended("a1")])).unwrap();
-    changed(Origin::Reconcile);
+    announced(Origin::Reconcile);
     run(cache.append_until_stored(&key, &accepted("a1")));
-    changed(Origin::Elsewhere);
+    announced(Origin::Elsewhere);
     let number = PhoneNumber::try_from("+4922112345678").unwrap();
     let pushed = Event::Assigned { attempt: attempt("a1"), at: at(2), order_id: "300000".into(), number };
     assert_eq!(run(cache.offer(&key, &pushed)), Offered::Appended);
-    changed(Origin::Elsewhere);
+    announced(Origin::Elsewhere);
     // What another process wrote is learned of by reading, before the watch tells.
     ledger.put(Some(ledger.get().with(&[intended("a2")], WriterId::random())));
     run(cache.read(&key)).unwrap();
-    changed(Origin::Elsewhere);
+    announced(Origin::Elsewhere);
     assert!(matches!(run(cache.append(&base, &[intended("a3")])), Err(AppendError::Conflict(_))));
     assert!(changes.try_recv().is_err(), "nothing was appended, and nothing is news");
 }

@@ -107,7 +107,8 @@ fn with_everything_in_place_it_sends_with_the_terms_that_it_will_be_held_to() {
     };
     assert_eq!(intent.recorded(), terms);
     let fields = [("number_type", "GEOGRAPHICAL"), ("verification_id", "v1")];
-    assert_eq!(intent.fields(), fields.map(|(name, value)| (name, value.to_owned())));
+    let sent: Vec<_> = intent.fields().into_iter().map(|(field, value)| (field.name(), value)).collect();
+    assert_eq!(sent, fields.map(|(name, value)| (name, value.to_owned())));
 }
 
 #[test]

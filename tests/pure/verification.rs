@@ -227,12 +227,13 @@ fn p12_what_is_recorded_of_a_submission_is_what_is_sent() {
     let Decision::Send(intent) = decided(&spec, &State::default(), &secrets("d"), |_| {}) else {
         panic!("it must send")
     };
-    let fields: Vec<_> = intent.fields().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let fields: Vec<_> =
+        intent.fields().into_iter().map(|(field, value)| format!("{}={value}", field.name())).collect();
     let expected = ["country=Germany", "city=Köln", "zip=50667", "street=Domkloster", "house_number=4"];
     assert_eq!(fields[..5], expected);
     assert_eq!(fields[5..], ["document_type=CERTIFICATE_OF_REGISTRATION", "area_code=221"]);
-    let (recorded, (name, document)) = (intent.recorded(), intent.document().unwrap());
-    assert_eq!((name, &recorded["documentDigest"]), ("document_data", &sha256(document.bytes())));
+    let (recorded, (field, document)) = (intent.recorded(), intent.document().unwrap());
+    assert_eq!((field.name(), &recorded["documentDigest"]), ("document_data", &sha256(document.bytes())));
     let sent = json!(["Germany", "Köln", "50667", "Domkloster", "4"]).to_string();
     assert_eq!(recorded["spec.address"], sha256(sent.as_bytes()));
 }

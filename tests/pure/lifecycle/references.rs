@@ -102,8 +102,9 @@ fn p12_what_is_recorded_of_an_order_is_what_is_sent_and_what_its_spec_is_held_to
             view.around = &others;
             let Decision::Send(intent) = decide(&view) else { panic!("{verification} {link}: it must send") };
             let recorded = intent.recorded();
-            let sent =
-                |name| intent.fields().into_iter().find(|(field, _)| *field == name).map(|(_, value)| value);
+            let sent = |name| {
+                intent.fields().into_iter().find(|(field, _)| field.name() == name).map(|(_, value)| value)
+            };
             assert_eq!((sent("verification_id"), &*recorded["verificationId"]), (Some("v9".into()), "v9"));
             let expected = (!link.is_null()).then(|| number().to_string());
             assert_eq!(
