@@ -161,9 +161,14 @@ fn text<'a>(path: &str, text: &'a str, limit: usize) -> Result<&'a str, String> 
 }
 
 fn id<'a>(path: &str, id: &'a str) -> Result<&'a str, String> {
-    if (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()) {
-        Ok(id)
-    } else {
-        Err(format!("{path}: expected 1 to 128 ASCII characters without spaces"))
-    }
+    if is_id(id) { Ok(id) } else { Err(format!("{path}: {ID_EXPECTED}")) }
 }
+
+/// Whether TENIOS may have given this id.
+#[must_use]
+pub fn is_id(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// For whoever writes another one.
+pub const ID_EXPECTED: &str = "expected 1 to 128 ASCII characters without spaces";

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::cluster::Cluster;
 use super::target::Target;
 use super::{Failure, git, out, phone_number};
+use tenios_api::valid::{ID_EXPECTED, is_id};
 use tenios_ledger::Kind;
 
 #[derive(Debug, Args)]
@@ -24,8 +25,7 @@ pub(super) struct AdoptOptions {
 }
 
 fn id(text: &str) -> Result<String, String> {
-    let ok = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-    if ok { Ok(text.into()) } else { Err("expected 1 to 128 ASCII characters without spaces".into()) }
+    is_id(text).then(|| text.to_owned()).ok_or_else(|| ID_EXPECTED.to_owned())
 }
 
 pub(super) async fn run(options: &AdoptOptions, cluster: &Cluster) -> Result<(), Failure> {

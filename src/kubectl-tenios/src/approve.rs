@@ -6,6 +6,7 @@ use serde_json::json;
 use super::cluster::Cluster;
 use super::target::{self, Target};
 use super::{Failure, git, out};
+use tenios_api::verification::Approval;
 use tenios_ledger::Kind;
 
 #[derive(Debug, Args)]
@@ -23,30 +24,15 @@ fn name(text: &str) -> Result<String, String> {
     }
 }
 
-#[derive(Clone, Copy)]
-pub(super) enum Verdict {
-    Approved,
-    Rejected,
-}
-
-impl Verdict {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Approved => "Approved",
-            Self::Rejected => "Rejected",
-        }
-    }
-}
-
 pub(super) async fn run(
     options: &ApprovalOptions,
-    verdict: Verdict,
+    approval: Approval,
     cluster: &Cluster,
 ) -> Result<(), Failure> {
     let target = Target { kind: Kind::Verification, name: options.name.clone() };
     let before = target.read(cluster).await?;
-    let said = verdict.as_str();
-    if target::text(&before, "/spec/approval") == Some(said) {
+    let said = format!("{approval:?}");
+    if target::text(&before, "/spec/approval") == Some(&said) {
         return out::print(&format!("{target}: spec.approval is already {said}\n"));
     }
     let after = target.patch(cluster, json!({"spec": {"approval": said}})).await?;

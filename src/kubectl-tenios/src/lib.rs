@@ -38,6 +38,7 @@ use clap_complete::Shell;
 
 use cluster::ClusterOptions;
 
+use tenios_api::verification::Approval;
 use tenios_api::{PhoneNumber, causes};
 
 /// Inspect TENIOS phone number orders, and make the decisions that need a person.
@@ -156,8 +157,8 @@ fn in_cluster(command: Command, options: &ClusterOptions) -> Result<(), Failure>
         let cluster = options.connect()?;
         let said = match command {
             Command::Status(options) => status::run(&options, &cluster).await,
-            Command::Approve(options) => approve::run(&options, approve::Verdict::Approved, &cluster).await,
-            Command::Reject(options) => approve::run(&options, approve::Verdict::Rejected, &cluster).await,
+            Command::Approve(options) => approve::run(&options, Approval::Approved, &cluster).await,
+            Command::Reject(options) => approve::run(&options, Approval::Rejected, &cluster).await,
             Command::Adopt(options) => adopt::run(&options, &cluster).await,
             Command::Retry(options) => retry::run(&options, &cluster).await,
             Command::History(options) => history::run(&options, &cluster).await,

@@ -27,15 +27,12 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (kind, name) = text.split_once('/').unwrap_or((text, ""));
-        let kind = match kind.trim_end_matches(".tenios.dev").to_lowercase().as_str() {
-            "pno" | "phonenumberorder" | "phonenumberorders" => Kind::Order,
-            "pver" | "phoneverification" | "phoneverifications" => Kind::Verification,
-            _ => return Err("expected pno/NAME or pver/NAME".into()),
-        };
-        if name.is_empty() {
-            return Err("expected pno/NAME or pver/NAME".into());
+        let kind = kind.trim_end_matches(".tenios.dev").to_lowercase();
+        let is_named = |of: &Kind| [of.short(), of.plural(), &of.as_str().to_lowercase()].contains(&&*kind);
+        match Kind::RESOURCES.into_iter().find(is_named) {
+            Some(kind) if !name.is_empty() => Ok(Self { kind, name: resource_name(name)? }),
+            _ => Err("expected pno/NAME or pver/NAME".into()),
         }
-        Ok(Self { kind, name: resource_name(name)? })
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::refusal::{arrived, presentable, refusal, shown};
 use super::{ANSWER_LIMIT, decode};
+use tenios_api::valid::is_id;
 use tenios_ledger::Refusal;
 
 /// Characters of an answer that are shown where nothing can be read from it.
@@ -123,7 +124,7 @@ fn accepted(answer: &Answer, id_field: &str) -> Result<String, String> {
         Some(_) => return Err(format!("without a readable {id_field}")),
         None => return Err("with an unreadable answer".into()),
     };
-    if id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_graphic()) {
+    if !is_id(&id) {
         return Err(format!("with an unusable {id_field}"));
     }
     Ok(id)
