@@ -8,6 +8,7 @@ mod budget;
 mod claims;
 #[path = "../cli/mod.rs"]
 mod cli;
+mod config_map;
 mod cost;
 mod crash;
 mod gitops;

@@ -20,6 +20,7 @@ const RUN: &[&[&str]] = &[
         "docs/adopt.md",
         "docs/rotate-keys.md",
         "docs/documents.md",
+        "docs/numbers.md",
     ],
     &[
         "docs/ledger.md#hand-a-namespace-to-another-team",

@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
 use tenios_api::LedgerEntry;
 use tenios_api::ledger_entry::LedgerEntrySpec;
 
@@ -52,6 +54,7 @@ pub async fn judge(testbed: &Testbed, expected: Expected) -> Vec<Wrong> {
     let mut wrong = Vec::new();
     duplicates(testbed, &expected, &ledger, &mut wrong);
     lost_ids(testbed, &mut wrong);
+    unwritten(testbed, &mut wrong).await;
     wrong.extend(old_views(testbed, &ledger.intents()).into_iter().map(Wrong::OldView));
     needless(testbed, &ledger, expected.harmed, &mut wrong);
     wrong
@@ -169,6 +172,20 @@ fn lost_ids(testbed: &Testbed, wrong: &mut Vec<Wrong>) {
     for id in testbed.taken() {
         if !shown(&id) && !named {
             wrong.push(Wrong::LostId(format!("verification {id} is shown nowhere")));
+        }
+    }
+}
+
+/// What a workload reads is what the status shows.
+async fn unwritten(testbed: &Testbed, wrong: &mut Vec<Wrong>) {
+    let maps: Api<ConfigMap> = testbed.namespaces.api();
+    for (name, order) in &testbed.observer.now().orders {
+        let Some(to) = &order.spec.write_number_to else { continue };
+        let found = maps.get_opt(&to.config_map_name).await.ok().flatten();
+        let number = found.and_then(|map| map.data?.remove("e164"));
+        let shown = order.status.as_ref().and_then(|status| status.phone_number.clone());
+        if number != shown {
+            wrong.push(Wrong::LostId(format!("{name} shows {shown:?}, and its ConfigMap {number:?}")));
         }
     }
 }

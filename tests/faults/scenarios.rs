@@ -7,6 +7,7 @@ use futures::future::LocalBoxFuture;
 use serde_json::json;
 use tenios_api::order::OrderState;
 use tenios_api::verification::VerificationState;
+use tenios_api::{ConditionStatus, ConditionType, PhoneNumberOrder};
 use tenios_simulator::{Action, DocumentState, Fault, PushOverrides, PushTime};
 
 use crate::collide::pair;
@@ -43,6 +44,7 @@ impl End {
         let all = seen.orders.keys().filter(|name| assigned(name)).count();
         all >= self.assigned.len() + self.others
             && self.assigned.iter().all(|name| assigned(name))
+            && seen.orders.values().all(is_written)
             && self
                 .approved
                 .iter()
@@ -50,9 +52,16 @@ impl End {
     }
 }
 
+/// Whether its number is where the spec wants it, if it wants it anywhere.
+fn is_written(order: &PhoneNumberOrder) -> bool {
+    let conditions = order.status.iter().flat_map(|status| &status.conditions);
+    let mut written = conditions.filter(|c| c.type_ == ConditionType::NumberWritten);
+    order.spec.write_number_to.is_none() || written.any(|c| c.status == ConditionStatus::True)
+}
+
 const NOTHING: fn(&Testbed) = |_| {};
 
-pub const ALL: [Scenario; 8] = [
+pub const ALL: [Scenario; 9] = [
     Scenario {
         name: "verify-order",
         prepare: NOTHING,
@@ -87,6 +96,12 @@ pub const ALL: [Scenario; 8] = [
         name: "recreate",
         prepare: NOTHING,
         play: |testbed| recreate(testbed).boxed_local(),
+        end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0 },
+    },
+    Scenario {
+        name: "written",
+        prepare: NOTHING,
+        play: |testbed| written(testbed).boxed_local(),
         end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0 },
     },
     Scenario {
@@ -171,6 +186,12 @@ async fn recreate(testbed: &Testbed) {
     testbed.order_at("o", OrderState::Assigned).await;
     testbed.delete_order("o").await;
     testbed.order("o", json!({"verificationId": id})).await;
+}
+
+async fn written(testbed: &Testbed) {
+    testbed.namespaces.let_operator_write_config_maps().await;
+    let id = testbed.document(DocumentState::Approved);
+    testbed.order("o", json!({"verificationId": id, "writeNumberTo": {"configMapName": "main-line"}})).await;
 }
 
 async fn namespace(testbed: &Testbed) {

@@ -13,7 +13,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::shipped_manifests::OPERATOR;
-use super::{ControlPlane, Identity, Kubectl, Mark, Operator, OperatorOptions, Request, Requests, wait};
+use super::{
+    ControlPlane, Identity, Kubectl, Mark, Operator, OperatorOptions, Request, Requests, checkout, wait,
+};
 
 /// How long the operator has to ask for nothing until it counts as quiet: several times the tests' longest
 /// retry.
@@ -67,6 +69,18 @@ impl TestNamespaces {
     pub async fn let_operator_watch(&self, namespace: &str) {
         let binding = self.binding("ClusterRole", OPERATOR, &self.operator_identity());
         self.create::<RoleBinding>(namespace, binding).await;
+    }
+
+    /// Gives the operator the shipped right to `ConfigMap`s in the tenant's namespace.
+    pub async fn let_operator_write_config_maps(&self) {
+        const NAME: &str = "tenios-operator-number-config-maps";
+        let file = checkout("deploy/overlays/number-config-maps/rbac.yaml");
+        let text = std::fs::read_to_string(file).expect("the overlay is there");
+        let shipped: Vec<Value> = serde_saphyr::from_multiple(&text).expect("it is YAML");
+        let role = json!({"metadata": {"name": NAME}, "rules": shipped[0]["rules"]});
+        self.create::<Role>(&self.namespace, role).await;
+        let binding = self.binding("Role", NAME, &self.operator_identity());
+        self.create::<RoleBinding>(&self.namespace, binding).await;
     }
 
     /// Binds the shipped `ClusterRole` of the operator in all namespaces, as `deploy/base` does.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tenios_ledger::past::Past;
 use tenios_ledger::{Event, Kind, Phase, State};
 
 use super::Model;
@@ -182,7 +183,8 @@ impl Model {
             world.breaks(Broken::ClosedTooEarly);
         }
         self.judge_memory(world, key);
-        self.look_at(&new.state, new.entry.snapshot != State::default());
+        let snapshot = State { past: Past::default(), ..new.entry.snapshot.clone() };
+        self.look_at(&new.state, snapshot != State::default());
     }
 
     fn look_at(&self, state: &State, folded: bool) {

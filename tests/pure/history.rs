@@ -130,3 +130,17 @@ fn an_entry_of_a_version_without_history_is_read_and_goes_on_with_one() {
     let state: State = serde_json::from_value(later).unwrap();
     assert_eq!(state.past.lines()[0].what, What::Other);
 }
+
+#[test]
+fn a_ledger_that_was_set_back_and_mended_says_so_once() {
+    let before = refused(&empty(), 1, "BUSY");
+    let mut known = refused(&before, 2, "BUSY");
+    for _ in 0..3 {
+        // What is stored is older than what is known, as after a restore.
+        let (base, events) = known.reunited(&before);
+        assert_eq!(events, []);
+        known = base.with(&events, WriterId::random());
+    }
+    assert_eq!(told(&known), [(What::WrittenBack, 1, None), (What::Refused, 2, Some("a2".into()))]);
+    assert_eq!(known.history().lines()[0].at, at(2), "then or later");
+}

@@ -10,6 +10,7 @@ mod adoption;
 mod claims;
 #[path = "../cli/offline/mod.rs"]
 mod cli;
+mod config_map;
 mod contributing;
 mod crds;
 mod decision_inputs;

@@ -19,7 +19,7 @@ fn order(name: &str) -> Key {
 }
 
 fn resource(state: &str, reason: Reason, since: i64) -> TrackedResource {
-    TrackedResource { state: state.into(), reason, since: Some(at(since)), expires: None }
+    TrackedResource { state: state.into(), reason, since: Some(at(since)), expires: None, unwritten: None }
 }
 
 fn lines(metrics: &Metrics, start: &str) -> Vec<String> {
@@ -120,7 +120,8 @@ fn the_table_in_the_docs_has_every_metric_and_no_other() {
     metrics.reconciled(Kind::Order, 0.1);
     metrics.crd_compatible("LedgerEntry", true);
     let waiting = resource("Waiting", Reason::Suspended, 1);
-    metrics.resource(&order("a"), Some(TrackedResource { expires: Some(at(1)), ..waiting }));
+    let unwritten = Some(Reason::ConfigMapForbidden);
+    metrics.resource(&order("a"), Some(TrackedResource { expires: Some(at(1)), unwritten, ..waiting }));
     let text = metrics.encode();
     let announced = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let told: BTreeSet<String> = announced

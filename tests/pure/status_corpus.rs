@@ -184,8 +184,19 @@ fn every_state_and_every_reason_of_ready_is_recorded() {
         assert_eq!(seen, listed(kind, "state"), "{kind}");
     }
     // These stand in other conditions only.
-    let steady =
-        ["Adopted", "Declared", "NotOrdered", "NotSubmitted", "Ordered", "ProvenByOrder", "Submitted"];
+    let steady = [
+        "Adopted",
+        "ConfigMapForbidden",
+        "ConfigMapNotOwned",
+        "ConfigMapNotWritten",
+        "Declared",
+        "NotOrdered",
+        "NotSubmitted",
+        "NumberWritten",
+        "Ordered",
+        "ProvenByOrder",
+        "Submitted",
+    ];
     let mut seen: BTreeSet<_> = all.iter().map(|recorded| recorded.reason.to_string()).collect();
     assert!(steady.iter().all(|reason| !seen.contains(*reason)));
     seen.extend(steady.map(ToOwned::to_owned));

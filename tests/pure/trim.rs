@@ -9,7 +9,7 @@ const TEXT_LIMIT: usize = 200;
 
 /// Through the filter in pieces of this size.
 fn through(text: &str, piece: usize) -> String {
-    let mut trim = Trim::new(Bounds { member: LIMIT, text: TEXT_LIMIT });
+    let mut trim = Trim::new(Bounds { member: LIMIT, text: TEXT_LIMIT, owners: false });
     let kept: Vec<u8> = text.as_bytes().chunks(piece).flat_map(|piece| trim.push(piece)).collect();
     String::from_utf8(kept).unwrap()
 }

@@ -31,6 +31,14 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   verbs: [get, list, watch]
 {{- end }}
 
+{{- /* For spec.writeNumberTo. */ -}}
+{{- define "tenios.numberConfigMapsRules" -}}
+# By name only, and nothing is deleted: Kubernetes does that with the order.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, create, patch]
+{{- end }}
+
 {{- /* The port of each proxy, as a NetworkPolicy has it. */ -}}
 {{- define "tenios.proxyPorts" -}}
 {{- $ports := list }}

@@ -33,6 +33,8 @@ pub enum ConditionType {
     Ordered,
     /// The number is assigned.
     Assigned,
+    /// The number is in the `ConfigMap` of `spec.writeNumberTo`.
+    NumberWritten,
     /// Written by another version of the operator.
     #[serde(other)]
     #[schemars(skip)]
@@ -67,6 +69,9 @@ pub enum Reason {
     AwaitingNumber,
     AwaitingVerification,
     BudgetExceeded,
+    ConfigMapForbidden,
+    ConfigMapNotOwned,
+    ConfigMapNotWritten,
     Conflict,
     Declared,
     Deleting,
@@ -77,6 +82,7 @@ pub enum Reason {
     NotOrdered,
     NotSubmitted,
     NumberAssigned,
+    NumberWritten,
     Ordered,
     Ordering,
     OutcomeUnknown,
@@ -119,6 +125,7 @@ impl Reason {
             | Self::Approved
             | Self::Declared
             | Self::NumberAssigned
+            | Self::NumberWritten
             | Self::Ordered
             | Self::ProvenByOrder
             | Self::Submitted

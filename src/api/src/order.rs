@@ -60,9 +60,22 @@ pub struct PhoneNumberOrderSpec {
     /// An order or a number that already exists, so that nothing is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopt: Option<AdoptOrder>,
+    /// Where the assigned number is written, for workloads to read. May be set and changed at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write_number_to: Option<WriteNumberTo>,
     /// While true, no request is sent.
     #[serde(default)]
     pub suspend: bool,
+}
+
+/// A place for the assigned number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteNumberTo {
+    /// Name of a `ConfigMap` in the same namespace, which is created with the keys `e164`, `digits`, `national` and
+    /// `orderId`, and belongs to this order. One that exists and belongs to something else is left as it is.
+    #[schemars(length(min = 1, max = 253), extend("pattern" = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", "example" = "main-line"))]
+    pub config_map_name: String,
 }
 
 /// The types of number that TENIOS takes (`docs/provider-api.md`).
@@ -173,7 +186,8 @@ pub struct PhoneNumberOrderStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"), with = "Option<String>")]
     pub assigned_time: Option<Timestamp>,
-    /// The conditions `Ready`, `Ordered` and `Assigned`, and `Reconciling` or `Stalled` while True.
+    /// The conditions `Ready`, `Ordered` and `Assigned`, `Reconciling` or `Stalled` while True, and `NumberWritten` where
+    /// the spec asks for that.
     #[serde(default)]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,

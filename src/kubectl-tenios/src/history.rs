@@ -179,6 +179,10 @@ fn words(kind: Kind, line: &Line) -> (&'static str, String) {
                 request.into_iter().chain(Some(given).filter(|g| !g.is_empty())).collect();
             (OPERATOR, format!("rebuilt the lost ledger entry from the status: {}", what.join(", ")))
         }
+        What::WrittenBack => {
+            let what = "wrote back what the ledger had lost when it was set back, at this time or later";
+            (OPERATOR, what.into())
+        }
         What::Other => (OPERATOR, "recorded what this version of kubectl tenios does not know".into()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::past::Past;
+use super::past::{Line, Past};
 use super::{AttemptId, Event, Key, Phase, State};
 
 /// Names one write of an entry: 64 random bits, so that whoever wrote a revision recognises it as his own,
@@ -200,12 +200,15 @@ impl Entry {
     #[must_use]
     pub fn reunited(&self, stored: &Self) -> (Self, Vec<Event>) {
         let longer = if stored.revision > self.revision { stored } else { self };
-        let base = Self {
+        let mut base = Self {
             version: stored.version.clone(),
             revision: longer.revision,
             writers: longer.writers.clone(),
             ..self.clone()
         };
+        if let Some(newest) = self.events.iter().chain(&stored.events).map(|event| Line::of(event).at).max() {
+            base.snapshot.past.wrote_back(newest);
+        }
         if self.lineage(stored) == Lineage::Earlier {
             return (base, Vec::new());
         }

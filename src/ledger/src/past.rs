@@ -50,6 +50,8 @@ pub enum What {
     Pushed,
     /// [`Event::Rebuilt`]
     Rebuilt,
+    /// The ledger was set back, as by a restore, and the operator wrote back what it still knew: at this time or later.
+    WrittenBack,
     /// Recorded by another version of the operator.
     #[serde(other)]
     Other,
@@ -186,6 +188,16 @@ impl Past {
             line.first = before.first.or(Some(before.at));
             line.times = line.times.saturating_add(before.times);
         }
+        self.keep(line);
+    }
+
+    /// The ledger was set back after this time, and gets back what it lost. Once for several times in a row.
+    pub(super) fn wrote_back(&mut self, after: Timestamp) {
+        self.lines.pop_if(|before| before.what == What::WrittenBack);
+        self.keep(Line::new(What::WrittenBack, after, None));
+    }
+
+    fn keep(&mut self, line: Line) {
         self.lines.push(line);
         if self.lines.len() > LINES_KEPT {
             self.lines.remove(FIRST_KEPT);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::core::object::{HasSpec, HasStatus};
 
+use super::config_map::{Told, Wanted};
 use super::retry::Due;
 use super::status::Evidence;
 use super::{
@@ -63,6 +64,12 @@ pub trait Managed: Sized + HasSpec + HasStatus<Status: Clone + Default + Partial
     /// When what the spec refers to stops being valid, by the user's word; none where nobody has to know any more.
     #[must_use]
     fn expires(_: &Self::Spec, _: Self::Step) -> Option<Timestamp> {
+        None
+    }
+
+    /// What is to be written into a `ConfigMap` by a resource at this step; none where nothing is asked for.
+    #[must_use]
+    fn config_map(_: &Self::Spec, _: &State, _: Self::Step) -> Option<Result<Wanted, Told>> {
         None
     }
 

@@ -8,6 +8,7 @@
 
 mod adoption;
 pub mod attempt;
+pub mod config_map;
 mod decide;
 mod inputs;
 mod links;

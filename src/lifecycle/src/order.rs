@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::config_map::{Told, Wanted};
 use super::links::{self, Link};
 use super::status::Evidence;
 use super::{
@@ -165,6 +166,14 @@ impl Managed for PhoneNumberOrder {
             Ok(intent) => Decision::Send(intent),
             Err(next) => *next,
         }
+    }
+
+    fn config_map(
+        spec: &PhoneNumberOrderSpec,
+        state: &State,
+        step: OrderState,
+    ) -> Option<Result<Wanted, Told>> {
+        super::config_map::wanted(spec, state, step == OrderState::Assigned)
     }
 
     fn evidence(status: &PhoneNumberOrderStatus) -> Evidence {

@@ -66,8 +66,16 @@ fn a_message_ends_with_its_anchor_unless_there_is_nothing_left_to_do() {
         }
         assert_eq!(reason.message(""), "", "what has nothing to say points nowhere");
     }
-    let words =
-        ["Adopted", "Approved", "Declared", "NumberAssigned", "Ordered", "ProvenByOrder", "Submitted"];
+    let words = [
+        "Adopted",
+        "Approved",
+        "Declared",
+        "NumberAssigned",
+        "NumberWritten",
+        "Ordered",
+        "ProvenByOrder",
+        "Submitted",
+    ];
     assert_eq!(done, words);
 }
 

@@ -226,6 +226,7 @@ fn every_metric() -> String {
         reason: Reason::NotOrdered,
         since: Some(Timestamp::UNIX_EPOCH),
         expires: Some(Timestamp::UNIX_EPOCH),
+        unwritten: Some(Reason::ConfigMapForbidden),
     };
     metrics.resource(&key, Some(resource));
     metrics.reconciled(Kind::Order, 0.0);

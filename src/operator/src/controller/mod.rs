@@ -1,6 +1,7 @@
 //! The controllers: they observe, ask the lifecycle what to do, act, and show where it rests.
 
 mod around;
+mod config_map;
 mod contested;
 mod event_dedup;
 mod in_flight;
@@ -209,12 +210,15 @@ impl Context {
         self.config.retry_policy.retry(times)
     }
 
-    /// When to look again. Secrets and the ledger are asked less and less often while they don't change.
+    /// When to look again. Secrets, `ConfigMap`s and the ledger are asked less and less often while they don't change.
     fn requeue_after(&self, key: &Key, reason: Reason, requeue_after: Option<Duration>) -> Option<Duration> {
         match reason {
             Reason::AccessKeyNotFound
             | Reason::DocumentNotFound
             | Reason::DocumentInvalid
+            | Reason::ConfigMapForbidden
+            | Reason::ConfigMapNotOwned
+            | Reason::ConfigMapNotWritten
             | Reason::LedgerUnavailable => Some(self.wait(key, reason)),
             _ => {
                 self.waits.lock().remove(key);

@@ -7,6 +7,7 @@ use kube::core::DeserializeGuard;
 use kube::{Resource, ResourceExt};
 
 use super::around::Around;
+use super::config_map;
 use super::kind::Reconciled;
 use super::look::{self, Ended, Rounds};
 use super::provider_call::{self, NotStarted, ProviderCall};
@@ -16,10 +17,14 @@ use crate::telemetry::TrackedResource;
 use tenios_api::{NOT_PLACED_ANNOTATION, Reason, causes};
 use tenios_ledger::{AppendError, AttemptId, Key, Payer, Reservation, Spent, State};
 use tenios_lifecycle::attempt::LastLook;
+use tenios_lifecycle::config_map::Told;
 use tenios_lifecycle::{
     AccessKey, Answers, Budget, Decision, Intent, Need, StatusSummary, View, decide, project, since,
 };
 use tenios_provider::Request;
+
+/// How often a `ConfigMap` with a number is looked at while nothing changes: somebody may have deleted or edited it.
+const WRITTEN_LOOKED_AT_EVERY: Duration = Duration::from_secs(3600);
 
 /// What one reconcile was answered so far.
 #[derive(Default)]
@@ -240,14 +245,22 @@ async fn update_status<K: Reconciled>(
     let known = context.ledger.known(key);
     let previous = resource.status().cloned().unwrap_or_default();
     let generation = resource.meta().generation.unwrap_or_default();
-    let next = project::<K>(Some(resource.spec()), &known.state, summary, generation, &previous, now());
+    let mut next = project::<K>(Some(resource.spec()), &known.state, summary, generation, &previous, now());
+    let told = write_number(context, key, object, resource, &known.state, summary.state).await;
+    if let Some(told) = &told {
+        let shown = K::conditions(&next).iter().cloned();
+        let condition = told.condition(generation, K::conditions(&previous), now());
+        let conditions = shown.chain([condition]).collect();
+        K::show(&mut next, generation, summary.state, conditions);
+    }
     if previous != next && context.is_anothers(key, object).await {
         return Ok(summary.requeue_after.or(Some(context.config.retry_policy.retry_max)));
     }
     let since = since(&known.state, summary.reason, K::conditions(&next));
     let expires = K::expires(resource.spec(), summary.state);
     let state = format!("{:?}", summary.state);
-    context.track(key, TrackedResource { state, reason: summary.reason, since, expires });
+    let unwritten = told.as_ref().filter(|told| told.fails()).map(|told| told.reason);
+    context.track(key, TrackedResource { state, reason: summary.reason, since, expires, unwritten });
     if status::write(&context.client, object, &previous, &next).await? {
         context.requeue.notify_dependents(key);
         status::publish_transition(&context.client, object, K::conditions(&previous), K::conditions(&next))
@@ -255,7 +268,31 @@ async fn update_status<K: Reconciled>(
     }
     let warning = summary.warning.clone().or_else(|| context.contested.of(key));
     context.publish_warning(key, object, warning.as_ref()).await;
-    Ok(context.requeue_after(key, summary.reason, summary.requeue_after))
+    if let Some(told) = told.as_ref().filter(|told| told.fails()) {
+        context.warn(key, object, &told.reason.to_string(), &told.message).await;
+    }
+    // Nobody watches what is written: it is looked at again.
+    let is_written = told.as_ref().is_some_and(|told| told.reason == Reason::NumberWritten);
+    let requeue_after = summary.requeue_after.or(is_written.then_some(WRITTEN_LOOKED_AT_EVERY));
+    Ok(context.requeue_after(key, unwritten.unwrap_or(summary.reason), requeue_after))
+}
+
+/// What there is to tell of the `ConfigMap` that the spec names, if it names one.
+async fn write_number<K: Reconciled>(
+    context: &Context,
+    key: &Key,
+    object: &DeserializeGuard<K>,
+    resource: &K,
+    state: &State,
+    step: K::Step,
+) -> Option<Told> {
+    if resource.meta().deletion_timestamp.is_some() {
+        return None;
+    }
+    Some(match K::config_map(resource.spec(), state, step)? {
+        Ok(wanted) => config_map::keep(context, key, object, &wanted).await,
+        Err(told) => told,
+    })
 }
 
 /// A resource that was stored by an older or looser schema is reported on it and otherwise left alone.
@@ -274,7 +311,7 @@ async fn report_unreadable<K: Reconciled>(
     let next = project::<K>(None, &known.state, &summary, generation, &previous, now());
     // Since when it is so stands in no status.
     let (state, reason) = ("Unreadable".into(), summary.reason);
-    context.track(key, TrackedResource { state, reason, since: None, expires: None });
+    context.track(key, TrackedResource { state, reason, since: None, expires: None, unwritten: None });
     // What it showed before can't be read either, so the only memory of having reported it is ours.
     let words = format!("{generation}: {}", summary.message);
     if context.warned.is_new(key, &words) {

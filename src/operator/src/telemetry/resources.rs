@@ -24,12 +24,19 @@ pub struct TrackedResource {
     pub since: Option<Timestamp>,
     /// When its document stops being valid; none where nobody said so.
     pub expires: Option<Timestamp>,
+    /// Why its number is not in the `ConfigMap` where it is wanted; none where it is, or is wanted nowhere.
+    pub unwritten: Option<Reason>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct StateLabels {
     pub(super) kind: &'static str,
     pub(super) state: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UnwrittenLabels {
+    reason: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,6 +62,7 @@ impl Collector for ResourceGauges {
         let mut oldest = BTreeMap::new();
         let mut waiting = BTreeMap::new();
         let mut expires: Option<Timestamp> = None;
+        let mut unwritten = BTreeMap::new();
         for (key, resource) in tracked.iter() {
             let kind = key.kind.as_str();
             if let Some(since) = resource.since {
@@ -62,6 +70,9 @@ impl Collector for ResourceGauges {
                 *known = since.min(*known);
             }
             expires = expires.into_iter().chain(resource.expires).min();
+            if let Some(reason) = resource.unwritten {
+                *unwritten.entry(reason).or_insert(0) += 1;
+            }
             if resource.state == "Waiting" {
                 *waiting.entry((kind, resource.reason)).or_insert(0) += 1;
             }
@@ -84,6 +95,16 @@ impl Collector for ResourceGauges {
         )?;
         for ((kind, reason), count) in waiting {
             let labels = ReasonLabels { kind, reason: reason.to_string() };
+            ConstGauge::<i64>::new(count).encode(counts.encode_family(&labels)?)?;
+        }
+        let mut counts = encoder.encode_descriptor(
+            "numbers_not_written",
+            "Assigned numbers that could not be written into the ConfigMap of spec.writeNumberTo, by reason",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (reason, count) in unwritten {
+            let labels = UnwrittenLabels { reason: reason.to_string() };
             ConstGauge::<i64>::new(count).encode(counts.encode_family(&labels)?)?;
         }
         if let Some(expires) = expires {

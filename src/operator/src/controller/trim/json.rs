@@ -40,12 +40,14 @@ pub struct Bounds {
     pub member: usize,
     /// Of a text within it.
     pub text: usize,
+    /// Whether it is asked what the object belongs to.
+    pub owners: bool,
 }
 
 impl Bounds {
     /// For a text: what stands for it has to be one, or the list that it is in can't be read.
     const fn of_text(bytes: usize) -> Self {
-        Self { member: bytes, text: usize::MAX }
+        Self { member: bytes, text: usize::MAX, owners: false }
     }
 }
 
@@ -245,6 +247,9 @@ impl Trim {
             (Role::Root, b"object") => Role::Object,
             (Role::Metadata, b"annotations") => Role::Annotations,
             (Role::Metadata, key) if METADATA_KEPT.contains(&key) => {
+                Role::Kept(Bounds::of_text(METADATA_LIMIT))
+            }
+            (Role::Metadata, b"ownerReferences") if self.bounds.owners => {
                 Role::Kept(Bounds::of_text(METADATA_LIMIT))
             }
             (Role::Annotations, key) if ANNOTATIONS_KEPT.contains(&key) => {

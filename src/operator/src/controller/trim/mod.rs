@@ -35,11 +35,13 @@ pub fn client(mut config: kube::Config) -> Result<kube::Client, Cause> {
 }
 
 /// Spec or status: far above what the schemas take. Something longer came by a looser one and can't be read.
-const RESOURCE: Bounds = Bounds { member: 256 * 1024, text: 64 * 1024 };
+const RESOURCE: Bounds = Bounds { member: 256 * 1024, text: 64 * 1024, owners: false };
 /// The apiserver takes 1 MiB, which base64 makes a third longer.
-const SECRET: Bounds = Bounds { member: 2 * 1024 * 1024, text: 2 * 1024 * 1024 };
+const SECRET: Bounds = Bounds { member: 2 * 1024 * 1024, text: 2 * 1024 * 1024, owners: false };
 /// A Lease holds a name.
-const LEASE: Bounds = Bounds { member: 2 * 1024, text: 2 * 1024 };
+const LEASE: Bounds = Bounds { member: 2 * 1024, text: 2 * 1024, owners: false };
+/// One with a number has some hundred bytes. What is longer is either not ours or to be replaced.
+const CONFIG_MAP: Bounds = Bounds { member: 4 * 1024, text: 4 * 1024, owners: true };
 
 /// How much is kept of an object that is answered under this path; none where it is not a tenant's, such as a
 /// ledger entry, on which what others put has to survive a write.
@@ -58,6 +60,7 @@ fn bounds(path: &str) -> Option<Bounds> {
     match (group, resource, parts.next()) {
         (GROUP, _, _) if Kind::RESOURCES.iter().any(|kind| kind.plural() == resource) => Some(RESOURCE),
         ("", "secrets", _) => Some(SECRET),
+        ("", "configmaps", _) => Some(CONFIG_MAP),
         // The Lease of the leader election is written back whole.
         ("coordination.k8s.io", "leases", None | Some(NAMESPACE_LEASE)) => Some(LEASE),
         _ => None,
@@ -133,7 +136,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{LEASE, RESOURCE, SECRET, bounds};
+    use super::{CONFIG_MAP, LEASE, RESOURCE, SECRET, bounds};
 
     #[test]
     fn what_tenants_write_is_trimmed_and_what_is_written_back_whole_is_not() {
@@ -143,6 +146,8 @@ mod tests {
             ("/apis/tenios.dev/v1alpha1/namespaces/shop/phoneverifications/v/status", Some(RESOURCE)),
             ("/apis/tenios.dev/v1alpha1/namespaces/tenios-system/ledgerentries", None),
             ("/api/v1/namespaces/shop/secrets/tenios", Some(SECRET)),
+            ("/api/v1/namespaces/shop/configmaps/main-line", Some(CONFIG_MAP)),
+            ("/api/v1/namespaces/shop/configmaps", Some(CONFIG_MAP)),
             ("/apis/coordination.k8s.io/v1/leases", Some(LEASE)),
             ("/apis/coordination.k8s.io/v1/namespaces/shop/leases/tenios-operator-ledger", Some(LEASE)),
             ("/apis/coordination.k8s.io/v1/namespaces/tenios-system/leases/tenios-operator", None),
