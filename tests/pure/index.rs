@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use tenios_ledger::{
-    Applied, AttemptId, Entry, Event, Index, Key, Kind, Purse, Terms, Version, WriterId, terms,
+    Applied, AttemptId, Entry, Event, Index, Key, Kind, Purse, Refusal, Terms, Version, WriterId, terms,
 };
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -104,7 +104,12 @@ fn what_is_adopted_proves_nothing() {
     let mut index = Index::default();
     let adopted =
         Event::Adopted { at: at(0), id: Some("300000".into()), number: None, account: None, own: false };
-    index.apply(&entry(order("o"), &[adopted]));
+    index.apply(&entry(order("o"), std::slice::from_ref(&adopted)));
+    assert!(!index.is_proven("v1"));
+    // Nor where a request was refused before, with the terms of that one.
+    let refusal = Refusal { code: "X".into(), message: String::new(), fields: vec![], can_pass: false };
+    let refused = Event::Refused { attempt: attempt(), at: at(1), refusal };
+    index.apply(&entry(order("tried"), &[intended(0), refused, adopted]));
     assert!(!index.is_proven("v1"));
 }
 

@@ -429,10 +429,17 @@ fn verification(namespace: &str, name: &str) -> Key {
 
 /// The names of those that may go, once the cache knows all of these and every resource but those named is gone.
 fn forgotten(entries: impl IntoIterator<Item = (Key, Vec<Event>)>, alive: &[Key]) -> Vec<String> {
+    forgotten_of(entries.into_iter().map(|(key, events)| stored(key, &events)), alive)
+}
+
+fn stored(key: Key, events: &[Event]) -> Entry {
+    Entry::empty(key).with(events, WriterId::random())
+}
+
+fn forgotten_of(entries: impl IntoIterator<Item = Entry>, alive: &[Key]) -> Vec<String> {
     let ledger = Arc::new(InMemoryLedger::new(key("o")));
     let cache = cache(&ledger);
-    for (key, events) in entries {
-        let entry = Entry::empty(key).with(&events, WriterId::random());
+    for entry in entries {
         ledger.say([Change::Entry(Box::new(entry))]);
     }
     ledger.say([Change::Listed]);
@@ -506,6 +513,26 @@ fn p26_what_is_in_flight_of_unknown_outcome_an_order_or_what_was_ordered_with_st
         Kind::Order,
         &[intended("a1"), unknown("a1"), Event::NotPlaced { attempt: attempt("a1"), at: at(3) }],
     );
+}
+
+#[test]
+fn p26_a_verification_whose_orders_were_all_refused_is_one_of_the_hundred_again() {
+    let refused = || {
+        let refusal = Refusal { code: "X".into(), message: String::new(), fields: vec![], can_pass: false };
+        Event::Refused { attempt: attempt("a9"), at: at(1), refusal }
+    };
+    let orders = ["first", "second"].map(|name| {
+        let terms = Terms::from([(terms::VERIFICATION_ID.to_owned(), "used".to_owned())]);
+        stored(key(name), &[Event::Intended { attempt: attempt("a9"), at: at(0), terms }])
+    });
+    let used = || newer("shop").chain([(verification("shop", "used"), submitted(0, "used"))]);
+    let alive = ["first", "second"].map(key);
+    for (refused_ones, gone) in [(1, &[][..]), (2, &["used"][..])] {
+        let later =
+            orders.iter().take(refused_ones).map(|order| order.with(&[refused()], WriterId::random()));
+        let all = used().map(|(key, events)| stored(key, &events)).chain(orders.clone()).chain(later);
+        assert_eq!(forgotten_of(all, &alive), gone, "{refused_ones} refused");
+    }
 }
 
 #[test]

@@ -100,6 +100,12 @@ fn p26_a_new_term_begins_with_nobody_in_line_and_what_is_taken_comes_back() {
     assert_eq!(queue.waiters(), []);
     assert_eq!(queue.give("a"), []);
     assert!(queue.is_at_rest(4), "{queue:?}");
+    // Nor is anything kept of a namespace that only waited.
+    let mut queue = Queue::new(Kind::Order, 1);
+    assert!(queue.take(&key("a", "1")) && !queue.take(&key("b", "1")));
+    queue.clear();
+    assert_eq!(queue.give("a"), []);
+    assert!(queue.is_at_rest(1), "{queue:?}");
 }
 
 /// What may happen.
