@@ -20,7 +20,6 @@ const RUN: &[&[&str]] = &[
         "docs/adopt.md",
         "docs/rotate-keys.md",
         "docs/documents.md",
-        "docs/numbers.md",
     ],
     &[
         "docs/ledger.md#hand-a-namespace-to-another-team",
@@ -34,6 +33,7 @@ const RUN: &[&[&str]] = &[
     &["docs/gitops-argocd.md", "docs/gitops-flux.md"],
     &["docs/ledger.md#restore-with-velero"],
     &["docs/ledger.md#what-it-is", "docs/ledger.md#back-it-up", "docs/ledger.md#forget-an-entry"],
+    &["docs/numbers.md"],
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,6 +60,11 @@ async fn upgraded_handed_over_and_uninstalled_it_loses_no_number() {
 async fn p13_moved_to_another_cluster_it_orders_nothing_again() {
     let (old, new) = tokio::join!(bare(), bare());
     DocsRun::on([old, new]).await.follow(RUN[4]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_reaches_a_workload() {
+    DocsRun::installed(bare().await).await.follow(RUN[10]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
