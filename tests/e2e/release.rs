@@ -184,7 +184,7 @@ fn krew_takes_the_manifest() {
     let [platform] = platforms(&released) else { panic!("a platform without a part: {released}") };
     assert_eq!(selector(platform), self::platform());
     let (_, file) = platform["uri"].as_str().unwrap().rsplit_once('/').unwrap();
-    assert_eq!(platform["sha256"], sha256_hex(&std::fs::read(dist().join(file)).unwrap()));
+    assert_eq!(platform["sha256"], sha256_hex(std::fs::read(dist().join(file)).unwrap()));
     let packed = said(Command::new("tar").args(["--list", "--file"]).arg(dist().join(file)));
     assert!(packed.lines().any(|name| platform["bin"] == name), "{packed}");
 }

@@ -115,9 +115,9 @@ async fn rules_hold(prometheus: &Prometheus) {
         Duration::from_secs(20),
         async || prometheus.get("alerts").await["alerts"].as_array().unwrap().clone(),
         |alerts| {
-            let mut names: Vec<_> = alerts.iter().map(named).collect();
-            names.sort_unstable();
-            names == expected
+            let mut firing: Vec<_> = alerts.iter().map(named).collect();
+            firing.sort_unstable();
+            firing == expected
         },
     )
     .await;
