@@ -24,7 +24,7 @@ check: ## The fast lane while editing: formatting, clippy, and the tests that ne
 	$(CARGO) test --quiet --locked --test pure -- --skip exhaustive::
 
 .PHONY: test
-test: control-plane deploy-tools ## Run every test, from the pure ones to those on a real control plane
+test: control-plane deploy-tools s3 ## Run every test, from the pure ones to those on a real control plane
 	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: picture
@@ -106,6 +106,10 @@ figures: build control-plane ## Print what the release build costs: requests, la
 .PHONY: control-plane
 control-plane: ## Build kube-apiserver, kube-controller-manager, etcd and kubectl, once, outside the checkout
 	@tests/control-plane/build > /dev/null
+
+.PHONY: s3
+s3: ## Build a server of the S3 protocol, once, outside the checkout
+	@tests/s3/build > /dev/null
 
 .PHONY: deploy-tools
 deploy-tools: ## Build helm, kubeconform and what Argo CD and Flux run, once, outside the checkout

@@ -23,6 +23,7 @@ mod memory;
 mod metrics;
 mod namespaces;
 mod outcome;
+mod outside;
 mod poison;
 mod proxy;
 mod push;

@@ -22,7 +22,7 @@ fn placed(flag: &str, text: &str) -> Option<(String, Value)> {
     Some(match flag {
         "--push-base-url" => ("/push/baseUrl".into(), json!(text)),
         "--watch-namespace" => ("/watchNamespaces".into(), json!(text.split(',').collect::<Vec<_>>())),
-        "--namespace" | "--ledger" | "--termination-log" => return None,
+        "--namespace" | "--termination-log" => return None,
         flag if flag.ends_with("-listen") || flag.ends_with("-file") && flag != "--tenios-ca-file" => {
             return None;
         }

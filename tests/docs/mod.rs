@@ -17,6 +17,7 @@ const RUN: &[&[&str]] = &[
     &[
         "docs/kubectl-tenios.md",
         "docs/operations.md",
+        "docs/object-storage.md",
         "docs/adopt.md",
         "docs/rotate-keys.md",
         "docs/documents.md",

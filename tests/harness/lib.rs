@@ -27,6 +27,7 @@ pub mod ports;
 pub mod process;
 pub mod program;
 pub mod proxy;
+pub mod s3;
 pub mod shipped_manifests;
 pub mod splitmix64;
 pub mod test_namespaces;

@@ -53,6 +53,15 @@ impl TestNamespaces {
         namespaces
     }
 
+    /// The same namespaces on another control plane.
+    pub async fn twin(&self, control_plane: Arc<ControlPlane>) -> Self {
+        let (namespace, operator_namespace) = (self.namespace.clone(), self.operator_namespace.clone());
+        let client = control_plane.client().await;
+        let namespaces = Self { control_plane, namespace, operator_namespace, client };
+        namespaces.set_up().await;
+        namespaces
+    }
+
     async fn set_up(&self) {
         self.create_namespace(&self.namespace).await;
         self.create_namespace(&self.operator_namespace).await;

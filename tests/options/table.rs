@@ -182,7 +182,33 @@ fn provider_and_push() -> Vec<Row> {
 
 fn others() -> Vec<Row> {
     vec![
-        Row { flag: "--ledger", good: &["kubernetes"], bad: &["paper", "Kubernetes"], ..Row::default() },
+        Row {
+            flag: "--ledger",
+            good: &[
+                "kubernetes",
+                "s3://numbers",
+                "s3://numbers/prod/ledger",
+                "gs://numbers/ledger/",
+                "az://container/ledger",
+                "file:///var/lib/tenios",
+            ],
+            bad: &[
+                "paper",
+                "Kubernetes",
+                "s3://",
+                "s3:///ledger",
+                "s3://numbers//ledger",
+                "s3://numbers/../ledger",
+                "s3://key:secret@numbers/ledger",
+                "s3://numbers/ledger?versionId=1",
+                "s3://numbers/%2e%2e",
+                "https://numbers.s3.amazonaws.com/ledger",
+                "file://ledger",
+                "file:///",
+                "file:///a b",
+            ],
+            ..Row::default()
+        },
         Row {
             flag: "--namespace",
             good: &["tenios-system", "a", "1"],

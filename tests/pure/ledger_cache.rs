@@ -321,7 +321,7 @@ fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached()
     let budgets = Budgets { operator: budget, namespace: budget };
     let (cache, mut changed) = LedgerCache::new(ledger.clone(), budgets);
     run(async {
-        assert_eq!(cache.missing(), Some("the ledger has not been read yet"));
+        assert_eq!(cache.missing().as_deref(), Some("the ledger has not been read yet"));
         // What costs nothing may go.
         let adopted = |id: &str| Event::Adopted {
             at: at(0),
@@ -345,7 +345,7 @@ fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached()
         while cache.missing().is_none() {
             tokio::task::yield_now().await;
         }
-        assert_eq!(cache.missing(), Some("the ledger can't be reached"));
+        assert_eq!(cache.missing().as_deref(), Some("the ledger can't be reached"));
         ledger.say([Change::Listing, Change::Listed]);
         let mut gone = [told(&mut changed).await, told(&mut changed).await];
         gone.sort();

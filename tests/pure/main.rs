@@ -7,6 +7,7 @@
 mod model;
 
 mod adoption;
+mod bucket;
 mod claims;
 #[path = "../cli/offline/mod.rs"]
 mod cli;
@@ -26,6 +27,7 @@ mod kstatus;
 mod ledger_cache;
 mod lifecycle;
 mod metrics;
+
 mod options;
 mod pdf;
 mod projection;

@@ -119,6 +119,8 @@ fn the_table_in_the_docs_has_every_metric_and_no_other() {
     metrics.provider_request(Endpoint::OrderNumber, RequestOutcome::Accepted, 0.1);
     metrics.reconciled(Kind::Order, 0.1);
     metrics.crd_compatible("LedgerEntry", true);
+    // Only with a ledger on object storage.
+    metrics.store_request("create", "done", 0.1);
     let waiting = resource("Waiting", Reason::Suspended, 1);
     let unwritten = Some(Reason::ConfigMapForbidden);
     metrics.resource(&order("a"), Some(TrackedResource { expires: Some(at(1)), unwritten, ..waiting }));

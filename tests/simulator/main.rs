@@ -12,5 +12,6 @@ mod mutator;
 mod net;
 mod pushes;
 mod receiver;
+mod s3;
 mod server;
 mod support;

@@ -1,6 +1,7 @@
 //! `LedgerEntry`: how the Kubernetes ledger stores one key. Internal; users never write it.
 
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Every request to TENIOS for one resource, and its outcome. Written by the operator only; deleting an
@@ -59,4 +60,22 @@ pub struct LedgerEntrySpec {
         })
     )]
     pub events: Vec<serde_json::Value>,
+    /// How far this entry is in the ledger outside the cluster, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoredUpTo>,
+}
+
+/// How far an entry is in a ledger outside the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredUpTo {
+    /// The random id of that ledger.
+    #[schemars(length(min = 1, max = 64))]
+    pub id: String,
+    /// The number of the newest object of this entry there; 0 where there is none yet.
+    #[schemars(extend("format" = "int64"))]
+    pub sequence: u64,
+    /// The revision in that object; later ones are in the cluster only.
+    #[schemars(extend("format" = "int64"))]
+    pub revision: u64,
 }

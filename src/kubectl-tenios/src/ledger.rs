@@ -1,5 +1,7 @@
 //! `ledger`: what the operator recorded, for its administrators.
 
+mod transfer;
+
 use std::fmt::Write;
 
 use clap::{Args, Subcommand};
@@ -16,12 +18,17 @@ use super::{Failure, ask};
 use tenios_api::{LedgerEntry, causes};
 use tenios_ledger::kubernetes::{KubernetesLedger, to_entry};
 use tenios_ledger::{Entry, Event, Key, Phase, State};
+use tenios_ledger_object_store::LedgerUrl;
+use transfer::{Both, Side};
 
 #[derive(Debug, Args)]
 pub(super) struct LedgerOptions {
     /// The operator's own namespace.
     #[arg(long, global = true, env = "TENIOS_NAMESPACE", default_value = "tenios-system")]
     operator_namespace: String,
+    /// Whether the store may be reached by http://.
+    #[arg(long, global = true)]
+    allow_http: bool,
     #[command(subcommand)]
     command: LedgerCommand,
 }
@@ -46,9 +53,29 @@ enum LedgerCommand {
     Forget {
         /// pno/NAME or pver/NAME.
         target: Target,
+        /// The ledger outside the cluster that the entry is a copy of, as the operator's --ledger.
+        #[arg(long, env = "TENIOS_LEDGER")]
+        ledger: Option<Side>,
         /// Do not ask for confirmation.
         #[arg(long, short)]
         yes: bool,
+    },
+    /// Copy the ledger to object storage or back; what either side lacks is added, and both are compared.
+    Copy {
+        /// kubernetes, or the URL of a ledger: s3://, gs://, az:// or file:///.
+        #[arg(long)]
+        from: Side,
+        /// The same.
+        #[arg(long)]
+        to: Side,
+        /// Do not ask for confirmation.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Compare the ledger at a URL with the copies in the cluster; exits with 1 where they differ.
+    Verify {
+        /// The URL of the ledger: s3://, gs://, az:// or file:///.
+        url: LedgerUrl,
     },
 }
 
@@ -58,7 +85,17 @@ pub(super) async fn run(options: &LedgerOptions, cluster: &Cluster) -> Result<()
     match &options.command {
         LedgerCommand::List { output } => list(&api, *output, cluster).await,
         LedgerCommand::Show { target, output } => show(&ledger, target, *output, cluster).await,
-        LedgerCommand::Forget { target, yes } => forget(&api, &ledger, target, *yes, cluster).await,
+        LedgerCommand::Forget { target, ledger: at, yes } => {
+            let outside = match at {
+                Some(Side::Store(url)) => Some(Both::new(&api, &ledger, url, options.allow_http)?),
+                Some(Side::Kubernetes) | None => None,
+            };
+            forget(&api, &ledger, target, outside, *yes, cluster).await
+        }
+        LedgerCommand::Copy { from, to, yes } => {
+            transfer::copy(from, to, *yes, options.allow_http, &api, &ledger, cluster).await
+        }
+        LedgerCommand::Verify { url } => transfer::verify(url, options.allow_http, &api, &ledger).await,
     }
 }
 
@@ -187,6 +224,7 @@ async fn forget(
     api: &Api<LedgerEntry>,
     ledger: &KubernetesLedger,
     target: &Target,
+    outside: Option<Both<'_>>,
     yes: bool,
     cluster: &Cluster,
 ) -> Result<(), Failure> {
@@ -195,6 +233,11 @@ async fn forget(
     if target.api(cluster).get_opt(&target.name).await?.is_some() {
         return Err(Failure::Failed(format!(
             "{target} exists in namespace {namespace}: delete it first, otherwise its status restores the entry"
+        )));
+    }
+    if entry.position.is_some() && outside.is_none() {
+        return Err(Failure::Failed(format!(
+            "the entry of {target} is a copy of one on object storage, which brings it back: name that ledger with --ledger"
         )));
     }
     let state = entry.state();
@@ -211,6 +254,10 @@ async fn forget(
         ),
         yes,
     )?;
+    if let Some(outside) = outside.filter(|_| entry.position.is_some()) {
+        outside.forget(&entry).await?;
+        return out::print(&format!("{}: forgotten; it was {}\n", entry.key, summary(&state)));
+    }
     // The entry as it was shown: not one that was written meanwhile.
     let preconditions = Preconditions {
         uid: object.metadata.uid.clone(),

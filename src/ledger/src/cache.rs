@@ -5,6 +5,7 @@ mod news;
 mod offer;
 mod set_back;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -61,6 +62,8 @@ pub struct LedgerCache {
     reachable: AtomicBool,
     set_back: watch::Sender<u64>,
     suspects: Suspects,
+    /// Resources that the ledger was asked about by name; no more than there are.
+    asked: Mutex<HashSet<Key>>,
     changed: mpsc::UnboundedSender<LedgerChange>,
 }
 
@@ -121,6 +124,7 @@ impl LedgerCache {
             reachable: AtomicBool::new(true),
             set_back: watch::channel(0).0,
             suspects: Suspects::default(),
+            asked: Mutex::default(),
             changed,
         };
         (Arc::new(cache), receiver)
@@ -194,14 +198,41 @@ impl LedgerCache {
 
     /// What keeps this replica from being ready, as far as the ledger goes.
     #[must_use]
-    pub fn missing(&self) -> Option<&'static str> {
-        if !*self.listed.borrow() {
-            Some("the ledger has not been read yet")
+    pub fn missing(&self) -> Option<String> {
+        if let Some(trouble) = self.ledger.trouble() {
+            Some(trouble)
+        } else if !*self.listed.borrow() {
+            Some("the ledger has not been read yet".into())
         } else if !self.reachable.load(Ordering::Relaxed) {
-            Some("the ledger can't be reached")
+            Some("the ledger can't be reached".into())
         } else {
             None
         }
+    }
+
+    /// Asks the ledger once about a resource that it has told nothing of, if it may know more than it tells: what
+    /// another cluster did with a resource of this name is then shown before anything else is decided.
+    pub async fn ask_once(&self, key: &Key) {
+        if !self.ledger.knows_more()
+            || self.index.lock().get(key).is_some()
+            || self.asked.lock().contains(key)
+        {
+            return;
+        }
+        if self.read(key).await.is_ok() {
+            self.asked.lock().insert(key.clone());
+        }
+    }
+
+    /// Those that it was asked about.
+    #[must_use]
+    pub fn asked(&self) -> Vec<Key> {
+        self.asked.lock().iter().cloned().collect()
+    }
+
+    /// The resource is gone.
+    pub fn forget_asked(&self, key: &Key) {
+        self.asked.lock().remove(key);
     }
 
     fn learn(&self, entry: &Entry, origin: Origin) {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::past::{Line, Past};
 use super::{AttemptId, Event, Key, Phase, State};
 
@@ -76,6 +78,19 @@ pub struct Entry {
     pub snapshot: State,
     /// The newest events, oldest first.
     pub events: Vec<Event>,
+    /// How far it is in a ledger outside the cluster; none where it is in none.
+    pub position: Option<Position>,
+}
+
+/// How far an entry is in a ledger outside the cluster, of which this one is a copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The random id of that ledger.
+    pub store: String,
+    /// The number of the newest object of this entry there; 0 where there is none yet.
+    pub sequence: u64,
+    /// The revision in that object: later ones are here only.
+    pub revision: u64,
 }
 
 /// How what is stored is related to what is known.
@@ -108,6 +123,7 @@ impl Entry {
             writers: Vec::new(),
             snapshot: State::default(),
             events: Vec::new(),
+            position: None,
         }
     }
 
@@ -195,6 +211,13 @@ impl Entry {
         }
     }
 
+    /// Whether `stored` is this very revision, whatever others did to the object that holds it.
+    #[must_use]
+    pub fn is_same_as(&self, stored: &Self) -> bool {
+        let known = self.version.is_some() == stored.version.is_some();
+        known && self.position == stored.position && self.lineage(stored) == Lineage::Same
+    }
+
     /// Both lines in one: what to append, and after what, so that neither this one's facts are missing nor
     /// those of `stored`, which the compare-and-set then compares with.
     #[must_use]
@@ -202,6 +225,7 @@ impl Entry {
         let longer = if stored.revision > self.revision { stored } else { self };
         let mut base = Self {
             version: stored.version.clone(),
+            position: stored.position.clone(),
             revision: longer.revision,
             writers: longer.writers.clone(),
             ..self.clone()

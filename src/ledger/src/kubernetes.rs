@@ -13,7 +13,9 @@ use kube::core::{ApiResource, DeserializeGuard};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 
-use super::{AppendError, Change, Entry, Event, Key, LedgerStore, ReadError, RemoveError, WriterId};
+use super::{
+    AppendError, Change, CopyTarget, Entry, Event, Key, LedgerStore, ReadError, RemoveError, WriterId,
+};
 use tenios_api::decode::decode_redacted;
 use tenios_api::{Cause, FIELD_MANAGER, LedgerEntry, causes};
 
@@ -79,7 +81,7 @@ impl KubernetesLedger {
         Ok(found.map_or_else(|| Entry::empty(key.clone()), |(_, entry)| entry))
     }
 
-    async fn append_now(&self, base: &Entry, events: &[Event]) -> Result<Entry, AppendError> {
+    async fn put_now(&self, base: &Entry, next: &Entry) -> Result<Entry, AppendError> {
         if base.version.is_none() && names::former_name(&base.key).is_some() {
             // The create can't find out that there is one by the former name.
             let stored = self.read_now(&base.key).await.map_err(|e| AppendError::Rejected(e.into()))?;
@@ -87,8 +89,7 @@ impl KubernetesLedger {
                 return Err(AppendError::Conflict(Box::new(stored)));
             }
         }
-        let next = base.with(events, WriterId::random());
-        let object = to_object(&next).map_err(|why| AppendError::Rejected(why.into()))?;
+        let object = to_object(next).map_err(|why| AppendError::Rejected(why.into()))?;
         let written = async {
             let Some(version) = &base.version else {
                 let params =
@@ -102,8 +103,8 @@ impl KubernetesLedger {
         };
         match tokio::time::timeout(CALL_TIMEOUT, written).await {
             Ok(Ok(stored)) => to_entry(&stored).map_err(|why| AppendError::Ambiguous(why.into())),
-            Ok(Err(error)) => self.settle(base, &next, error).await,
-            Err(_) => self.reread(base, &next, "no answer in time".into()).await,
+            Ok(Err(error)) => self.settle(base, next, error).await,
+            Err(_) => self.reread(base, next, "no answer in time".into()).await,
         }
     }
 
@@ -156,7 +157,11 @@ impl KubernetesLedger {
 
 fn is_written(next: &Entry, stored: &Entry) -> bool {
     let writer = next.writer_of(next.revision);
-    writer.is_some() && stored.writer_of(next.revision) == writer
+    let is_as_far = match (&next.position, &stored.position) {
+        (Some(next), Some(stored)) => stored.store == next.store && stored.sequence >= next.sequence,
+        (next, stored) => next.is_none() && stored.is_none(),
+    };
+    is_as_far && writer.is_some() && stored.writer_of(next.revision) == writer
 }
 
 /// Of an answer, what the apiserver says to people.
@@ -186,7 +191,7 @@ impl LedgerStore for KubernetesLedger {
         base: &'a Entry,
         events: &'a [Event],
     ) -> BoxFuture<'a, Result<Entry, AppendError>> {
-        self.append_now(base, events).boxed()
+        async move { self.put_now(base, &base.with(events, WriterId::random())).await }.boxed()
     }
 
     fn remove<'a>(&'a self, entry: &'a Entry) -> BoxFuture<'a, Result<bool, RemoveError>> {
@@ -210,6 +215,12 @@ impl LedgerStore for KubernetesLedger {
             .default_backoff()
             .filter_map(|event| std::future::ready(to_change(event)))
             .boxed()
+    }
+}
+
+impl CopyTarget for KubernetesLedger {
+    fn put<'a>(&'a self, base: &'a Entry, next: &'a Entry) -> BoxFuture<'a, Result<Entry, AppendError>> {
+        self.put_now(base, next).boxed()
     }
 }
 

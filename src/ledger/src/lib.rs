@@ -20,6 +20,7 @@ pub mod kubernetes;
 mod packed;
 pub mod past;
 pub mod recording;
+pub mod spec;
 mod spending;
 pub mod terms;
 
@@ -34,7 +35,7 @@ pub use cache::{
     Budget, Budgets, LedgerCache, LedgerChange, Offered, Origin, Reservation, Spent, VERIFICATIONS_KEPT,
 };
 pub use claims::{Bid, Claim, Rival, Title};
-pub use entry::{Entry, Lineage, Version, WriterId};
+pub use entry::{Entry, Lineage, Position, Version, WriterId};
 pub use event::{AttemptId, Event, Refusal, Terms};
 pub use fold::{Accepted, Assigned, Phase, State, Stray};
 pub use index::{Applied, CachedEntry, Index};
@@ -168,4 +169,22 @@ pub trait LedgerStore: Send + Sync + 'static {
 
     /// All entries, then every change, for ever.
     fn changes(&self) -> BoxStream<'static, Change>;
+
+    /// Why nothing is to be sent with this ledger now, and what to do about it; none where all is well. What can't
+    /// be reached for a while is told by [`Change::Broken`] and errors instead.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether it may know of entries that [`LedgerStore::changes`] does not tell of yet.
+    fn knows_more(&self) -> bool {
+        false
+    }
+}
+
+/// A ledger that another one is copied into.
+pub trait CopyTarget: LedgerStore {
+    /// Stores this entry as it is in the place of `base`, if `base` is still what is stored. A lost answer is settled
+    /// as that of an append.
+    fn put<'a>(&'a self, base: &'a Entry, next: &'a Entry) -> BoxFuture<'a, Result<Entry, AppendError>>;
 }

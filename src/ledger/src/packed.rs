@@ -9,7 +9,7 @@ use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use serde::{Deserialize, Serialize};
 
-use super::{CachedEntry, Entry, Event, Key, State, Version, WriterId};
+use super::{CachedEntry, Entry, Event, Key, Position, State, Version, WriterId};
 
 /// An entry without its key, which the index has beside it.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ struct Kept {
     snapshot: Option<State>,
     #[serde(rename = "e")]
     events: Vec<Event>,
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    position: Option<Position>,
 }
 
 impl Packed {
@@ -67,6 +69,7 @@ fn pack(entry: &Entry) -> Option<Vec<u8>> {
         writers: entry.writers.iter().map(|writer| writer.bits()).collect(),
         snapshot: (entry.snapshot != State::default()).then(|| entry.snapshot.clone()),
         events: entry.events.clone(),
+        position: entry.position.clone(),
     };
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(&serde_json::to_vec(&kept).ok()?).ok()?;
@@ -84,6 +87,7 @@ fn unpack(small: &[u8], key: &Key) -> Option<Entry> {
         writers: kept.writers.into_iter().map(WriterId::from_bits).collect(),
         snapshot: kept.snapshot.unwrap_or_default(),
         events: kept.events,
+        position: kept.position,
     })
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::controller::leader::Leader;
 use crate::controller::{self, Context, skew};
-use crate::options::RunOptions;
+use crate::options::{LedgerPlace, RunOptions};
 use crate::push::{PushKeys, PushSigner, Receiver};
 use crate::telemetry::{self, Counted, Metrics, health};
 use kube::Client;
@@ -16,7 +16,8 @@ use kube::config::KubeConfigOptions;
 use tenios_api::{Cause, causes};
 use tenios_http_server::{KEEP_ALIVE_REQUESTS, Limits, Server, Tls, terminated};
 use tenios_ledger::kubernetes::KubernetesLedger;
-use tenios_ledger::{Budgets, Event, Key, LedgerCache};
+use tenios_ledger::{Budgets, Event, Key, LedgerCache, LedgerStore};
+use tenios_ledger_object_store::{ClusterOnly, ObjectStoreLedger};
 use tenios_lifecycle::RetryPolicy;
 use tenios_net::{Listen, Roots, kubeconfig, proxy};
 use tenios_provider::Tenios;
@@ -64,9 +65,8 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     }
     let client = connect()?;
     let metrics = Arc::new(Metrics::default());
-    let ledger = KubernetesLedger::new(&client, options.namespace.as_ref());
     let budgets = Budgets { operator: options.order_budget, namespace: options.order_budget_per_namespace };
-    let (ledger, mut changes) = LedgerCache::new(Arc::new(Counted::new(ledger, metrics.clone())), budgets);
+    let (ledger, mut changes) = LedgerCache::new(ledger(&options, &client, &metrics)?, budgets);
     let push =
         options.push_base_url.clone().zip(keys.clone()).map(|(base, keys)| PushSigner::new(base, keys));
     let draining = CancellationToken::new();
@@ -118,6 +118,27 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
 
 fn flag(name: &str, error: impl std::fmt::Display) -> Failure {
     Failure::Configuration(format!("{name}: {error}"))
+}
+
+fn ledger(
+    options: &RunOptions,
+    client: &Client,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<dyn LedgerStore>, Failure> {
+    let in_cluster = KubernetesLedger::new(client, options.namespace.as_ref());
+    Ok(match &options.ledger {
+        LedgerPlace::Kubernetes => Arc::new(Counted::new(ClusterOnly::new(in_cluster), metrics.clone())),
+        LedgerPlace::Store(url) => {
+            let counted = metrics.clone();
+            counted.expect_store_requests();
+            let objects = url.open(options.allow_http).map_err(|why| flag("--ledger", why))?;
+            let objects = objects.observed(move |request| {
+                counted.store_request(request.operation, request.ended, request.took.as_secs_f64());
+            });
+            let outside = ObjectStoreLedger::new(in_cluster, objects, url.to_string());
+            Arc::new(Counted::new(outside, metrics.clone()))
+        }
+    })
 }
 
 fn provider(options: &RunOptions) -> Result<Tenios, Failure> {
@@ -220,7 +241,8 @@ fn serve_health(
     let answer = move |request: http::Request<tenios_http_server::RequestBody>| {
         let watches = (!context.is_standby_or_watching()).then_some("the watches are not established yet");
         let key = awaits_key.missing().map(|_| "the file of --access-key-file does not exist yet");
-        let missing = ledger.missing().or(watches).or(key);
+        let missing = ledger.missing();
+        let missing = missing.as_deref().or(watches).or(key);
         std::future::ready(health::probe(request.method(), request.uri().path(), missing))
     };
     Ok(tokio::spawn(

@@ -231,6 +231,7 @@ fn every_metric() -> String {
     metrics.resource(&key, Some(resource));
     metrics.reconciled(Kind::Order, 0.0);
     metrics.crd_compatible("", true);
+    metrics.store_request("", "", 0.0);
     metrics.encode()
 }
 

@@ -5,26 +5,12 @@ use kube::api::{ObjectMeta, Patch};
 use kube::core::DeserializeGuard;
 use serde_json::{Value, json};
 
-use super::super::{Entry, Event, Key, Kind, State, Version, WriterId};
+use super::super::{Entry, Version, spec};
 use super::names::object_name;
 use tenios_api::LedgerEntry;
-use tenios_api::decode::decode_redacted;
-use tenios_api::ledger_entry::LedgerEntrySpec;
 
 pub(super) fn to_object(entry: &Entry) -> Result<LedgerEntry, String> {
-    let json = |e: serde_json::Error| e.to_string();
-    let events =
-        entry.events.iter().map(serde_json::to_value).collect::<Result<Vec<Value>, _>>().map_err(json)?;
-    let spec = LedgerEntrySpec {
-        kind: entry.key.kind.as_str().into(),
-        namespace: entry.key.namespace.clone(),
-        name: entry.key.name.clone(),
-        revision: entry.revision,
-        writers: entry.writers.iter().rev().map(WriterId::to_string).collect(),
-        snapshot: serde_json::to_value(&entry.snapshot).map_err(json)?,
-        events,
-    };
-    let mut object = LedgerEntry::new(&object_name(&entry.key), spec);
+    let mut object = LedgerEntry::new(&object_name(&entry.key), spec::to_spec(entry)?);
     object.metadata = ObjectMeta { name: object.metadata.name, ..ObjectMeta::default() };
     Ok(object)
 }
@@ -34,27 +20,9 @@ pub(super) fn to_object(entry: &Entry) -> Result<LedgerEntry, String> {
 /// # Errors
 /// When another version of the operator wrote it.
 pub fn to_entry(object: &LedgerEntry) -> Result<Entry, String> {
-    let spec = &object.spec;
-    let kind = match spec.kind.as_str() {
-        "PhoneVerification" => Kind::Verification,
-        "PhoneNumberOrder" => Kind::Order,
-        _ => return Err(unreadable(&object.name_any(), "spec.kind", " is unknown")),
-    };
-    let broken = |part, why: String| unreadable(&object.name_any(), part, &why);
-    let snapshot: State =
-        decode_redacted(spec.snapshot.clone()).map_err(|why| broken("spec.snapshot.", why))?;
-    let events: Vec<Event> =
-        decode_redacted(Value::Array(spec.events.clone())).map_err(|why| broken("spec.events", why))?;
-    let mut writers: Vec<WriterId> = spec.writers.iter().map_while(|text| WriterId::parse(text)).collect();
-    writers.reverse();
-    Ok(Entry {
-        key: Key { kind, namespace: spec.namespace.clone(), name: spec.name.clone() },
-        revision: spec.revision,
-        version: object.resource_version().map(|version| StoredVersion::version(object, &version)),
-        writers,
-        snapshot,
-        events,
-    })
+    let entry = spec::from_spec(&object.spec).map_err(|why| unreadable(&object.name_any(), "", &why))?;
+    let version = object.resource_version().map(|version| StoredVersion::version(object, &version));
+    Ok(Entry { version, ..entry })
 }
 
 pub(super) fn unreadable(name: &str, part: &str, why: &str) -> String {

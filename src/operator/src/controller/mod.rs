@@ -276,6 +276,7 @@ impl Context {
         self.contested.forget(key);
         self.shortage.forget(key, &self.requeue);
         self.in_flight.forget(key);
+        self.ledger.forget_asked(key);
         self.metrics.resource(key, None);
         self.gone.notify_one();
     }
@@ -287,6 +288,7 @@ impl Context {
         keys.extend(self.turns.waiters());
         keys.extend(self.waits.lock().keys().cloned());
         keys.extend(self.warned.keys());
+        keys.extend(self.ledger.asked());
         for key in keys.into_iter().filter(gone) {
             self.forget(&key);
         }

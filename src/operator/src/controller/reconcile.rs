@@ -50,6 +50,7 @@ pub(super) async fn reconcile<K: Reconciled>(
     key: &Key,
     object: &Arc<DeserializeGuard<K>>,
 ) -> Result<Option<Duration>, Failed> {
+    context.ledger.ask_once(key).await;
     let (mut object, mut rounds) = (object.clone(), Rounds::default());
     loop {
         let Ok(resource) = &object.0 else { return report_unreadable(context, key, &object).await };

@@ -2,6 +2,7 @@
 //! capitals, `TENIOS_` before it where it does not begin so. What makes no sense is refused here, in one line that
 //! names the flag.
 
+mod ledger;
 mod namespace;
 mod value;
 
@@ -9,9 +10,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{EnumValueParser, PathBufValueParser, PossibleValuesParser, RangedU64ValueParser};
+use clap::builder::{EnumValueParser, PathBufValueParser, RangedU64ValueParser};
 use clap::{ArgAction, Args, CommandFactory, Parser};
 
+pub use ledger::LedgerPlace;
 pub use namespace::{Namespace, Namespaces};
 use value::{budget, push_base_url, tenios_url};
 
@@ -80,9 +82,9 @@ pub struct RunOptions {
     /// File of push keys, one per line: the first signs, all verify.
     #[arg(long, env = "TENIOS_PUSH_KEY_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
     pub push_key_file: Option<PathBuf>,
-    /// Where the ledger is kept.
-    #[arg(long, env = "TENIOS_LEDGER", default_value = "kubernetes", value_parser = Trimmed(PossibleValuesParser::new(["kubernetes"])))]
-    pub ledger: String,
+    /// Where the ledger is kept: kubernetes, or the URL of a bucket or a directory that outlives the cluster (s3://, gs://, az:// or file:///).
+    #[arg(long, env = "TENIOS_LEDGER", default_value = "kubernetes")]
+    pub ledger: LedgerPlace,
     /// The operator's own namespace, which holds the ledger and the leader lease.
     #[arg(long, env = "TENIOS_NAMESPACE", default_value = "tenios-system")]
     pub namespace: Namespace,

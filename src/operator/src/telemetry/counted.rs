@@ -47,4 +47,12 @@ impl<L: LedgerStore> LedgerStore for Counted<L> {
     fn changes(&self) -> BoxStream<'static, Change> {
         self.ledger.changes()
     }
+
+    fn trouble(&self) -> Option<String> {
+        self.ledger.trouble()
+    }
+
+    fn knows_more(&self) -> bool {
+        self.ledger.knows_more()
+    }
 }

@@ -10,7 +10,7 @@ use super::Metrics;
 
 /// Answers a probe: `/livez` while the process serves, `/readyz` once `ready` says nothing is missing.
 #[must_use]
-pub fn probe(method: &Method, path: &str, missing: Option<&'static str>) -> Response<Full<Bytes>> {
+pub fn probe(method: &Method, path: &str, missing: Option<&str>) -> Response<Full<Bytes>> {
     // Load balancers ask with HEAD, too; the server leaves the body out then.
     match (path, missing) {
         _ if !matches!(*method, Method::GET | Method::HEAD) => {

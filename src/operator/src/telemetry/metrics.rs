@@ -16,6 +16,9 @@ use super::resources::{ResourceGauges, StateLabels, TrackedResource};
 use tenios_api::Endpoint;
 use tenios_ledger::{Key, Kind};
 
+const STORE_REQUESTS: [&str; 4] = ["create", "get", "list", "delete"];
+const STORE_RESULTS: [&str; 5] = ["done", "exists", "not_found", "refused", "unavailable"];
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ProviderLabels {
     endpoint: &'static str,
@@ -48,6 +51,17 @@ struct ErrorLabels {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StoreLabels {
+    operation: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationLabel {
+    operation: &'static str,
+}
+
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Every metric of the operator.
@@ -60,6 +74,8 @@ pub struct Metrics {
     gauges: Arc<ResourceGauges>,
     pushes: Family<ResultLabel, Counter>,
     appends: Family<ResultLabel, Counter>,
+    store_requests: Family<StoreLabels, Counter>,
+    store_duration: Histograms<OperationLabel>,
     ledger_reachable: Gauge,
     budget: Gauge,
     budget_limit: Gauge,
@@ -85,6 +101,8 @@ impl Default for Metrics {
             gauges: Arc::default(),
             pushes: Family::default(),
             appends: Family::default(),
+            store_requests: Family::default(),
+            store_duration: Family::new_with_constructor(milliseconds_to_minutes),
             ledger_reachable: Gauge::default(),
             budget: Gauge::default(),
             budget_limit: Gauge::default(),
@@ -114,6 +132,16 @@ impl Metrics {
         r.register_collector(Box::new(self.gauges.clone()));
         r.register("pushes", "Pushes received by result", self.pushes.clone());
         r.register("ledger_appends", "Ledger appends by result", self.appends.clone());
+        r.register(
+            "ledger_store_requests",
+            "Requests to the object storage of --ledger by result",
+            self.store_requests.clone(),
+        );
+        r.register(
+            "ledger_store_request_duration_seconds",
+            "Duration of requests to the object storage of --ledger",
+            self.store_duration.clone(),
+        );
         r.register("ledger_reachable", "Whether the ledger can be read", self.ledger_reachable.clone());
         r.register(
             "order_budget_limit",
@@ -218,6 +246,21 @@ impl Metrics {
     /// A ledger append ended.
     pub fn append(&self, result: AppendResult) {
         self.appends(result).inc();
+    }
+
+    /// A request to the ledger's object storage ended.
+    pub fn store_request(&self, operation: &'static str, result: &'static str, seconds: f64) {
+        self.store_duration.get_or_create(&OperationLabel { operation }).observe(seconds);
+        self.store_requests.get_or_create(&StoreLabels { operation, result }).inc();
+    }
+
+    /// There is such a storage: what has not happened there yet is told as 0.
+    pub fn expect_store_requests(&self) {
+        for operation in STORE_REQUESTS {
+            for result in STORE_RESULTS {
+                let _ = self.store_requests.get_or_create(&StoreLabels { operation, result });
+            }
+        }
     }
 
     /// What the operator's budget has left, and what it is.

@@ -1,0 +1,73 @@
+//! What becomes of an entry whose copy in the cluster and newest object in the store differ.
+
+use tenios_ledger::{Entry, Lineage, Position, State, WriterId};
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Merge {
+    /// Nothing: both say that nothing is known.
+    Nothing(Entry),
+    /// The copy becomes this.
+    Import(Entry),
+    /// This becomes the next object, and then the copy.
+    Store(Entry),
+}
+
+/// Whether an entry goes to the store. What was only adopted cost nothing, and could be made and deleted without
+/// end, but the store keeps everything.
+#[must_use]
+pub fn belongs_outside(state: &State) -> bool {
+    state.attempts > 0 || state.may_have_placed()
+}
+
+/// Whether the copy knows what the store does not.
+#[must_use]
+pub fn is_ahead(copy: &Entry) -> bool {
+    let stored = copy.position.as_ref().map_or(0, |position| position.revision);
+    copy.version.is_some() && copy.revision > stored && belongs_outside(&copy.state())
+}
+
+/// Whether the operator has forgotten what was here.
+#[must_use]
+pub fn is_forgotten(entry: &Entry) -> bool {
+    entry.state() == State::default()
+}
+
+/// The entry as the object after this position.
+#[must_use]
+pub fn after(position: &Position, entry: Entry) -> Entry {
+    let (sequence, revision) = (position.sequence.saturating_add(1), entry.revision);
+    Entry { position: Some(Position { store: position.store.clone(), sequence, revision }), ..entry }
+}
+
+/// Brings both together, where the newest object, at this position, is not the one that the copy was made of.
+#[must_use]
+pub fn merge(copy: &Entry, newest: &Entry, at: &Position) -> Merge {
+    let here = Position { revision: newest.revision, ..at.clone() };
+    let imported = Entry { version: None, position: Some(here.clone()), ..newest.clone() };
+    if is_forgotten(newest) {
+        let nothing_yet = Position { revision: 0, ..here };
+        return match &copy.version {
+            None => Merge::Nothing(Entry { position: Some(nothing_yet), ..Entry::empty(copy.key.clone()) }),
+            // Another cluster's resource is gone, but not this one's.
+            Some(_) if belongs_outside(&copy.state()) => Merge::Store(after(&nothing_yet, copy.clone())),
+            Some(_) => Merge::Import(Entry { position: Some(nothing_yet), ..copy.clone() }),
+        };
+    }
+    if copy.version.is_none() {
+        return Merge::Import(imported);
+    }
+    match copy.lineage(newest) {
+        Lineage::Same => Merge::Import(Entry { position: Some(here), ..copy.clone() }),
+        Lineage::Later => Merge::Import(imported),
+        Lineage::Earlier => Merge::Store(after(&here, copy.clone())),
+        // The revision of an object in the cluster never decreases.
+        Lineage::Diverged if newest.revision > copy.revision && newest.state().covers(&copy.state()) => {
+            Merge::Import(imported)
+        }
+        Lineage::Diverged => {
+            let (base, events) = copy.reunited(newest);
+            Merge::Store(after(&here, base.with(&events, WriterId::random())))
+        }
+    }
+}

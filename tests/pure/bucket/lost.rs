@@ -1,0 +1,161 @@
+//! The store is away, or its answers get lost: what is new waits, and nothing else.
+
+use tenios_ledger::{AppendError, Event, LedgerStore};
+
+use super::faulty::{Fate, Faulty};
+use super::*;
+
+#[tokio::test]
+async fn p27_without_the_store_nothing_is_ordered_and_everything_is_recorded() {
+    let store = Faulty::default();
+    let cluster = Cluster::opened(&store).await;
+    cluster.append("o", intended("a")).await.unwrap();
+    cluster.store.set_away(true);
+    let result = cluster.append("p", intended("b")).await;
+    assert!(matches!(result, Err(AppendError::Rejected(_) | AppendError::Ambiguous(_))), "{result:?}");
+    cluster.append("o", accepted("a")).await.unwrap();
+    cluster.append("o", assigned("a")).await.unwrap();
+    assert_eq!(cluster.ledger.trouble(), None, "pushes have to reach it");
+    // It is read, too, and a restart changes nothing.
+    assert!(cluster.ledger.read(&key("o")).await.unwrap().state().number.is_some());
+    let restarted = Cluster::with(cluster.copies.clone(), &store);
+    restarted.store.set_away(true);
+    assert!(!restarted.ledger.open().await);
+    assert_eq!(restarted.ledger.trouble(), None);
+    restarted.append("o", assigned("a")).await.unwrap();
+    // Once it is back, it gets everything.
+    restarted.store.set_away(false);
+    assert!(restarted.ledger.open().await);
+    let new = Cluster::opened(&store).await;
+    assert_eq!(new.get("o").state(), restarted.get("o").state());
+}
+
+#[tokio::test]
+async fn p27_a_store_that_was_never_reached_is_not_ready() {
+    let store = Faulty::default();
+    let cluster = Cluster::at(&store);
+    cluster.store.set_away(true);
+    assert!(!cluster.ledger.open().await);
+    assert!(cluster.ledger.trouble().unwrap().contains("can't be reached"));
+    assert!(matches!(cluster.append("o", intended("a")).await, Err(AppendError::Rejected(_))));
+    // What the status tells is not to hide what the store may know.
+    let rebuilt = Event::Rebuilt {
+        at: at(1),
+        attempt: Some(attempt("a")),
+        id: None,
+        number: None,
+        terms: tenios_ledger::Terms::new(),
+        requests: 1,
+    };
+    assert!(matches!(cluster.append("o", rebuilt).await, Err(AppendError::Rejected(_))));
+}
+
+#[tokio::test]
+async fn p27_an_intent_that_nobody_knows_of_sends_nothing_and_stays_grounded() {
+    for fates in [[Fate::Late; 3], [Fate::Lost; 3]] {
+        let store = Faulty::default();
+        let cluster = Cluster::opened(&store).await;
+        cluster.store.next(fates);
+        assert!(matches!(cluster.append("o", intended("a")).await, Err(AppendError::Ambiguous(_))));
+        // The next one takes its place; what is late by then does not arrive.
+        cluster.append("o", intended("b")).await.unwrap();
+        assert!(!cluster.store.arrive().await.contains(&true));
+        assert_eq!(cluster.ledger.read(&key("o")).await.unwrap().state().attempt(), Some(&attempt("b")));
+    }
+}
+
+#[tokio::test]
+async fn p27_a_late_intent_is_found_and_not_overtaken() {
+    let store = Faulty::default();
+    let cluster = Cluster::opened(&store).await;
+    cluster.store.next([Fate::Late; 3]);
+    assert!(matches!(cluster.append("o", intended("a")).await, Err(AppendError::Ambiguous(_))));
+    assert!(cluster.store.arrive().await.contains(&true));
+    let Err(AppendError::Conflict(known)) = cluster.append("o", intended("b")).await else {
+        panic!("it may send")
+    };
+    assert_eq!(known.state().attempt(), Some(&attempt("a")));
+}
+
+#[tokio::test]
+async fn p27_an_intent_whose_copy_is_not_written_sends_nothing() {
+    let store = Faulty::default();
+    let cluster = Cluster::opened(&store).await;
+    cluster.copies.lose_answers(1);
+    assert!(matches!(cluster.append("o", intended("a")).await, Err(AppendError::Ambiguous(_))));
+    let read = cluster.ledger.read(&key("o")).await.unwrap();
+    assert_eq!(read.state().attempt(), Some(&attempt("a")));
+}
+
+#[tokio::test]
+async fn a_label_of_others_is_no_conflict() {
+    let store = Faulty::default();
+    let cluster = Cluster::opened(&store).await;
+    cluster.append("o", intended("a")).await.unwrap();
+    let base = cluster.get("o");
+    cluster.copies.label(&key("o"));
+    cluster.ledger.append(&base, &[accepted("a")]).await.unwrap();
+    assert_eq!(cluster.get("o").revision, 2);
+}
+
+#[tokio::test]
+async fn p12_a_deleted_or_restored_copy_comes_back_from_the_store() {
+    let store = Faulty::default();
+    let cluster = Cluster::opened(&store).await;
+    let first = cluster.append("o", intended("a")).await.unwrap();
+    cluster.append("o", accepted("a")).await.unwrap();
+    let whole = cluster.append("o", assigned("a")).await.unwrap().state();
+    for lost in [None, Some(first)] {
+        cluster.copies.set(&key("o"), lost.clone());
+        let Err(AppendError::Conflict(known)) = cluster.append("o", intended("b")).await else {
+            panic!("it may send")
+        };
+        assert_eq!(known.state(), whole);
+        cluster.copies.set(&key("o"), lost);
+        assert_eq!(cluster.ledger.read(&key("o")).await.unwrap().state(), whole);
+    }
+    // After a restore without entries.
+    cluster.copies.set(&key("o"), None);
+    let restarted = Cluster::with(cluster.copies.clone(), &store);
+    assert!(restarted.ledger.open().await);
+    assert_eq!(restarted.get("o").state(), whole);
+}
+
+#[tokio::test]
+async fn p26_what_is_forgotten_is_not_brought_back_and_its_name_goes_on() {
+    let store = Faulty::default();
+    let (one, other) = (Cluster::opened(&store).await, Cluster::opened(&store).await);
+    one.append("o", intended("a")).await.unwrap();
+    let refused =
+        Event::NotProcessed { attempt: attempt("a"), at: at(2), why: "no".into(), retry_after: None };
+    let entry = one.append("o", refused).await.unwrap();
+    assert_eq!(other.ledger.read(&key("o")).await.unwrap().revision, 2);
+    assert!(one.ledger.remove(&entry).await.unwrap());
+    assert_eq!(one.ledger.read(&key("o")).await.unwrap().version, None);
+    let new = Cluster::opened(&store).await;
+    assert_eq!(new.get("o").version, None);
+    // Where its resource is still there, its entry is, too.
+    assert_eq!(other.ledger.read(&key("o")).await.unwrap().state(), entry.state());
+    let known = new.ledger.read(&key("o")).await.unwrap();
+    assert_eq!(known.state(), entry.state());
+    new.append("o", intended("b")).await.unwrap();
+    assert!(matches!(other.append("o", intended("c")).await, Err(AppendError::Conflict(_))));
+}
+
+#[tokio::test]
+async fn p26_a_name_that_was_forgotten_orders_again_once() {
+    let store = Faulty::default();
+    let cluster = Cluster::opened(&store).await;
+    cluster.append("o", intended("a")).await.unwrap();
+    let refused =
+        Event::NotProcessed { attempt: attempt("a"), at: at(2), why: "no".into(), retry_after: None };
+    let entry = cluster.append("o", refused).await.unwrap();
+    // Stale, as a second sweeper.
+    let stale = entry.clone();
+    assert!(cluster.ledger.remove(&entry).await.unwrap());
+    let base = cluster.ledger.read(&key("o")).await.unwrap();
+    let again = cluster.ledger.append(&base, &[intended("b")]).await.unwrap();
+    assert_eq!((again.revision, again.position.as_ref().unwrap().sequence), (1, 4));
+    assert!(!cluster.ledger.remove(&stale).await.unwrap());
+    assert_eq!(cluster.get("o").state().attempt(), Some(&attempt("b")));
+}

@@ -1,0 +1,192 @@
+//! At the start: whether this is the ledger that the cluster remembers.
+
+use tenios_ledger::{AppendError, Entry, LedgerStore};
+
+use super::faulty::{Fate, Faulty};
+use super::*;
+
+/// A cluster that ordered and got a number.
+async fn ordered(store: &Faulty) -> Cluster {
+    let cluster = Cluster::opened(store).await;
+    cluster.append("o", intended("a")).await.unwrap();
+    cluster.append("o", accepted("a")).await.unwrap();
+    cluster.append("o", assigned("a")).await.unwrap();
+    cluster
+}
+
+#[tokio::test]
+async fn p13_a_new_cluster_knows_what_the_old_one_ordered() {
+    let store = Faulty::default();
+    let old = ordered(&store).await;
+    let new = Cluster::opened(&store).await;
+    let (here, there) = (new.get("o"), old.get("o"));
+    assert_eq!(here.state(), there.state());
+    assert_eq!((here.revision, &here.position), (3, &there.position));
+    // And what it does not know yet it finds before it sends.
+    old.append("p", intended("b")).await.unwrap();
+    let Err(AppendError::Conflict(known)) = new.append("p", intended("c")).await else {
+        panic!("both may send")
+    };
+    assert_eq!(known.state().attempt(), Some(&attempt("b")));
+    assert_eq!(new.get("p").state(), old.get("p").state());
+}
+
+#[tokio::test]
+async fn p13_a_push_that_arrives_at_the_new_cluster_is_stored() {
+    let store = Faulty::default();
+    let old = Cluster::opened(&store).await;
+    let new = Cluster::opened(&store).await;
+    old.append("o", intended("a")).await.unwrap();
+    // It knows nothing of it yet.
+    let Err(AppendError::Conflict(_)) = new.append("o", assigned("a")).await else {
+        panic!("it was not asked")
+    };
+    new.append("o", assigned("a")).await.unwrap();
+    let read = old.ledger.read(&key("o")).await.unwrap();
+    assert_eq!(read.state(), new.get("o").state());
+    assert!(read.state().number.is_some());
+}
+
+#[tokio::test]
+async fn p27_an_order_asks_the_store_so_often() {
+    let store = Faulty::default();
+    let cluster = Cluster::opened(&store).await;
+    cluster.store.asked();
+    cluster.append("o", intended("a")).await.unwrap();
+    let mut intent = cluster.store.asked();
+    intent.sort();
+    // The first one of a name also looks whether another cluster has it.
+    assert_eq!(intent, ["GET", "GET", "LIST", "LIST", "PUT"]);
+    cluster.append("o", accepted("a")).await.unwrap();
+    cluster.append("o", assigned("a")).await.unwrap();
+    assert_eq!(cluster.store.asked(), ["PUT", "PUT"]);
+}
+
+#[tokio::test]
+async fn p26_what_was_only_adopted_leaves_nothing_in_the_store() {
+    let store = Faulty::default();
+    let cluster = Cluster::opened(&store).await;
+    let before = store.contents().await;
+    let adopted = tenios_ledger::Event::Adopted {
+        at: at(1),
+        id: Some("300000".into()),
+        number: None,
+        account: None,
+        own: true,
+    };
+    let entry = cluster.append("o", adopted).await.unwrap();
+    assert_eq!(entry.position, None);
+    assert!(cluster.ledger.remove(&entry).await.unwrap());
+    assert_eq!(store.contents().await, before);
+}
+
+/// Whether nothing is sent, what is said, and whether what happens is still recorded.
+async fn is_barred(cluster: &Cluster, words: &[&str]) {
+    assert!(cluster.ledger.open().await);
+    let said = cluster.ledger.trouble().unwrap();
+    for words in words {
+        assert!(said.contains(words), "{words} is missing in: {said}");
+    }
+    assert!(!said.contains('\n'));
+    for name in ["o", "new"] {
+        let Err(AppendError::Rejected(why)) = cluster.append(name, intended("z")).await else {
+            panic!("it may send")
+        };
+        assert_eq!(why.to_string(), said);
+    }
+}
+
+const COPY: &str = "`kubectl tenios ledger copy --from kubernetes --to s3://numbers/ledger`";
+
+#[tokio::test]
+async fn p27_an_emptied_store_stops_ordering() {
+    let store = Faulty::default();
+    let cluster = Cluster::with(ordered(&store).await.copies, &store);
+    store.forget("ledger").await;
+    is_barred(&cluster, &["it was emptied", COPY]).await;
+    // What happens is kept all the same.
+    let kept = cluster.append("o", assigned("late")).await.unwrap();
+    assert!(kept.contains(&[assigned("late")]));
+}
+
+#[tokio::test]
+async fn p27_a_store_that_is_emptied_under_way_stops_ordering() {
+    let store = Faulty::default();
+    let cluster = ordered(&store).await;
+    store.forget("ledger").await;
+    for name in ["o", "new"] {
+        let result = cluster.append(name, intended("z")).await;
+        assert!(matches!(result, Err(AppendError::Ambiguous(_) | AppendError::Rejected(_))), "{result:?}");
+    }
+    assert!(cluster.ledger.trouble().unwrap().contains(COPY));
+}
+
+#[tokio::test]
+async fn p27_a_store_whose_first_object_is_gone_stops_ordering() {
+    let store = Faulty::default();
+    let old = ordered(&store).await;
+    store.forget("ledger/genesis.json").await;
+    is_barred(&Cluster::at(&store), &["genesis.json is missing", "`kubectl tenios ledger verify", COPY])
+        .await;
+    let result = old.append("new", intended("z")).await;
+    assert!(matches!(result, Err(AppendError::Rejected(_))), "{result:?}");
+    is_barred(&old, &["it was emptied", COPY]).await;
+}
+
+#[tokio::test]
+async fn p27_a_store_of_others_stops_ordering() {
+    let (store, other) = (Faulty::default(), Faulty::default());
+    let cluster = Cluster::with(ordered(&store).await.copies, &other);
+    Cluster::opened(&other).await;
+    is_barred(&cluster, &["`kubectl tenios ledger verify s3://numbers/ledger`", COPY]).await;
+}
+
+#[tokio::test]
+async fn p27_a_store_that_is_behind_stops_ordering() {
+    let store = Faulty::default();
+    let old = ordered(&store).await;
+    store.forget("ledger/entries/pno/shop/o/00000003.json").await;
+    // Also where it is found out only when something is to be sent.
+    let refused =
+        tenios_ledger::Event::Adopted { at: at(1), id: None, number: None, account: None, own: true };
+    let result = old.ledger.append(&old.get("o"), &[refused, intended("z")]).await;
+    assert!(matches!(result, Err(AppendError::Ambiguous(_))), "{result:?}");
+    store.forget("ledger/entries/pno/shop/o/00000004.json").await;
+    is_barred(&Cluster::with(old.copies.clone(), &store), &["has lost object 00000003", "shop/o", COPY])
+        .await;
+}
+
+#[tokio::test]
+async fn p27_requests_of_before_the_store_have_to_be_copied_first() {
+    let store = Faulty::default();
+    let cluster = Cluster::at(&store);
+    cluster.copies.append(&Entry::empty(key("o")), &[intended("a")]).await.unwrap();
+    is_barred(&cluster, &["recorded requests that are not in the ledger", "shop/o", COPY]).await;
+    assert_eq!(store.contents().await, [], "nothing begins before");
+}
+
+#[tokio::test]
+async fn p27_a_store_that_ignores_conditions_stops_ordering() {
+    let store = Faulty::default();
+    let cluster = Cluster::at(&store);
+    cluster.store.always(Some(Fate::Overwrites));
+    is_barred(&cluster, &["can't hold a ledger", "Use another store"]).await;
+}
+
+#[tokio::test]
+async fn p27_a_store_that_forgot_the_newest_object_of_a_line_does_not_order_again() {
+    let store = Faulty::default();
+    let (one, other) = (Cluster::opened(&store).await, Cluster::opened(&store).await);
+    one.append("o", intended("a")).await.unwrap();
+    let Err(AppendError::Conflict(_)) = other.append("o", intended("b")).await else {
+        panic!("both may send")
+    };
+    one.append("o", accepted("a")).await.unwrap();
+    // A gap: the place is free again, but the line went on.
+    one.append("o", assigned("a")).await.unwrap();
+    store.forget("ledger/entries/pno/shop/o/00000002.json").await;
+    let Err(AppendError::Conflict(known)) = other.append("o", intended("c")).await else {
+        panic!("it may send")
+    };
+    assert!(known.state().number.is_some());
+}
