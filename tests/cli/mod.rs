@@ -2,6 +2,7 @@
 
 mod administrators;
 mod backup;
+mod cancel;
 mod history;
 mod status;
 mod vs_apiserver;

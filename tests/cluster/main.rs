@@ -5,6 +5,7 @@
 
 mod adopt;
 mod budget;
+mod cancel;
 mod claims;
 #[path = "../cli/mod.rs"]
 mod cli;

@@ -116,7 +116,17 @@ impl Demo {
 
         println!();
         kubectl_as_typed(&self.kubectl, &["get", "pver,pno", "-n", NAMESPACE]).await?;
+        self.cancel(seen.field("branch-line", "phoneNumber").unwrap_or_default()).await?;
+        let cancelled = |all: &Snapshot| all.field("branch-line", "cancellationDate").is_some();
+        self.until(&mut progress, "the cancellation date", cancelled).await?;
         self.judge()
+    }
+
+    async fn cancel(&self, number: &str) -> Result<()> {
+        say("Cancelling the second number: its order says so, and deleting the order would not");
+        let cancel = format!(r#"{{"spec":{{"cancel":{{"phoneNumber":"{number}"}}}}}}"#);
+        let arguments = ["patch", "pno", "branch-line", "-n", NAMESPACE, "--type=merge", "-p", &cancel];
+        kubectl_as_typed(&self.kubectl, &arguments).await
     }
 
     async fn approve(&self, id: &str) -> Result<()> {
@@ -164,13 +174,15 @@ impl Demo {
             journal.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>()?;
         let count = |path: &str| requests.iter().filter(|request| request["path"] == path).count();
         let (verifications, orders) = (count("/verification/create"), count("/number/order"));
+        let cancelled = count("/number/cancel");
         say("What the provider received, by its own journal");
         println!("  POST /verification/create   {verifications}");
         println!("  POST /number/order          {orders}");
-        if (verifications, orders) == (1, 2) {
+        println!("  POST /number/cancel         {cancelled}");
+        if (verifications, orders, cancelled) == (1, 2, 1) {
             Ok(())
         } else {
-            Err("expected 1 verification and 2 orders".into())
+            Err("expected 1 verification, 2 orders and 1 cancellation".into())
         }
     }
 }

@@ -69,9 +69,9 @@ fn expected(kind: &str, state: &str, reason: Reason) -> Option<&'static str> {
         | (_, "OutcomeUnknown" | "Refused" | "Conflict", _)
         | ("PhoneVerification", "Rejected", _) => "Degraded",
         (_, "Waiting" | "AwaitingApproval", Reason::AwaitingApproval) | (_, "Suspended", _) => "Suspended",
-        ("PhoneNumberOrder", "Assigned", _) | ("PhoneVerification", "Approved", _) => "Healthy",
+        ("PhoneNumberOrder", "Assigned" | "Cancelled", _) | ("PhoneVerification", "Approved", _) => "Healthy",
         (_, "Waiting", _)
-        | ("PhoneNumberOrder", "Ordering" | "AwaitingNumber", _)
+        | ("PhoneNumberOrder", "Ordering" | "AwaitingNumber" | "Cancelling", _)
         | ("PhoneVerification", "Submitting" | "AwaitingApproval", _) => "Progressing",
         _ => return None,
     })

@@ -30,7 +30,7 @@ const RUN: &[&[&str]] = &[
     ],
     &["docs/ledger.md#move-to-another-cluster"],
     &["deploy/chart/README.md"],
-    &["docs/alerts.md"],
+    &["docs/alerts.md", "docs/cancel.md"],
     &["docs/gitops-argocd.md", "docs/gitops-flux.md"],
     &["docs/ledger.md#restore-with-velero"],
     &["docs/ledger.md#what-it-is", "docs/ledger.md#back-it-up", "docs/ledger.md#forget-an-entry"],

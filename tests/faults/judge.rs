@@ -15,6 +15,7 @@ use crate::testbed::Testbed;
 
 const ORDER: &str = "/number/order";
 const VERIFICATION: &str = "/verification/create";
+const CANCEL: &str = "/number/cancel";
 
 /// What a run is found guilty of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub struct Expected {
     pub orders: usize,
     /// Verifications that it took.
     pub submissions: usize,
+    /// Numbers that were cancelled.
+    pub cancelled: usize,
     /// Whether an operator was killed or paused, so that it can't know what became of its requests.
     pub harmed: bool,
 }
@@ -53,6 +56,7 @@ pub async fn judge(testbed: &Testbed, expected: Expected) -> Vec<Wrong> {
     let ledger = Ledger::read(testbed).await;
     let mut wrong = Vec::new();
     duplicates(testbed, &expected, &ledger, &mut wrong);
+    cancellations(testbed, &expected, &ledger, &mut wrong);
     lost_ids(testbed, &mut wrong);
     unwritten(testbed, &mut wrong).await;
     wrong.extend(old_views(testbed, &ledger.intents()).into_iter().map(Wrong::OldView));
@@ -134,6 +138,36 @@ fn duplicates(testbed: &Testbed, expected: &Expected, ledger: &Ledger, wrong: &m
     }
 }
 
+/// A request to cancel names its number and no attempt.
+fn cancellations(testbed: &Testbed, expected: &Expected, ledger: &Ledger, wrong: &mut Vec<Wrong>) {
+    let mut carried_out: BTreeMap<String, usize> = BTreeMap::new();
+    let journal = testbed.simulator.journal();
+    for entry in journal.iter().filter(|entry| entry.path == CANCEL && entry.processed) {
+        let number = entry.body.as_ref().and_then(|body| body["phone_number"].as_str()).unwrap_or("?");
+        *carried_out.entry(number.to_owned()).or_default() += 1;
+    }
+    for (number, times) in carried_out.iter().filter(|(_, times)| **times > 1) {
+        wrong.push(Wrong::Duplicate(format!("number {number} was cancelled {times} times")));
+    }
+    count("cancellations", carried_out.len(), expected.cancelled, wrong);
+    let (arrived, intended) = (testbed.simulator.requests(CANCEL), ledger.count("Cancellation", "Intended"));
+    if arrived > intended && !ledger.0.keys().any(|(kind, name)| ledger.is_folded(kind, name)) {
+        wrong.push(Wrong::NoIntent(format!("{arrived} cancellations arrived, {intended} were intended")));
+    }
+    let seen = testbed.observer.now();
+    for order in testbed.simulator.orders() {
+        let (Some(number), Some(date)) = (&order.phone_number, order.cancellation_date) else { continue };
+        let mut statuses = seen.orders.values().filter_map(|o| o.status.as_ref());
+        let shown = statuses.any(|status| {
+            status.phone_number.as_ref() == Some(number)
+                && status.cancellation_date.as_deref() == Some(date.to_string().as_str())
+        });
+        if !shown {
+            wrong.push(Wrong::LostId(format!("the cancellation of {number} is shown nowhere")));
+        }
+    }
+}
+
 fn count(what: &str, accepted: usize, expected: usize, wrong: &mut Vec<Wrong>) {
     let text = format!("{accepted} {what} were accepted, not {expected}");
     match accepted.cmp(&expected) {
@@ -207,6 +241,10 @@ fn needless(testbed: &Testbed, ledger: &Ledger, harmed: bool, wrong: &mut Vec<Wr
             Unknown::Verification { name, attempt } => {
                 let exchange = passed.iter().find(|passed| passed.name.contains("verification/create"));
                 ("PhoneVerification", name, attempt, exchange)
+            }
+            Unknown::Cancellation { name, attempt } => {
+                let exchange = passed.iter().find(|passed| passed.name.contains("number/cancel"));
+                ("Cancellation", name, attempt, exchange)
             }
         };
         let left = exchange.is_some();

@@ -255,7 +255,8 @@ pub fn old_views(testbed: &Testbed, intents: &[Intent<'_>]) -> Vec<String> {
     for window in lock(&testbed.windows).iter() {
         let within = |at: Timestamp| at > window.from && window.to.is_none_or(|to| at < to);
         for intent in intents.iter().filter(|intent| within(intent.at)) {
-            let concerned = window.resources.contains(&(intent.kind.to_owned(), intent.name.to_owned()));
+            let of = if intent.kind == VERIFICATION { VERIFICATION } else { ORDER };
+            let concerned = window.resources.contains(&(of.to_owned(), intent.name.to_owned()));
             if !concerned || looked_before(testbed, intent, window.since) {
                 continue;
             }
@@ -277,7 +278,8 @@ pub fn old_views(testbed: &Testbed, intents: &[Intent<'_>]) -> Vec<String> {
 fn looked_before(testbed: &Testbed, intent: &Intent<'_>, since: Instant) -> bool {
     let sent = testbed.sent().into_iter().filter(|passed| passed.attempt.as_deref() == Some(intent.attempt));
     let left = sent.map(|passed| passed.at).min();
-    let look = if intent.kind == ORDER { "GET phonenumberorders #" } else { "GET phoneverifications #" };
+    let look =
+        if intent.kind == VERIFICATION { "GET phoneverifications #" } else { "GET phonenumberorders #" };
     let passed = testbed.apiserver.passed();
     let looks = passed.iter().filter(|passed| passed.name.contains(look));
     let last = looks.map(|passed| passed.at).filter(|at| left.is_none_or(|left| *at < left)).max();
@@ -286,7 +288,11 @@ fn looked_before(testbed: &Testbed, intent: &Intent<'_>, since: Instant) -> bool
 
 /// The bodies that arrived for it in this time. Those of verifications name no attempt; there is one of them.
 fn sent(testbed: &Testbed, intent: &Intent<'_>, within: impl Fn(Timestamp) -> bool) -> Vec<Value> {
-    let path = if intent.kind == ORDER { "/number/order" } else { "/verification/create" };
+    let path = match intent.kind {
+        ORDER => "/number/order",
+        VERIFICATION => "/verification/create",
+        _ => "/number/cancel",
+    };
     let journal = testbed.simulator.journal();
     let arrived = journal.into_iter().filter(|entry| entry.path == path && within(entry.time));
     let of = |body: &Value| {

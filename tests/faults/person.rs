@@ -8,6 +8,7 @@ use tenios_api::NOT_PLACED_ANNOTATION;
 use tenios_api::order::OrderState;
 use tenios_api::verification::VerificationState;
 
+use crate::status_observer::unknown_cancellation;
 use crate::testbed::Testbed;
 
 /// Time for a push to say it first, and for a slow provider to be done with what it has.
@@ -38,11 +39,18 @@ pub async fn answer(testbed: &Testbed) {
 enum Asked {
     Order { name: String, attempt: String },
     Verification { name: String, attempt: String },
+    Cancellation { name: String, attempt: String, number: String },
 }
 
 fn asked(seen: &crate::status_observer::Seen) -> impl Iterator<Item = Asked> + '_ {
     let orders = seen.orders.values().filter_map(|order| {
         let status = order.status.as_ref().filter(|s| s.state == Some(OrderState::OutcomeUnknown))?;
+        if let Some(attempt) = unknown_cancellation(status) {
+            let told = order.annotations().get(NOT_PLACED_ANNOTATION) == Some(&attempt)
+                || order.spec.cancel.as_ref().is_some_and(|cancel| cancel.done.is_some());
+            let number = status.cancellation.clone()?.phone_number?;
+            return (!told).then(|| Asked::Cancellation { name: order.name_any(), attempt, number });
+        }
         let attempt = status.attempt.clone()?;
         let told =
             order.annotations().get(NOT_PLACED_ANNOTATION) == Some(&attempt) || order.spec.adopt.is_some();
@@ -70,6 +78,16 @@ async fn tell(testbed: &Testbed, asked: Asked) {
             let word = placed.map_or_else(
                 || not_placed(&attempt),
                 |order| json!({"spec": {"adopt": {"orderId": order.order_id}}}),
+            );
+            let _ = testbed.patch_order(&name, word).await;
+        }
+        Asked::Cancellation { name, attempt, number } => {
+            let orders = testbed.simulator.orders();
+            let order = orders.into_iter().find(|order| order.phone_number.as_ref() == Some(&number));
+            let date = order.and_then(|order| order.cancellation_date);
+            let word = date.map_or_else(
+                || not_placed(&attempt),
+                |date| json!({"spec": {"cancel": {"phoneNumber": number, "done": date}}}),
             );
             let _ = testbed.patch_order(&name, word).await;
         }

@@ -87,14 +87,14 @@ pub struct Ran {
 pub async fn run(case: Case) -> Ran {
     let testbed = Testbed::new(case.scenario.name, case.topology).await;
     let played = AssertUnwindSafe(play(&testbed, &case)).catch_unwind().await;
-    let End { orders, submissions, .. } = case.scenario.end;
+    let End { orders, submissions, cancelled, .. } = case.scenario.end;
     let harmed = case.fault.as_ref().is_some_and(|fault| fault.action.harms_the_operator());
     let mut wrong = match played {
         Ok(Ok(())) => Vec::new(),
         Ok(Err(what)) => vec![what],
         Err(_) => vec![Wrong::Broken("the test panicked".into())],
     };
-    wrong.extend(judge(&testbed, Expected { orders, submissions, harmed }).await);
+    wrong.extend(judge(&testbed, Expected { orders, submissions, cancelled: cancelled.len(), harmed }).await);
     let changes = testbed.observer.changes();
     if changes > CHANGES {
         wrong.push(Wrong::Restless(format!("{changes} changes were shown")));

@@ -36,13 +36,17 @@ pub struct End {
     pub orders: usize,
     /// Verifications that it took.
     pub submissions: usize,
+    /// Their numbers are cancelled.
+    pub cancelled: &'static [&'static str],
 }
 
 impl End {
     pub fn is_reached(&self, seen: &Seen) -> bool {
         let assigned = |name: &str| order_state(seen, name) == Some(OrderState::Assigned);
         let all = seen.orders.keys().filter(|name| assigned(name)).count();
+        let is_cancelled = |name: &&str| order_state(seen, name) == Some(OrderState::Cancelled);
         all >= self.assigned.len() + self.others
+            && self.cancelled.iter().all(is_cancelled)
             && self.assigned.iter().all(|name| assigned(name))
             && seen.orders.values().all(is_written)
             && self
@@ -61,60 +65,80 @@ fn is_written(order: &PhoneNumberOrder) -> bool {
 
 const NOTHING: fn(&Testbed) = |_| {};
 
-pub const ALL: [Scenario; 9] = [
+pub const ALL: [Scenario; 10] = [
     Scenario {
         name: "verify-order",
         prepare: NOTHING,
         play: |testbed| verify_order(testbed).boxed_local(),
-        end: End { assigned: &["o"], approved: &["v"], others: 0, orders: 1, submissions: 1 },
+        end: End { assigned: &["o"], approved: &["v"], others: 0, orders: 1, submissions: 1, cancelled: &[] },
     },
     Scenario {
         name: "linked",
         prepare: NOTHING,
         play: |testbed| linked(testbed).boxed_local(),
-        end: End { assigned: &["main", "branch"], approved: &[], others: 0, orders: 2, submissions: 0 },
+        end: End {
+            assigned: &["main", "branch"],
+            approved: &[],
+            others: 0,
+            orders: 2,
+            submissions: 0,
+            cancelled: &[],
+        },
     },
     Scenario {
         name: "refused-mended",
         prepare: NOTHING,
         play: |testbed| refused_mended(testbed).boxed_local(),
-        end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0 },
+        end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0, cancelled: &[] },
     },
     Scenario {
         name: "adopt",
         prepare: lose_an_answer,
         play: |testbed| adopt(testbed).boxed_local(),
-        end: End { assigned: &["known", "lost"], approved: &["v"], others: 0, orders: 1, submissions: 0 },
+        end: End {
+            assigned: &["known", "lost"],
+            approved: &["v"],
+            others: 0,
+            orders: 1,
+            submissions: 0,
+            cancelled: &[],
+        },
     },
     Scenario {
         name: "early-push",
         prepare: |testbed| testbed.simulator.set(|settings| settings.push.when = PushTime::BeforeAnswer),
         play: |testbed| one_order(testbed).boxed_local(),
-        end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0 },
+        end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0, cancelled: &[] },
     },
     Scenario {
         name: "recreate",
         prepare: NOTHING,
         play: |testbed| recreate(testbed).boxed_local(),
-        end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0 },
+        end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0, cancelled: &[] },
     },
     Scenario {
         name: "written",
         prepare: NOTHING,
         play: |testbed| written(testbed).boxed_local(),
-        end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0 },
+        end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0, cancelled: &[] },
     },
     Scenario {
         name: "namespace",
         prepare: NOTHING,
         play: |testbed| namespace(testbed).boxed_local(),
-        end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0 },
+        end: End { assigned: &["o"], approved: &[], others: 0, orders: 1, submissions: 0, cancelled: &[] },
     },
     Scenario {
         name: "collide",
         prepare: NOTHING,
         play: |testbed| collide(testbed).boxed_local(),
-        end: End { assigned: &[], approved: &[], others: 2, orders: 2, submissions: 0 },
+        end: End { assigned: &[], approved: &[], others: 2, orders: 2, submissions: 0, cancelled: &[] },
+    },
+    Scenario {
+        name: "cancel",
+        prepare: NOTHING,
+        play: |testbed| cancel(testbed).boxed_local(),
+        end: End { assigned: &[], approved: &[], others: 0, orders: 1, submissions: 0, cancelled: &["o"] },
     },
 ];
 
@@ -207,4 +231,21 @@ async fn collide(testbed: &Testbed) {
     let (long, cut) = pair(&testbed.namespaces.namespace, "o");
     testbed.order(&long, json!({"verificationId": id})).await;
     testbed.order(&cut, json!({"verificationId": id})).await;
+}
+
+async fn cancel(testbed: &Testbed) {
+    let id = testbed.document(DocumentState::Approved);
+    testbed.order("o", json!({"verificationId": id})).await;
+    loop {
+        testbed.order_at("o", OrderState::Assigned).await;
+        let number = testbed.observer.now().orders.get("o").and_then(|o| o.status.clone()?.phone_number);
+        // It may be deleted at this moment, and comes again.
+        if let Some(number) = number {
+            let asks = json!({"spec": {"cancel": {"phoneNumber": number}}});
+            if testbed.patch_order("o", asks).await.is_ok() {
+                return;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -13,7 +13,9 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tenios_api::order::OrderState;
 use tenios_api::verification::VerificationState;
-use tenios_api::{PhoneNumberOrder, PhoneVerification};
+use tenios_api::{
+    Condition, ConditionStatus, ConditionType, PhoneNumberOrder, PhoneNumberOrderStatus, PhoneVerification,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +33,7 @@ pub struct Seen {
 pub enum Unknown {
     Order { name: String, attempt: String },
     Verification { name: String, attempt: String },
+    Cancellation { name: String, attempt: String },
 }
 
 /// See the module documentation. Closed when dropped.
@@ -136,8 +139,19 @@ impl Shown for PhoneNumberOrder {
 
     fn unknown(&self) -> Option<Unknown> {
         let status = self.status.as_ref().filter(|s| s.state == Some(OrderState::OutcomeUnknown))?;
-        Some(Unknown::Order { name: self.name_any(), attempt: status.attempt.clone().unwrap_or_default() })
+        let name = self.name_any();
+        Some(match unknown_cancellation(status) {
+            Some(attempt) => Unknown::Cancellation { name, attempt },
+            None => Unknown::Order { name, attempt: status.attempt.clone().unwrap_or_default() },
+        })
     }
+}
+
+/// The request to cancel of which a status says that nobody can tell its outcome.
+pub fn unknown_cancellation(status: &PhoneNumberOrderStatus) -> Option<String> {
+    let is_it = |c: &Condition| c.type_ == ConditionType::Cancelled && c.status == ConditionStatus::Unknown;
+    status.conditions.iter().find(|c| is_it(c))?;
+    status.cancellation.as_ref()?.attempt.clone()
 }
 
 impl Shown for PhoneVerification {

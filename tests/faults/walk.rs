@@ -211,7 +211,7 @@ async fn walk(seed: u64, steps: Vec<Step>) -> Walked {
         Err(_) => vec![Wrong::Broken("the test panicked".into())],
     };
     let Walker { orders, crashes, .. } = walker;
-    wrong.extend(judge(&testbed, Expected { orders, submissions: 1, harmed: true }).await);
+    wrong.extend(judge(&testbed, Expected { orders, submissions: 1, cancelled: 0, harmed: true }).await);
     let name = format!("walk/{seed}");
     let report = if wrong.is_empty() { None } else { report(&testbed, &name, &wrong).await };
     strike_the_set(&testbed).await;

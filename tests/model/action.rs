@@ -160,12 +160,14 @@ impl Model {
         let object = world.objects[usize::from(key)];
         let left = &world.left;
         let is_gone = object.presence == Presence::Gone;
-        if left.words > 0 && !is_gone {
+        let resource = world.objects[usize::from(self.size.resource(key))];
+        if left.words > 0 && resource.presence != Presence::Gone {
             let named = (0..world.requests(key)).filter(|n| self.would_say(world, key, *n));
             all.extend(named.map(|n| Action::SaysNotPlaced { key, word: n + 1 }));
-            if object.word != BOGUS && self.size.person == Person::Careless {
-                all.push(Action::SaysNotPlaced { key, word: BOGUS });
-            }
+        }
+        let careless = self.size.person == Person::Careless;
+        if left.words > 0 && !is_gone && careless && object.word != BOGUS {
+            all.push(Action::SaysNotPlaced { key, word: BOGUS });
         }
         for spec in 0..u8::try_from(self.size.specs[usize::from(key)].len()).unwrap() {
             if left.edits > 0 && !is_gone && spec != object.spec && self.could_edit(world, key, spec) {
@@ -184,7 +186,9 @@ impl Model {
         if left.wipes > 0 && object.status != 0 {
             all.push(Action::StatusWiped { key });
         }
+        // Where more is asked for, that alone is lost: a number that is there again by the status alone is asked about.
         if left.losses > 0
+            && self.size.follow_up(key).is_none()
             && world.ledger[usize::from(key)].entry != 0
             && self.shows_what_is_stored(world, key)
         {

@@ -163,7 +163,7 @@ impl CodeUnderTest {
         let key = |(n, kind): (usize, &Kind)| Key {
             kind: *kind,
             namespace: names::NAMESPACE.into(),
-            name: names::resource(n, size.names_collide),
+            name: names::resource(usize::from(size.resource(u8::try_from(n).unwrap())), size.names_collide),
         };
         let specs =
             |(k, kind): (usize, &Kind)| size.specs[k].iter().map(|spec| spec.real(*kind, k)).collect();
@@ -276,7 +276,7 @@ impl CodeUnderTest {
     /// A cache that has followed these changes of the ledger.
     pub async fn cache(ledger: Option<KubernetesLedger>, changes: Vec<Change>) -> Arc<LedgerCache> {
         let budget = Budget { requests: 100, window: SignedDuration::from_hours(1) };
-        let budgets = Budgets { operator: budget, namespace: budget };
+        let budgets = Budgets { operator: budget, namespace: budget, cancel: budget };
         let ledger = Followed { ledger, changes: Mutex::new(changes) };
         let (cache, _) = LedgerCache::new(Arc::new(ledger), budgets);
         cache.follow().await;

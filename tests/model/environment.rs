@@ -29,13 +29,18 @@ impl Model {
                 world.replica(replica).seen[usize::from(key)] = object;
                 if object.presence == Presence::Gone {
                     self.forget(world, replica, key);
+                    if let Some(follow_up) = self.size.follow_up(key) {
+                        self.forget(world, replica, follow_up);
+                    }
                 }
             }
             Action::Elapses { replica, key } => self.elapse(world, replica, key)?,
             Action::Crashes { replica } => crash(world, replica),
             Action::SaysNotPlaced { key, word } => {
                 world.left.words -= 1;
-                world.object(key).word = word;
+                let resource = self.size.resource(key);
+                world.object(resource).word =
+                    if word == BOGUS { BOGUS } else { names::word_for(resource != key, word - 1) };
                 if word != BOGUS {
                     world.attempt(key, word - 1).said = true;
                 }
@@ -73,7 +78,7 @@ impl Model {
                 world.left.set_backs -= 1;
                 world.set_backs += 1;
                 world.ledger[usize::from(key)].entry = entry;
-                world.object(key).status = 0;
+                world.object(self.size.resource(key)).status = 0;
                 self.covered.insert(Coverage::SetBack);
             }
             Action::WritesFromElsewhere { key, attempt, told } => {

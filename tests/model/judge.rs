@@ -34,10 +34,11 @@ pub enum Coverage {
     WrittenBack,
     Diverged,
     WriteFailed,
+    Cancelled,
 }
 
 impl Coverage {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Assigned,
         Self::Unknown,
         Self::SecondRequest,
@@ -55,6 +56,7 @@ impl Coverage {
         Self::WrittenBack,
         Self::Diverged,
         Self::WriteFailed,
+        Self::Cancelled,
     ];
 }
 
@@ -183,6 +185,10 @@ impl Model {
             world.breaks(Broken::ClosedTooEarly);
         }
         self.judge_memory(world, key);
+        let is_cancelled = self.size.resource(key) != key && new.state.accepted.is_some();
+        if is_cancelled {
+            self.covered.insert(Coverage::Cancelled);
+        }
         let snapshot = State { past: Past::default(), ..new.entry.snapshot.clone() };
         self.look_at(&new.state, snapshot != State::default());
     }
@@ -217,7 +223,7 @@ impl Model {
         state.id() == Some(&id)
             || state.strays.iter().any(|stray| stray.id == id)
             || (self.lost_an_entry(world)
-                && self.shown_id(world.objects[usize::from(key)].status) == Some(id.clone()))
+                && self.shown_id(key, self.status(world, key).0) == Some(id.clone()))
             || in_memory(world, |known| {
                 let state = &self.code.interned(known[usize::from(key)].entry).state;
                 state.id() == Some(&id) || state.strays.iter().any(|stray| stray.id == id)
@@ -228,7 +234,7 @@ impl Model {
     pub fn remembers_number(&self, world: &World, key: u8, n: u8) -> bool {
         let number = names::number(key, n);
         let state = &self.code.interned(world.ledger[usize::from(key)].entry).state;
-        let shown = self.shown_number(world.objects[usize::from(key)].status);
+        let shown = self.shown_number(self.status(world, key).0);
         state.number.as_ref().is_some_and(|known| known.number == number)
             || state.strays.iter().any(|stray| stray.number.as_ref() == Some(&number))
             || (self.lost_an_entry(world) && shown.as_deref() == Some(number.as_str()))
@@ -242,14 +248,33 @@ impl Model {
     /// When an intent is recorded right after the last look.
     pub fn judge_view(&self, world: &mut World, key: u8, terms: u16) {
         let k = usize::from(key);
-        let Object { presence, spec, .. } = world.objects[k];
-        let spec = self.size.specs[k][usize::from(spec)];
+        let resource = usize::from(self.size.resource(key));
+        let Object { presence, spec, .. } = world.objects[resource];
+        let spec = self.size.specs[resource][usize::from(spec)];
+        if self.size.kinds[k] == Kind::Cancellation {
+            self.judge_cancellation(world, presence, spec);
+            return;
+        }
+        if matches!(spec, Spec::Cancels | Spec::CancelsSuspended | Spec::CancelsAnother) {
+            world.breaks(Broken::OrderedToCancel);
+        }
         let asks_for = if spec == Spec::Different { names::OTHER_VERIFICATION } else { names::VERIFICATION };
         let as_asked = self.size.kinds[k] == Kind::Verification
             || spec == Spec::Refers
             || self.code.verification_id(terms).as_deref() == Some(asks_for);
         if presence != Presence::There || spec == Spec::Suspended || !as_asked {
             world.breaks(Broken::OldView);
+        }
+    }
+
+    fn judge_cancellation(&self, world: &mut World, presence: Presence, spec: Spec) {
+        let order = &self.code.interned(world.ledger[0].entry).state;
+        let is_its_number = order.number.as_ref().is_some_and(|n| n.number == names::number(0, 0));
+        if presence != Presence::There || spec == Spec::CancelsSuspended {
+            world.breaks(Broken::OldView);
+        }
+        if spec != Spec::Cancels || !is_its_number {
+            world.breaks(Broken::CancelledUnasked);
         }
     }
 

@@ -1,7 +1,9 @@
 //! Sizes for one kind of trouble each: the small ones, or all of them.
 
+use tenios_ledger::Kind;
+
 use super::judge::Coverage;
-use super::size::{Second, Size, Spec, TAKES, TAKES_OR_NOT};
+use super::size::{ANYTHING, Person, Second, Size, Spec, TAKES, TAKES_OR_NOT};
 use super::sizes::{BEHIND, CHANGING, NOTHING, ORDERS};
 use super::world::Left;
 
@@ -114,6 +116,95 @@ pub fn colliding(all: bool) -> Vec<Size> {
             comes_to: &[Coverage::EntryLost, Coverage::LateWrite, Coverage::Assigned],
             ..of("two orders whose names meant one entry, lost writes")
         });
+    }
+    sizes
+}
+
+const CANCELLABLE: &[Kind] = &[Kind::Order, Kind::Cancellation];
+const CANCELLING: [&[Spec]; 2] =
+    [&[Spec::Plain, Spec::Cancels, Spec::CancelsSuspended, Spec::CancelsAnother], &[]];
+const ASKS_TO_CANCEL: [&[Spec]; 2] = [&[Spec::Cancels], &[]];
+
+/// A number is cancelled once, and only where the spec repeats it.
+pub fn cancelling(all: bool) -> Vec<Size> {
+    let of = |name| Size {
+        kinds: CANCELLABLE,
+        specs: CANCELLING,
+        assigned_before: true,
+        answers: TAKES_OR_NOT,
+        ..Size::new(name)
+    };
+    let mut sizes = vec![
+        Size {
+            specs: ASKS_TO_CANCEL,
+            answers: ANYTHING,
+            left: Left { crashes: 1, lost_writes: 1, words: 1, ..NOTHING },
+            comes_to: &[
+                Coverage::Cancelled,
+                Coverage::Unknown,
+                Coverage::SecondRequest,
+                Coverage::WordHonoured,
+                Coverage::LateWrite,
+                Coverage::NeverLeft,
+            ],
+            ..of("a number is cancelled")
+        },
+        Size {
+            attempts: 1,
+            lag: BEHIND,
+            left: Left { edits: 2, recreations: 1, deletions: 1, ..NOTHING },
+            comes_to: &[Coverage::Cancelled, Coverage::LookedAgain],
+            ..of("a number is cancelled, and everything changes behind the operator's back")
+        },
+        Size {
+            specs: ASKS_TO_CANCEL,
+            left: Left { losses: 1, words: 1, ..NOTHING },
+            comes_to: &[Coverage::Cancelled, Coverage::EntryLost, Coverage::Rebuilt, Coverage::WordHonoured],
+            ..of("a number is cancelled, and the entry of that is deleted")
+        },
+        Size {
+            specs: [&[Spec::Plain, Spec::Cancels], &[]],
+            assigned_before: false,
+            attempts: 1,
+            answers: TAKES,
+            left: Left { edits: 2, recreations: 1, ..NOTHING },
+            comes_to: &[Coverage::Assigned, Coverage::Cancelled],
+            ..of("a number is ordered and cancelled")
+        },
+    ];
+    if all {
+        sizes.extend([
+            Size {
+                specs: ASKS_TO_CANCEL,
+                replicas: 2,
+                left: Left { crashes: 1, lost_writes: 1, words: 1, ..NOTHING },
+                comes_to: &[
+                    Coverage::Cancelled,
+                    Coverage::Unknown,
+                    Coverage::WordHonoured,
+                    Coverage::LateWrite,
+                ],
+                ..of("a number is cancelled, two replicas")
+            },
+            Size {
+                specs: ASKS_TO_CANCEL,
+                person: Person::Careless,
+                left: Left { words: 2, crashes: 1, ..NOTHING },
+                comes_to: &[Coverage::Cancelled, Coverage::Stray, Coverage::WordHonoured],
+                ..of("a number is cancelled, and a person says anything")
+            },
+            Size {
+                specs: ASKS_TO_CANCEL,
+                left: Left { set_backs: 1, failed_writes: 1, ..NOTHING },
+                comes_to: &[
+                    Coverage::Cancelled,
+                    Coverage::SetBack,
+                    Coverage::WriteFailed,
+                    Coverage::WrittenBack,
+                ],
+                ..of("a number is cancelled, the store set back while writes fail")
+            },
+        ]);
     }
     sizes
 }

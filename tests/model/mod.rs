@@ -58,7 +58,7 @@ use code_under_test::CodeUnderTest;
 use judge::Covered;
 pub use size::Size;
 pub use sizes::{all, broken_assumptions, gaps, small};
-use world::{Attempt, Fate, Object, Presence, Replica, Stage, Stored, World};
+use world::{Attempt, Fate, Object, Presence, Provider, Replica, Stage, Stored, World};
 
 /// The model of one size.
 pub struct Model {
@@ -129,6 +129,17 @@ impl stateright::Model for Model {
             let history = names::history(self.size.refused_before);
             world.ledger[0] = self.code.history(0, &history, self.size.names_collide);
             world.replicas.iter_mut().for_each(|replica| replica.known[0] = world.ledger[0]);
+        }
+        if self.size.assigned_before {
+            world.ledger[0] = self.code.history(0, &names::assigned(), false);
+            world.replicas.iter_mut().for_each(|replica| replica.known[0] = world.ledger[0]);
+            let (stage, provider) = (Stage::Over, Provider::Placed);
+            world.attempts[0][0] =
+                Attempt { stage, provider, recorded: true, numbered: true, ..Attempt::default() };
+        }
+        for key in (0..self.keys()).filter(|key| self.size.resource(*key) != *key) {
+            world.objects[usize::from(key)].presence = Presence::Gone;
+            world.replicas.iter_mut().for_each(|replica| replica.seen = world.objects);
         }
         vec![world]
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tenios_api::PhoneNumber;
 use tenios_ledger::{AttemptId, Event, Refusal, Terms};
 
-use super::world::{BOGUS, Outcome};
+use super::world::{ATTEMPTS, BOGUS, Outcome};
 
 #[path = "../faults/collide.rs"]
 mod collide;
@@ -56,12 +56,36 @@ pub fn number(key: u8, n: u8) -> PhoneNumber {
 }
 
 /// The value of the not-placed annotation.
-pub fn word(key: u8, word: u8) -> Option<String> {
+pub fn word(resource: u8, follow_up: Option<u8>, word: u8) -> Option<String> {
+    let own = u8::try_from(ATTEMPTS).unwrap();
     match word {
         0 => None,
         BOGUS => Some("nosuchattempt".into()),
-        n => Some(attempt(key, n - 1).to_string()),
+        n if n > own => Some(attempt(follow_up?, n - own - 1).to_string()),
+        n => Some(attempt(resource, n - 1).to_string()),
     }
+}
+
+/// The value of the annotation that names this attempt.
+pub fn word_for(is_follow_up: bool, n: u8) -> u8 {
+    if is_follow_up { u8::try_from(ATTEMPTS).unwrap() + n + 1 } else { n + 1 }
+}
+
+/// An order that was placed long ago, and has its number.
+pub fn assigned() -> Vec<Event> {
+    let at = Timestamp::from_second(1_700_000_000).unwrap();
+    let terms = [
+        ("spec.verificationId", VERIFICATION),
+        ("verificationId", VERIFICATION),
+        ("spec.numberType", "GEOGRAPHICAL"),
+    ];
+    let terms = terms.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let attempt = || attempt(0, 0);
+    vec![
+        Event::Intended { attempt: attempt(), at, terms },
+        Event::Accepted { attempt: attempt(), at, id: id(0, 0) },
+        Event::Assigned { attempt: attempt(), at, order_id: id(0, 0), number: number(0, 0) },
+    ]
 }
 
 fn refusal(can_pass: bool) -> Refusal {

@@ -99,25 +99,35 @@ impl Model {
     fn has_come_to_an_end(&self, world: &World, replica: u8, key: u8) -> Result<(), &'static str> {
         let k = usize::from(key);
         let mut asked = *world;
-        let sender = self.sender(&mut asked, replica, key);
+        if self.size.resource(key) != key {
+            let _ = self.sender(&mut asked, replica, key);
+            let sends = self.requests(&asked, replica, key).since().is_some();
+            return if sends { Err("it is still taken for in flight") } else { Ok(()) };
+        }
+        let senders = self.senders(&mut asked, replica, key);
         if self.requests(&asked, replica, key).since().is_some() {
             return Err("it is still taken for in flight");
         }
         if world.objects[k].presence == Presence::Gone {
             return Ok(());
         }
-        match *self.code.decide(self.question(&asked, replica, key, sender)) {
+        match *self.code.decide(self.question(&asked, replica, key, senders)) {
             Next::Rest(rest) if rest.moving => Err("it waits for ever for a request"),
             Next::Rest(rest) if rest.status != world.objects[k].status => Err("it shows something else"),
-            Next::Rest(_) if !self.shows_what_is_stored(world, key) => {
-                Err("it does not show what the ledger has")
-            }
+            Next::Rest(_) if !self.shows_all(world, key) => Err("it does not show what the ledger has"),
             Next::Rest(_) => Ok(()),
             // The bound of what is explored.
-            Next::Send(_) if world.requests(key) == self.size.attempts => Ok(()),
-            Next::Send(_) => Err("it wants to send and does not"),
-            Next::Record(_) | Next::Asks => Err("it is never done"),
+            Next::Send { of, .. } if world.requests(of) == self.size.attempts => Ok(()),
+            Next::Send { .. } => Err("it wants to send and does not"),
+            Next::Record { .. } | Next::Asks => Err("it is never done"),
         }
+    }
+
+    fn shows_all(&self, world: &World, key: u8) -> bool {
+        let nothing_else = |other: u8| {
+            world.ledger[usize::from(other)].entry == 0 || self.shows_what_is_stored(world, other)
+        };
+        self.shows_what_is_stored(world, key) && self.size.follow_up(key).is_none_or(nothing_else)
     }
 
     /// Of two orders that have the same id, one shows that; and it is not the one that placed it.

@@ -35,6 +35,12 @@ pub enum Spec {
     AdoptsForeign,
     /// The plain one, held back.
     Suspended,
+    /// The plain one, asking to cancel the number of the first attempt.
+    Cancels,
+    /// The same, held back.
+    CancelsSuspended,
+    /// The plain one, asking to cancel another number.
+    CancelsAnother,
     /// An order that refers to the first resource.
     Refers,
     /// A verification that a person approved.
@@ -57,7 +63,7 @@ impl Spec {
         };
         let different = self == Self::Different;
         match kind {
-            Kind::Order => {
+            Kind::Order | Kind::Cancellation => {
                 let mut spec = json!({"verificationId": if different { names::OTHER_VERIFICATION } else { names::VERIFICATION }});
                 if self == Self::Refers {
                     spec = json!({"verificationRef": {"name": names::RESOURCES[0]}});
@@ -65,7 +71,17 @@ impl Spec {
                 if let Some(id) = adopted {
                     spec["adopt"] = json!({"orderId": id});
                 }
-                spec["suspend"] = (self == Self::Suspended).into();
+                spec["suspend"] = matches!(self, Self::Suspended | Self::CancelsSuspended).into();
+                let cancelled = match self {
+                    Self::Cancels | Self::CancelsSuspended => {
+                        Some(names::number(u8::try_from(key).unwrap(), 0))
+                    }
+                    Self::CancelsAnother => Some(names::number(9, 9)),
+                    _ => None,
+                };
+                if let Some(number) = cancelled {
+                    spec["cancel"] = json!({"phoneNumber": number});
+                }
                 code_under_test::Spec::Order(serde_json::from_value(spec).unwrap())
             }
             Kind::Verification => {
@@ -131,8 +147,10 @@ pub enum Second {
 #[derive(Clone, Debug)]
 pub struct Size {
     pub name: &'static str,
-    /// The resources, at most [`KEYS`].
+    /// What has an entry, at most [`KEYS`]: the resources, and the cancellation of the number of the first.
     pub kinds: &'static [Kind],
+    /// The first resource is an order that has its number.
+    pub assigned_before: bool,
     /// The specs that each may have; it begins with the first.
     pub specs: [&'static [Spec]; KEYS],
     pub replicas: u8,
@@ -162,6 +180,7 @@ impl Size {
         Self {
             name,
             kinds: &[Kind::Order],
+            assigned_before: false,
             specs: [&[Spec::Plain], &[]],
             replicas: 1,
             attempts: 2,
@@ -199,6 +218,17 @@ impl Size {
     /// Whether this replica believes that it leads.
     pub fn reconciles(&self, replica: u8) -> bool {
         replica == 0 || self.second != Second::Standby
+    }
+
+    /// The resource that this entry is about.
+    pub fn resource(&self, key: u8) -> u8 {
+        if self.kinds[usize::from(key)] == Kind::Cancellation { 0 } else { key }
+    }
+
+    /// The entry of what else is asked for on behalf of this resource.
+    pub fn follow_up(&self, resource: u8) -> Option<u8> {
+        let other = |key: &u8| *key != resource && self.resource(*key) == resource;
+        (0..u8::try_from(self.kinds.len()).unwrap()).find(other)
     }
 
     /// Whether the provider pushes anything for this resource.

@@ -73,12 +73,19 @@ impl Model {
         Some(())
     }
 
-    pub fn question(&self, world: &World, replica: u8, key: u8, sender: Asked) -> Question {
+    /// Who may be sending for this resource, and for what else it asks.
+    pub fn senders(&self, world: &mut World, replica: u8, key: u8) -> [Asked; 2] {
+        let follow_up = self.size.follow_up(key);
+        let follow_up = follow_up.map_or(Asked::Here, |other| self.sender(world, replica, other));
+        [self.sender(world, replica, key), follow_up]
+    }
+
+    pub fn question(&self, world: &World, replica: u8, key: u8, senders: [Asked; 2]) -> Question {
         let one = &world.replicas[usize::from(replica)];
         let alone = self.keys() == 1;
         let known = if alone { [one.known[0], Stored::default()] } else { one.known };
         let now = self.now(world, replica, key);
-        Question { key, known, seen: one.seen, sender, now }
+        Question { key, known, seen: one.seen, senders, now }
     }
 
     fn now(&self, world: &World, replica: u8, key: u8) -> i64 {
@@ -95,18 +102,18 @@ impl Model {
     fn reconcile(&self, world: &mut World, replica: u8, key: u8, fate: Fate) -> Option<()> {
         let mut object = world.replica(replica).seen[usize::from(key)];
         loop {
-            let sender = self.sender(world, replica, key);
-            let question = self.question(world, replica, key, sender);
+            let senders = self.senders(world, replica, key);
+            let question = self.question(world, replica, key, senders);
             match *self.code.decide(question.about(object)) {
                 Next::Asks => world.breaks(Broken::Unexpected),
                 Next::Rest(_) if fate != Fate::Answered => return None,
                 Next::Rest(rest) => self.show(world, key, object, rest),
-                Next::Record(events) => {
-                    self.judge_words(world, replica, key, events);
-                    self.append(world, replica, key, Write::Events(events), fate)?;
+                Next::Record { of, events } => {
+                    self.judge_words(world, replica, of, events);
+                    self.append(world, replica, of, Write::Events(events), fate)?;
                 }
-                Next::Send(terms) => match self.last_look(world, question, object, terms) {
-                    LastLook::Sends(_) => return self.send(world, replica, key, terms, fate),
+                Next::Send { of, terms } => match self.last_look(world, question, object, of, terms) {
+                    LastLook::Sends(_) => return self.send(world, replica, of, terms, fate),
                     LastLook::Changed(now) => {
                         self.covered.insert(Coverage::LookedAgain);
                         object = now;
@@ -134,12 +141,20 @@ impl Model {
         }
     }
 
-    fn last_look(&self, world: &World, question: Question, seen: Object, terms: u16) -> LastLook<Object> {
+    fn last_look(
+        &self,
+        world: &World,
+        question: Question,
+        seen: Object,
+        of: u8,
+        terms: u16,
+    ) -> LastLook<Object> {
         let now = world.objects[usize::from(question.key)];
         if !self.size.assumes.last_look {
             return LastLook::Sends(seen);
         }
-        let still_sends = |now: &Object| matches!(*self.code.decide(question.about(*now)), Next::Send(again) if again == terms);
+        let same = (of, terms);
+        let still_sends = |now: &Object| matches!(*self.code.decide(question.about(*now)), Next::Send { of, terms } if (of, terms) == same);
         LastLook::new(&seen.uid, (now.presence != Presence::Gone).then_some(now), |now| now.uid, still_sends)
     }
 

@@ -9,13 +9,13 @@ use tenios_api::order::OrderState;
 use tenios_api::pdf::Document;
 use tenios_api::verification::VerificationState;
 use tenios_api::{
-    PhoneNumberOrder, PhoneNumberOrderStatus, PhoneVerification, PhoneVerificationSpec,
+    PhoneNumberOrder, PhoneNumberOrderSpec, PhoneNumberOrderStatus, PhoneVerification, PhoneVerificationSpec,
     PhoneVerificationStatus,
 };
-use tenios_ledger::{Bid, Change, Key, LedgerCache, Payer, Rival, State};
+use tenios_ledger::{Bid, Change, Key, Kind, LedgerCache, Payer, Rival, State};
 use tenios_lifecycle::{
-    AccessKey, Answers, Budget, Decision, Found, Intent, LinkTarget, Managed, RetryPolicy, SeenVerification,
-    Sender, StatusSummary, Surroundings, View, decide, project,
+    AccessKey, Answers, Budget, Decided, Found, Intent, LinkTarget, Managed, Next as Decision, Progress,
+    Recorded, RetryPolicy, SeenVerification, Sender, StatusSummary, Surroundings, View, project,
 };
 
 use super::code_under_test::{CodeUnderTest, Shown, Spec, timestamp};
@@ -43,7 +43,8 @@ pub struct Question {
     pub key: u8,
     pub known: [Stored; KEYS],
     pub seen: [Object; KEYS],
-    pub sender: Asked,
+    /// Of this resource, and of what else it asks for.
+    pub senders: [Asked; 2],
     pub now: i64,
 }
 
@@ -76,8 +77,14 @@ impl From<Asked> for Sender {
 
 /// A decision.
 pub enum Next {
-    Record(u16),
-    Send(u16),
+    Record {
+        of: u8,
+        events: u16,
+    },
+    Send {
+        of: u8,
+        terms: u16,
+    },
     Rest(Rest),
     /// It asks for what it was given.
     Asks,
@@ -101,27 +108,33 @@ struct Around<'a> {
     key: &'a Key,
     cache: &'a LedgerCache,
     state: &'a State,
+    beside: &'a State,
     word: Option<&'a str>,
     now: Timestamp,
 }
 
 impl Around<'_> {
-    fn decide<M: Managed>(&self, spec: &M::Spec, status: Option<&M::Status>) -> Decision<M> {
-        decide(&View {
+    fn decide<M: Managed>(&self, spec: &M::Spec, status: Option<&M::Status>) -> Decided<M::Step> {
+        let [sender, other] = self.question.senders.map(Sender::from);
+        let view = View {
             key: self.key,
             spec,
+            generation: i64::from(self.question.seen[usize::from(self.question.key)].spec),
             deleting: self.question.seen[usize::from(self.question.key)].presence == Presence::Deleting,
             status,
             not_placed: self.word,
             state: self.state,
-            sender: self.question.sender.into(),
+            beside: self.beside,
+            sender,
             known_for: Duration::ZERO,
             answers: &ANSWERS,
             around: self,
             retry_policy: &RETRY_POLICY,
             push: true,
             now: self.now,
-        })
+        };
+        let follow_up = Progress { state: self.beside, sender: other, known_for: Duration::ZERO };
+        M::decide(&view, &follow_up)
     }
 }
 
@@ -165,13 +178,16 @@ impl CodeUnderTest {
         let there = known.filter(|entry| entry.version.is_some());
         let changes = there.map(|entry| Change::Entry(Box::new(entry))).collect();
         let cache = Self::cache(None, changes).now_or_never().unwrap();
-        let word = names::word(question.key, question.seen[at].word);
+        let other = self.follow_up(question.key);
+        let word = names::word(question.key, other, question.seen[at].word);
+        let beside = other.map(|key| cache.known(&self.keys[usize::from(key)]).state).unwrap_or_default();
         let around = Around {
             code: self,
             question,
             key: &self.keys[at],
             cache: &cache,
             state: &cache.known(&self.keys[at]).state,
+            beside: &beside,
             word: word.as_deref(),
             now: timestamp(question.now),
         };
@@ -183,7 +199,7 @@ impl CodeUnderTest {
                     _ => None,
                 };
                 let decision = around.decide::<PhoneNumberOrder>(spec, status);
-                self.next(decision, |summary| show_order(&around, summary))
+                self.next(question.key, decision, |summary| show_order(spec, &around, summary))
             }
             Spec::Verification(spec) => {
                 let status = match &*shown {
@@ -191,21 +207,31 @@ impl CodeUnderTest {
                     _ => None,
                 };
                 let decision = around.decide::<PhoneVerification>(spec, status);
-                self.next(decision, |summary| show_verification(spec, &around, summary))
+                self.next(question.key, decision, |summary| show_verification(spec, &around, summary))
             }
         }
     }
 
-    fn next<M: Managed>(
+    /// The entry of what else is asked for on behalf of this resource.
+    fn follow_up(&self, key: u8) -> Option<u8> {
+        let is_it = |other: &Key| {
+            other.kind == Kind::Cancellation && other.of_resource() == self.keys[usize::from(key)]
+        };
+        self.keys.iter().position(is_it).map(|at| u8::try_from(at).unwrap())
+    }
+
+    fn next<S>(
         &self,
-        decision: Decision<M>,
-        show: impl FnOnce(&StatusSummary<M::Step>) -> (Shown, bool, bool),
+        key: u8,
+        decided: Decided<S>,
+        show: impl FnOnce(&StatusSummary<S>) -> (Shown, bool, bool),
     ) -> Next {
-        match decision {
-            Decision::Record(events) => Next::Record(self.events(events)),
+        let of = if decided.of == Kind::Cancellation { self.follow_up(key).unwrap() } else { key };
+        match decided.next {
+            Decision::Record(events) => Next::Record { of, events: self.events(events) },
             Decision::Send(intent) => {
                 let terms = intent.recorded();
-                Next::Send(self.terms.number(format!("{terms:?}"), || terms))
+                Next::Send { of, terms: self.terms.number(format!("{terms:?}"), || terms) }
             }
             Decision::Rest(summary) => {
                 let (shown, moving, hides_stray) = show(&summary);
@@ -218,11 +244,19 @@ impl CodeUnderTest {
 }
 
 /// What is shown, whether a request is in flight, whether a stray is passed over.
-fn show_order(around: &Around, summary: &StatusSummary<OrderState>) -> (Shown, bool, bool) {
+fn show_order(
+    spec: &PhoneNumberOrderSpec,
+    around: &Around,
+    summary: &StatusSummary<OrderState>,
+) -> (Shown, bool, bool) {
     let none = PhoneNumberOrderStatus::default();
-    let full = project::<PhoneNumberOrder>(None, around.state, summary, 1, &none, around.now);
+    let recorded = Recorded { own: around.state, follow_up: around.beside };
+    let mut full = project::<PhoneNumberOrder>(Some(spec), recorded, summary, 1, &none, around.now);
+    if let Some(cancellation) = &mut full.cancellation {
+        cancellation.requested_time = None;
+    }
     let tells = matches!(summary.state, OrderState::AwaitingNumber | OrderState::Assigned);
-    let moving = summary.state == OrderState::Ordering;
+    let moving = matches!(summary.state, OrderState::Ordering | OrderState::Cancelling);
     let shown =
         PhoneNumberOrderStatus { conditions: Vec::new(), ordered_time: None, assigned_time: None, ..full };
     (Shown::Order(shown), moving, tells && hides_stray(around.state, &summary.message))

@@ -38,7 +38,7 @@ pub struct Object {
     pub presence: Presence,
     /// Which of the size's specs.
     pub spec: u8,
-    /// The not-placed annotation: 0 none, n + 1 names attempt n.
+    /// The not-placed annotation: 0 none, n + 1 names attempt n; those of what else is asked for come after.
     pub word: u8,
     /// 0 none.
     pub status: u16,
@@ -225,6 +225,8 @@ pub enum Broken {
     NeedlesslyUnknown,
     Acknowledged,
     Unexpected,
+    OrderedToCancel,
+    CancelledUnasked,
 }
 
 impl Broken {
@@ -258,6 +260,10 @@ impl Broken {
             }
             Self::Acknowledged => "a push is acknowledged only when it is stored",
             Self::Unexpected => "a decision does not ask for what it was given",
+            Self::OrderedToCancel => "nothing is ordered while the spec asks to cancel",
+            Self::CancelledUnasked => {
+                "no cancellation is intended unless the spec names the number that is recorded"
+            }
         }
     }
 }

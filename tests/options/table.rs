@@ -236,6 +236,7 @@ fn others() -> Vec<Row> {
         },
         named("--order-budget", BUDGET),
         named("--order-budget-per-namespace", BUDGET),
+        named("--cancel-budget", BUDGET),
         named("--leader-election", SWITCH),
         Row { bad: &["999ms", "0s", "-1s", "soon"], ..named("--lease-duration", DURATION) },
         named("--health-listen", LISTEN),

@@ -12,7 +12,7 @@ use tenios_lifecycle::{
     AccessKey, Answers, Decision, Found, RetryPolicy, Sender, Surroundings, View, decide,
 };
 
-use crate::decision_inputs::{ALONE, KEY, Others, READY, Rivals, account};
+use crate::decision_inputs::{ALONE, KEY, NOTHING, Others, READY, Rivals, account};
 
 const RETRY_POLICY: RetryPolicy = RetryPolicy {
     retry_min: Duration::from_secs(5),
@@ -80,10 +80,12 @@ fn view<'a>(
     View {
         key,
         spec,
+        generation: 1,
         deleting: false,
         status: None,
         not_placed: None,
         state,
+        beside: &NOTHING,
         sender: Sender::Elsewhere { remaining: Duration::from_secs(7) },
         known_for: Duration::ZERO,
         answers: &READY,

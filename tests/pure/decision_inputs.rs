@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use tenios_api::PhoneNumber;
-use tenios_ledger::{Account, Bid, Payer, Rival};
+use tenios_ledger::{Account, Bid, Payer, Rival, State};
 use tenios_lifecycle::{AccessKey, Answers, Budget, Found, LinkTarget, SeenVerification, Surroundings};
 
 /// Who comes before this one with a claim.
@@ -17,6 +17,9 @@ pub static READY: LazyLock<Answers> = LazyLock::new(|| Answers {
     document: None,
     budget: Some(Budget::Reserved),
 });
+
+/// Nothing is recorded.
+pub static NOTHING: LazyLock<State> = LazyLock::new(State::default);
 
 /// Nothing was asked for yet.
 pub static UNASKED: Answers = Answers { access_key: None, document: None, budget: None };

@@ -43,6 +43,11 @@ fn p25_nothing_is_intended_for_what_is_deleted_suspended_or_edited_by_then() {
 }
 
 #[test]
+fn p16_no_interleaving_cancels_twice_or_what_nobody_asked_for() {
+    nothing_breaks(", cancelling", model::kinds::cancelling(all()));
+}
+
+#[test]
 fn p24_p26_names_that_meant_one_entry_harm_and_hold_up_nobody() {
     nothing_breaks(", names that meant one entry", model::kinds::colliding(all()));
 }

@@ -49,7 +49,7 @@ pub fn kstatus(object: &Value) -> Status {
 /// What is expected of a state; none where it is not listed, which fails.
 fn expected(kind: &str, state: &str, reason: Reason) -> Option<Status> {
     Some(match (kind, state) {
-        ("PhoneNumberOrder", "Assigned") | ("PhoneVerification", "Approved") => Status::Current,
+        ("PhoneNumberOrder", "Assigned" | "Cancelled") | ("PhoneVerification", "Approved") => Status::Current,
         (_, "Waiting")
             if matches!(
                 reason,
@@ -60,7 +60,7 @@ fn expected(kind: &str, state: &str, reason: Reason) -> Option<Status> {
         }
         (_, "OutcomeUnknown" | "Refused" | "Conflict") | ("PhoneVerification", "Rejected") => Status::Failed,
         (_, "Waiting" | "Suspended")
-        | ("PhoneNumberOrder", "Ordering" | "AwaitingNumber")
+        | ("PhoneNumberOrder", "Ordering" | "AwaitingNumber" | "Cancelling")
         | ("PhoneVerification", "Submitting" | "AwaitingApproval") => Status::InProgress,
         _ => return None,
     })

@@ -19,6 +19,11 @@ fn key(name: &str) -> Key {
     Key { kind: Kind::Order, namespace: "shop".into(), name: name.into() }
 }
 
+/// An order in this namespace.
+fn of(namespace: &str) -> Key {
+    Key { namespace: namespace.into(), ..key("o") }
+}
+
 const OWN: Payer = Payer { account: None, own: true };
 
 fn at(second: i64) -> Timestamp {
@@ -48,7 +53,7 @@ fn following(cache: &Arc<LedgerCache>) -> [tokio::task::JoinHandle<()>; 2] {
 
 fn cache(ledger: &Arc<InMemoryLedger>) -> Arc<LedgerCache> {
     let budget = Budget { requests: 10, window: SignedDuration::from_hours(1) };
-    LedgerCache::new(ledger.clone(), Budgets { operator: budget, namespace: budget }).0
+    LedgerCache::new(ledger.clone(), Budgets { operator: budget, namespace: budget, cancel: budget }).0
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {
@@ -226,17 +231,17 @@ fn p08_an_old_list_and_an_old_change_take_nothing_away() {
 #[test]
 fn p14_a_place_in_the_budget_is_held_by_one_and_given_back() {
     let cache = cache(&Arc::new(InMemoryLedger::new(key("o"))));
-    let held: Vec<_> = (0..9).map(|_| cache.reserve("shop", &OWN, at(0)).unwrap()).collect();
-    let other = cache.reserve("elsewhere", &OWN, at(0)).unwrap();
-    let spent = cache.reserve("elsewhere", &OWN, at(0)).err().unwrap();
+    let held: Vec<_> = (0..9).map(|_| cache.reserve(&of("shop"), &OWN, at(0)).unwrap()).collect();
+    let other = cache.reserve(&of("elsewhere"), &OWN, at(0)).unwrap();
+    let spent = cache.reserve(&of("elsewhere"), &OWN, at(0)).err().unwrap();
     assert_eq!(spent.whose, "the operator");
     drop(other);
-    let last = cache.reserve("shop", &OWN, at(0)).unwrap();
-    let spent = cache.reserve("shop", &OWN, at(0)).err().unwrap();
+    let last = cache.reserve(&of("shop"), &OWN, at(0)).unwrap();
+    let spent = cache.reserve(&of("shop"), &OWN, at(0)).err().unwrap();
     assert_eq!(spent.whose, "this namespace");
     drop((held, last));
     for _ in 0..10 {
-        let _given_back = cache.reserve("shop", &OWN, at(0)).unwrap();
+        let _given_back = cache.reserve(&of("shop"), &OWN, at(0)).unwrap();
     }
 }
 
@@ -246,13 +251,13 @@ fn reserved_by<'a>(
     key: Option<&str>,
 ) -> Result<Reservation<'a>, &'static str> {
     let payer = Payer { account: key.map(Account::recorded), own: key.is_none() };
-    cache.reserve(namespace, &payer, at(0)).map_err(|spent| spent.whose)
+    cache.reserve(&of(namespace), &payer, at(0)).map_err(|spent| spent.whose)
 }
 
 #[test]
 fn p14_p26_a_tenants_own_key_never_spends_the_operators_budget_nor_the_other_way_round() {
     let budget = |requests| Budget { requests, window: SignedDuration::from_hours(1) };
-    let budgets = Budgets { operator: budget(2), namespace: budget(3) };
+    let budgets = Budgets { operator: budget(2), namespace: budget(3), cancel: budget(1) };
     let ledger = Arc::new(InMemoryLedger::new(key("o")));
     let cache = LedgerCache::new(ledger, budgets).0;
     let theirs: Vec<_> = (0..2).map(|_| reserved_by(&cache, "theirs", Some("theirs")).unwrap()).collect();
@@ -271,7 +276,7 @@ fn p14_refusals_are_counted_by_themselves_ten_for_each_order() {
     let key = key("o");
     let ledger = Arc::new(InMemoryLedger::new(key.clone()));
     let budget = |requests| Budget { requests, window: SignedDuration::from_hours(1) };
-    let budgets = Budgets { operator: budget(100), namespace: budget(2) };
+    let budgets = Budgets { operator: budget(100), namespace: budget(2), cancel: budget(1) };
     let cache = LedgerCache::new(ledger, budgets).0;
     let refusal = Refusal { code: "X".into(), message: String::new(), fields: Vec::new(), can_pass: true };
     let refuse = |n: i64| {
@@ -280,15 +285,15 @@ fn p14_refusals_are_counted_by_themselves_ten_for_each_order() {
         [intended, Event::Refused { attempt, at: at(n), refusal: refusal.clone() }]
     };
     for n in 0..20 {
-        let place = cache.reserve("shop", &OWN, at(n));
+        let place = cache.reserve(&of("shop"), &OWN, at(n));
         assert!(place.is_ok(), "{n} refusals spend nothing");
         run(cache.append(&cache.known(&key).entry, &refuse(n))).unwrap();
     }
     assert_eq!(cache.budget_remaining(at(20)), 100);
-    let spent = cache.reserve("shop", &OWN, at(20)).err().unwrap();
+    let spent = cache.reserve(&of("shop"), &OWN, at(20)).err().unwrap();
     assert_eq!((spent.whose, spent.until), ("this namespace for refused requests", at(3600)));
-    assert!(cache.reserve("elsewhere", &OWN, at(20)).is_ok(), "others are not held up");
-    assert!(cache.reserve("shop", &OWN, at(3600)).is_ok());
+    assert!(cache.reserve(&of("elsewhere"), &OWN, at(20)).is_ok(), "others are not held up");
+    assert!(cache.reserve(&of("shop"), &OWN, at(3600)).is_ok());
 }
 
 #[test]
@@ -305,9 +310,9 @@ fn p14_what_was_sent_counts_until_the_window_is_over() {
     });
     assert_eq!(cache.budget_remaining(at(3)), 7);
     assert_eq!(cache.budget_remaining(at(3601)), 9, "the first two are older than an hour");
-    let held: Vec<_> = (0..7).map(|_| cache.reserve("shop", &OWN, at(3)).unwrap()).collect();
+    let held: Vec<_> = (0..7).map(|_| cache.reserve(&of("shop"), &OWN, at(3)).unwrap()).collect();
     assert_eq!(
-        cache.reserve("shop", &OWN, at(3)).err().unwrap().until,
+        cache.reserve(&of("shop"), &OWN, at(3)).err().unwrap().until,
         at(3600),
         "when the first one is an hour old"
     );
@@ -318,7 +323,7 @@ fn p14_what_was_sent_counts_until_the_window_is_over() {
 fn it_is_ready_once_it_was_listed_and_for_as_long_as_the_ledger_can_be_reached() {
     let ledger = Arc::new(InMemoryLedger::new(key("o")));
     let budget = Budget { requests: 10, window: SignedDuration::from_hours(1) };
-    let budgets = Budgets { operator: budget, namespace: budget };
+    let budgets = Budgets { operator: budget, namespace: budget, cancel: budget };
     let (cache, mut changed) = LedgerCache::new(ledger.clone(), budgets);
     run(async {
         assert_eq!(cache.missing().as_deref(), Some("the ledger has not been read yet"));
@@ -375,7 +380,7 @@ fn every_append_announces_itself_and_says_whether_its_writer_goes_on_with_it() {
     let (ledger, key) = (Arc::new(InMemoryLedger::new(key("o"))), key("o"));
     let budget = Budget { requests: 10, window: SignedDuration::from_hours(1) };
     let (cache, mut changes) =
-        LedgerCache::new(ledger.clone(), Budgets { operator: budget, namespace: budget });
+        LedgerCache::new(ledger.clone(), Budgets { operator: budget, namespace: budget, cancel: budget });
     let mut announced = |origin| {
         assert_eq!(changes.try_recv(), Ok(LedgerChange { key: key.clone(), origin }));
         assert!(changes.try_recv().is_err(), "once");

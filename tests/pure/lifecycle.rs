@@ -16,7 +16,7 @@ use tenios_lifecycle::{
     Answers, Decision, Found, Intent, RetryPolicy, Sender, StatusSummary, decide, project,
 };
 
-use crate::decision_inputs::{ALONE, Others, READY, account};
+use crate::decision_inputs::{ALONE, NOTHING, Others, READY, account};
 
 type View<'a> = tenios_lifecycle::View<'a, PhoneNumberOrder>;
 
@@ -55,10 +55,12 @@ fn view<'a>(spec: &'a PhoneNumberOrderSpec, state: &'a State, key: &'a Key) -> V
     View {
         key,
         spec,
+        generation: 1,
         deleting: false,
         status: None,
         not_placed: None,
         state,
+        beside: &NOTHING,
         sender: Sender::Elsewhere { remaining: Duration::ZERO },
         known_for: Duration::ZERO,
         answers: &READY,

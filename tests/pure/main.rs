@@ -8,6 +8,7 @@ mod model;
 
 mod adoption;
 mod bucket;
+mod cancel;
 mod claims;
 #[path = "../cli/offline/mod.rs"]
 mod cli;

@@ -51,6 +51,8 @@ const ORDERS: &[(OrderState, Reason, Past)] = &[
     (OrderState::Ordering, Reason::Ordering, Past::Open),
     (OrderState::AwaitingNumber, Reason::AwaitingNumber, Past::Accepted),
     (OrderState::Assigned, Reason::NumberAssigned, Past::Numbered),
+    (OrderState::Cancelling, Reason::Cancelling, Past::Numbered),
+    (OrderState::Cancelled, Reason::Cancelled, Past::Numbered),
     (OrderState::OutcomeUnknown, Reason::OutcomeUnknown, Past::Unknown),
     (OrderState::Refused, Reason::Refused, Past::Refused),
     (OrderState::Conflict, Reason::Conflict, Past::Nothing),

@@ -13,7 +13,7 @@ use tenios_lifecycle::{
     Answers, Budget, Decision, Found, Managed, RetryPolicy, Sender, StatusSummary, View, decide, project,
 };
 
-use crate::decision_inputs::{ALONE, KEY};
+use crate::decision_inputs::{ALONE, KEY, NOTHING};
 
 const STORED: &str = include_str!("stored/67b6872.json");
 
@@ -72,10 +72,12 @@ impl Stored {
             let decision = decide(&View::<K> {
                 key: &self.entry.key,
                 spec: &spec,
+                generation: 1,
                 deleting: false,
                 status: Some(&status),
                 not_placed: self.not_placed.as_deref(),
                 state: &state,
+                beside: &NOTHING,
                 sender: Sender::Here,
                 known_for: Duration::ZERO,
                 answers: &answers,

@@ -15,7 +15,7 @@ use tenios_lifecycle::{
     Answers, Decision, Found, Intent, Managed, RetryPolicy, Sender, StatusSummary, decide, project,
 };
 
-use crate::decision_inputs::{ALONE, KEY as ACCESS_KEY, Others, UNASKED};
+use crate::decision_inputs::{ALONE, KEY as ACCESS_KEY, NOTHING, Others, UNASKED};
 
 type View<'a> = tenios_lifecycle::View<'a, PhoneVerification>;
 
@@ -124,10 +124,12 @@ fn decided<'a>(
     let mut view = View {
         key: &KEY,
         spec,
+        generation: 1,
         deleting: false,
         status: None,
         not_placed: None,
         state,
+        beside: &NOTHING,
         sender: Sender::Elsewhere { remaining: Duration::from_secs(7) },
         known_for: Duration::from_secs(2),
         answers,

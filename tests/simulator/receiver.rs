@@ -48,7 +48,7 @@ impl Testbed {
         ledger.put(Some(Entry::empty(key()).with(&[intended], WriterId::random())));
         let metrics = Arc::new(Metrics::default());
         let budget = Budget { requests: 1, window: SignedDuration::from_hours(1) };
-        let budgets = Budgets { operator: budget, namespace: budget };
+        let budgets = Budgets { operator: budget, namespace: budget, cancel: budget };
         let (cache, _) = LedgerCache::new(ledger.clone(), budgets);
         let receiver = Receiver::new(cache, keys(verifying), metrics.clone());
         let server = Server::bind(local()).await.unwrap();

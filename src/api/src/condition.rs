@@ -33,6 +33,8 @@ pub enum ConditionType {
     Ordered,
     /// The number is assigned.
     Assigned,
+    /// The number is cancelled: its cancellation date is known.
+    Cancelled,
     /// The number is in the `ConfigMap` of `spec.writeNumberTo`.
     NumberWritten,
     /// Written by another version of the operator.
@@ -69,6 +71,8 @@ pub enum Reason {
     AwaitingNumber,
     AwaitingVerification,
     BudgetExceeded,
+    Cancelled,
+    Cancelling,
     ConfigMapForbidden,
     ConfigMapNotOwned,
     ConfigMapNotWritten,
@@ -123,6 +127,7 @@ impl Reason {
         match self {
             Self::Adopted
             | Self::Approved
+            | Self::Cancelled
             | Self::Declared
             | Self::NumberAssigned
             | Self::NumberWritten

@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerEntrySpec {
-    /// Kind of the resource.
-    #[schemars(length(min = 1, max = 63), extend("enum" = ["PhoneVerification", "PhoneNumberOrder"]))]
+    /// Kind of the resource; `Cancellation` for the requests to cancel the number of a `PhoneNumberOrder`.
+    #[schemars(length(min = 1, max = 63), extend("enum" = ["PhoneVerification", "PhoneNumberOrder", "Cancellation"]))]
     pub kind: String,
     /// Namespace of the resource.
     #[schemars(length(min = 1, max = 63))]

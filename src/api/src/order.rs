@@ -1,6 +1,7 @@
 //! `PhoneNumberOrder`: what to order, and what to link it to.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,7 @@ use super::{Condition, PhoneNumber, ResourceRef, SecretKeyRef};
     printcolumn(name = "Verification", json_path = ".status.verificationId", type_ = "string", priority = 1),
     printcolumn(name = "Link", json_path = ".status.linkTo", type_ = "string", priority = 1),
     printcolumn(name = "Message", json_path = ".status.conditions[?(@.type==\"Ready\")].message", type_ = "string", priority = 1),
-    validation = Rule::new("!(oldSelf.?status.?state.orValue('') in ['Ordering', 'AwaitingNumber', 'Assigned', 'OutcomeUnknown']) || (self.spec.numberType == oldSelf.spec.numberType && has(self.spec.verificationRef) == has(oldSelf.spec.verificationRef) && (!has(self.spec.verificationRef) || !has(oldSelf.spec.verificationRef) || self.spec.verificationRef == oldSelf.spec.verificationRef) && has(self.spec.verificationId) == has(oldSelf.spec.verificationId) && (!has(self.spec.verificationId) || !has(oldSelf.spec.verificationId) || self.spec.verificationId == oldSelf.spec.verificationId) && has(self.spec.linkTo) == has(oldSelf.spec.linkTo) && (!has(self.spec.linkTo) || !has(oldSelf.spec.linkTo) || self.spec.linkTo == oldSelf.spec.linkTo))")
+    validation = Rule::new("!(oldSelf.?status.?state.orValue('') in ['Ordering', 'AwaitingNumber', 'Assigned', 'OutcomeUnknown', 'Cancelling', 'Cancelled']) || (self.spec.numberType == oldSelf.spec.numberType && has(self.spec.verificationRef) == has(oldSelf.spec.verificationRef) && (!has(self.spec.verificationRef) || !has(oldSelf.spec.verificationRef) || self.spec.verificationRef == oldSelf.spec.verificationRef) && has(self.spec.verificationId) == has(oldSelf.spec.verificationId) && (!has(self.spec.verificationId) || !has(oldSelf.spec.verificationId) || self.spec.verificationId == oldSelf.spec.verificationId) && has(self.spec.linkTo) == has(oldSelf.spec.linkTo) && (!has(self.spec.linkTo) || !has(oldSelf.spec.linkTo) || self.spec.linkTo == oldSelf.spec.linkTo))")
         .message("verificationRef, verificationId, numberType and linkTo are immutable while the order is open or placed; for another number, create another PhoneNumberOrder")
 )]
 #[serde(rename_all = "camelCase")]
@@ -60,6 +61,9 @@ pub struct PhoneNumberOrderSpec {
     /// An order or a number that already exists, so that nothing is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopt: Option<AdoptOrder>,
+    /// Asks TENIOS to cancel the number, which can't be undone. Deleting the resource never cancels it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<CancelNumber>,
     /// Where the assigned number is written, for workloads to read. May be set and changed at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub write_number_to: Option<WriteNumberTo>,
@@ -127,6 +131,19 @@ pub struct AdoptOrder {
     pub phone_number: Option<PhoneNumber>,
 }
 
+/// The number to cancel. `/number/cancel` is known from a customer's client only (`docs/provider-api.md`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelNumber {
+    /// The number of this order, repeated. With any other, nothing is sent.
+    pub phone_number: PhoneNumber,
+    /// The date from which the number is cancelled, as the TENIOS portal shows it: nothing is sent then. It resolves a
+    /// cancellation whose outcome is unknown, and records one that was made elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 10), extend("pattern" = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "format" = "date", "example" = "2026-12-31"), with = "Option<String>")]
+    pub done: Option<Date>,
+}
+
 /// The step that an order is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
@@ -136,6 +153,8 @@ pub enum OrderState {
     Ordering,
     AwaitingNumber,
     Assigned,
+    Cancelling,
+    Cancelled,
     OutcomeUnknown,
     Refused,
     Conflict,
@@ -186,9 +205,37 @@ pub struct PhoneNumberOrderStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"), with = "Option<String>")]
     pub assigned_time: Option<Timestamp>,
-    /// The conditions `Ready`, `Ordered` and `Assigned`, `Reconciling` or `Stalled` while True, and `NumberWritten` where
-    /// the spec asks for that.
+    /// From when the number is cancelled: what TENIOS answered, or `spec.cancel.done`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub cancellation_date: Option<String>,
+    /// The requests to cancel the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancellation: Option<CancellationStatus>,
+    /// The conditions `Ready`, `Ordered` and `Assigned`, `Reconciling` or `Stalled` while True, and where the spec asks for
+    /// that, `Cancelled` and `NumberWritten`.
     #[serde(default)]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
+}
+
+/// What the operator knows about the requests to cancel a number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CancellationStatus {
+    /// The number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub phone_number: Option<String>,
+    /// How many requests to cancel it have been sent, or recorded as about to be sent, so far.
+    #[serde(default)]
+    pub requests: u64,
+    /// The id of the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub attempt: Option<String>,
+    /// When the intent of the accepted one was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"), with = "Option<String>")]
+    pub requested_time: Option<Timestamp>,
 }

@@ -8,11 +8,13 @@ pub enum Endpoint {
     CreateVerification,
     /// Orders a number.
     OrderNumber,
+    /// Cancels a number.
+    CancelNumber,
 }
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::CreateVerification, Self::OrderNumber];
+    pub const ALL: [Self; 3] = [Self::CreateVerification, Self::OrderNumber, Self::CancelNumber];
 
     /// The path below the base URL, without the slash.
     #[must_use]
@@ -20,15 +22,17 @@ impl Endpoint {
         match self {
             Self::CreateVerification => "verification/create",
             Self::OrderNumber => "number/order",
+            Self::CancelNumber => "number/cancel",
         }
     }
 
-    /// The field of the answer that has the id.
+    /// The field of the answer that has the id, or what stands for one.
     #[must_use]
     pub fn id_field(self) -> &'static str {
         match self {
             Self::CreateVerification => "verification_id",
             Self::OrderNumber => "order_id",
+            Self::CancelNumber => "cancellation_date",
         }
     }
 
@@ -87,6 +91,7 @@ request_fields! {
     NumberType: "number_type", "spec.numberType", Open;
     VerificationId: "verification_id", "spec.verificationRef or spec.verificationId", Open;
     LinkToNumber: "link_to_number", "spec.linkTo", Open;
+    PhoneNumber: "phone_number", "spec.cancel.phoneNumber", Open;
 }
 
 impl RequestField {

@@ -43,7 +43,9 @@ fn adopted(options: &AdoptOptions) -> Result<Value, Failure> {
     let of_order = [("orderId", &options.order_id), ("phoneNumber", &options.phone_number)];
     let (fits, strange, flags): (&[_], &[_], _) = match options.target.kind {
         Kind::Verification => (&of_verification, &of_order, "--verification-id"),
-        Kind::Order => (&of_order, &of_verification, "--order-id, --phone-number or both"),
+        Kind::Order | Kind::Cancellation => {
+            (&of_order, &of_verification, "--order-id, --phone-number or both")
+        }
     };
     for (name, value) in fits {
         adopt.extend(value.iter().map(|value| ((*name).to_owned(), json!(value))));

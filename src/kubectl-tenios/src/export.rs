@@ -98,6 +98,13 @@ fn spec(kind: Kind, object: &DynamicObject) -> Value {
         // An order may have proven it, which no ledger elsewhere knows.
         spec["approval"] = json!("Approved");
     }
+    if let Some(date) = target::text(object, "/status/cancellationDate") {
+        let number = target::text(object, "/status/cancellation/phoneNumber");
+        let number = number.or(target::text(object, "/status/phoneNumber"));
+        // What TENIOS wrote in another form is for a person to say there.
+        let done = date.parse::<jiff::civil::Date>().is_ok().then_some(date);
+        spec["cancel"] = json!({"phoneNumber": number, "done": done});
+    }
     if spec["adopt"].is_null() {
         spec["suspend"] = json!(true);
     }
@@ -110,7 +117,7 @@ fn spec(kind: Kind, object: &DynamicObject) -> Value {
 fn ids(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Verification => &["verificationId"],
-        Kind::Order => &["orderId", "phoneNumber"],
+        Kind::Order | Kind::Cancellation => &["orderId", "phoneNumber"],
     }
 }
 
@@ -124,11 +131,17 @@ fn warning(kind: Kind, object: &DynamicObject) -> Option<String> {
     if spec(kind, object)["adopt"].is_null() {
         let what = match kind {
             Kind::Verification => "verification id",
-            Kind::Order => "order id",
+            Kind::Order | Kind::Cancellation => "order id",
         };
         return Some(format!(
             "has no {what} yet ({state}): exported with spec.suspend: true, so that nothing is sent again"
         ));
+    }
+    let asked = object.data["spec"]["cancel"].is_object();
+    if asked && target::text(object, "/status/cancellationDate").is_none() {
+        return Some(
+            "is to be cancelled, and it is not known whether that was carried out: elsewhere, the operator asks a person before it cancels anything".into(),
+        );
     }
     (state == "AwaitingNumber").then(|| {
         "is waiting for its number, which is pushed to this cluster's operator: export again once it has arrived".into()

@@ -13,6 +13,7 @@ use super::{Failure, out};
 pub(super) enum Field {
     Approval,
     Adopt,
+    Cancel,
 }
 
 impl Field {
@@ -20,6 +21,7 @@ impl Field {
         match self {
             Self::Approval => "approval",
             Self::Adopt => "adopt",
+            Self::Cancel => "cancel",
         }
     }
 }
@@ -44,6 +46,9 @@ pub(super) fn advice(
         (None, Field::Approval) => {
             "No applied manifest sets spec.approval, so this change stays. Leave the field out of Git as well.\n".into()
         }
+        (None, Field::Cancel) => format!(
+            "No applied manifest sets spec.cancel, so this change stays. If the manifest is kept in Git, add the field there, so that it says what becomes of the number:\n\n{part}"
+        ),
         (None, Field::Adopt) => format!(
             "No applied manifest sets spec.adopt, so this change stays. If the manifest is kept in Git, add the field there, so that nothing is ordered again in another cluster:\n\n{part}"
         ),

@@ -55,14 +55,15 @@ const TENIOS: &str = "TENIOS";
 const PERSON: &str = "a person";
 
 /// Reasons of Events that say what the ledger has as well.
-const ALSO_IN_THE_LEDGER: [&str; 5] =
-    ["AwaitingApproval", "AwaitingNumber", "NumberAssigned", "OutcomeUnknown", "Refused"];
+const ALSO_IN_THE_LEDGER: [&str; 6] =
+    ["AwaitingApproval", "AwaitingNumber", "Cancelled", "NumberAssigned", "OutcomeUnknown", "Refused"];
 
 pub(super) async fn run(options: &HistoryOptions, cluster: &Cluster) -> Result<(), Failure> {
     let target = &options.target;
     let resource = target.api(cluster).get_opt(&target.name).await?;
     let key = Key { kind: target.kind, namespace: cluster.namespace.clone(), name: target.name.clone() };
-    let entry = match KubernetesLedger::new(&cluster.client, &options.operator_namespace).find(&key).await {
+    let ledger = KubernetesLedger::new(&cluster.client, &options.operator_namespace);
+    let entry = match ledger.find(&key).await {
         Ok(found) => found.map(|(_, entry)| entry),
         Err(error) => {
             eprintln!(
@@ -79,7 +80,13 @@ pub(super) async fn run(options: &HistoryOptions, cluster: &Cluster) -> Result<(
         )));
     }
     let events = events(cluster, target).await;
-    let history = rows(target.kind, resource.as_ref(), entry.as_ref(), &events);
+    let mut history = rows(target.kind, resource.as_ref(), entry.as_ref(), &events);
+    if key.kind == Kind::Order
+        && let Ok(Some((_, cancellation))) = ledger.find(&key.of(Kind::Cancellation)).await
+    {
+        history.extend(cancellation.history().lines().iter().map(|line| row(Kind::Cancellation, line)));
+        history.sort_by_key(|row| row.time);
+    }
     if let Some(format) = options.output {
         let omitted = entry.as_ref().map_or(0, |entry| entry.history().omitted());
         return out::print_as(
@@ -163,6 +170,7 @@ fn row(kind: Kind, line: &Line) -> Row {
 
 fn words(kind: Kind, line: &Line) -> (&'static str, String) {
     let request = line.attempt.as_ref().map_or("a request".into(), |attempt| format!("request {attempt}"));
+    let request = if kind == Kind::Cancellation { format!("{request} to cancel") } else { request };
     let given = given(kind, line);
     match line.what {
         What::Intended => (OPERATOR, format!("recorded {request}, to be sent; no outcome is recorded")),
@@ -192,6 +200,7 @@ fn given(kind: Kind, line: &Line) -> String {
     let what = match kind {
         Kind::Verification => "verification",
         Kind::Order => "order",
+        Kind::Cancellation => "cancellation date",
     };
     let id = line.id.as_ref().map(|id| format!("{what} {id}"));
     let number = line.number.as_ref().map(|number| format!("number {number}"));

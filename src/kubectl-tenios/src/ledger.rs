@@ -17,7 +17,7 @@ use super::target::Target;
 use super::{Failure, ask};
 use tenios_api::{LedgerEntry, causes};
 use tenios_ledger::kubernetes::{KubernetesLedger, to_entry};
-use tenios_ledger::{Entry, Event, Key, Phase, State};
+use tenios_ledger::{Entry, Event, Key, Kind, Phase, State};
 use tenios_ledger_object_store::LedgerUrl;
 use transfer::{Both, Side};
 
@@ -148,15 +148,19 @@ fn phase_label(state: &State) -> &'static str {
     }
 }
 
-/// The object and what it holds.
+/// The objects of a resource, and what they hold: of its cancellation last.
 async fn read(
     ledger: &KubernetesLedger,
     target: &Target,
     cluster: &Cluster,
-) -> Result<(LedgerEntry, Entry), Failure> {
+) -> Result<Vec<(LedgerEntry, Entry)>, Failure> {
     let key = Key { kind: target.kind, namespace: cluster.namespace.clone(), name: target.name.clone() };
-    let found = ledger.find(&key).await.map_err(|error| Failure::failed(causes(&error)))?;
-    found.ok_or_else(|| Failure::Failed(format!("the ledger has no entry for {key}")))
+    let mut all = Vec::new();
+    for key in [Some(key.clone()), (key.kind == Kind::Order).then(|| key.of(Kind::Cancellation))] {
+        let Some(key) = key else { continue };
+        all.extend(ledger.find(&key).await.map_err(|error| Failure::failed(causes(&error)))?);
+    }
+    if all.is_empty() { Err(Failure::Failed(format!("the ledger has no entry for {key}"))) } else { Ok(all) }
 }
 
 async fn show(
@@ -165,10 +169,19 @@ async fn show(
     output: Option<Format>,
     cluster: &Cluster,
 ) -> Result<(), Failure> {
-    let (object, entry) = read(ledger, target, cluster).await?;
+    let found = read(ledger, target, cluster).await?;
     if let Some(format) = output {
-        return out::print_as(format, &object);
+        let objects: Vec<_> = found.iter().map(|(object, _)| object).collect();
+        return match objects.as_slice() {
+            [object] => out::print_as(format, object),
+            objects => out::print_as(format, &json!({"apiVersion": "v1", "kind": "List", "items": objects})),
+        };
     }
+    let shown: Vec<String> = found.iter().map(|(_, entry)| told(entry)).collect();
+    out::print(&shown.join("\n"))
+}
+
+fn told(entry: &Entry) -> String {
     let state = entry.state();
     let mut text = format!("{}: {}\n", entry.key, summary(&state));
     for stray in &state.strays {
@@ -181,8 +194,7 @@ async fn show(
     }
     let _ = writeln!(text, "requests so far: {}; the newest events:\n", state.attempts);
     let rows: Vec<Vec<Cell>> = entry.events.iter().map(event_row).collect();
-    text += &table::render(&["TIME", "EVENT", "ATTEMPT", "WHAT"], &rows, out::is_coloured());
-    out::print(&text)
+    text + &table::render(&["TIME", "EVENT", "ATTEMPT", "WHAT"], &rows, out::is_coloured())
 }
 
 fn summary(state: &State) -> String {
@@ -228,25 +240,27 @@ async fn forget(
     yes: bool,
     cluster: &Cluster,
 ) -> Result<(), Failure> {
-    let (object, entry) = read(ledger, target, cluster).await?;
+    let found = read(ledger, target, cluster).await?;
     let namespace = &cluster.namespace;
     if target.api(cluster).get_opt(&target.name).await?.is_some() {
         return Err(Failure::Failed(format!(
             "{target} exists in namespace {namespace}: delete it first, otherwise its status restores the entry"
         )));
     }
-    if entry.position.is_some() && outside.is_none() {
+    if found.iter().any(|(_, entry)| entry.position.is_some()) && outside.is_none() {
         return Err(Failure::Failed(format!(
             "the entry of {target} is a copy of one on object storage, which brings it back: name that ledger with --ledger"
         )));
     }
-    let state = entry.state();
+    let states: Vec<State> = found.iter().map(|(_, entry)| entry.state()).collect();
+    let shown =
+        found.iter().zip(&states).map(|((_, entry), state)| format!("{}: {}.", entry.key, summary(state)));
+    let shown: Vec<String> = shown.collect();
     ask::confirm(
         &format!(
-            "{}: {}.\nOnce this entry is forgotten, {target} in namespace {namespace} can be ordered like a new resource, and these ids are recorded nowhere else.{}",
-            entry.key,
-            summary(&state),
-            if is_open(&state) {
+            "{}\nOnce this is forgotten, {target} in namespace {namespace} can be ordered like a new resource, and these ids are recorded nowhere else.{}",
+            shown.join("\n"),
+            if states.iter().any(is_open) {
                 "\nIts outcome or number is still awaited: wait for it, otherwise its push restores the entry."
             } else {
                 ""
@@ -254,18 +268,22 @@ async fn forget(
         ),
         yes,
     )?;
-    if let Some(outside) = outside.filter(|_| entry.position.is_some()) {
-        outside.forget(&entry).await?;
-        return out::print(&format!("{}: forgotten; it was {}\n", entry.key, summary(&state)));
+    // In this order: while the entry of a cancellation is there, nothing is ordered or cancelled under this name.
+    for ((object, entry), state) in found.iter().zip(&states) {
+        if let Some(outside) = outside.as_ref().filter(|_| entry.position.is_some()) {
+            outside.forget(entry).await?;
+        } else {
+            // The entry as it was shown: not one that was written meanwhile.
+            let preconditions = Preconditions {
+                uid: object.metadata.uid.clone(),
+                resource_version: object.metadata.resource_version.clone(),
+            };
+            let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+            api.delete(&object.name_any(), &params).await?;
+        }
+        out::print(&format!("{}: forgotten; it was {}\n", entry.key, summary(state)))?;
     }
-    // The entry as it was shown: not one that was written meanwhile.
-    let preconditions = Preconditions {
-        uid: object.metadata.uid.clone(),
-        resource_version: object.metadata.resource_version.clone(),
-    };
-    let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-    api.delete(&object.name_any(), &params).await?;
-    out::print(&format!("{}: forgotten; it was {}\n", entry.key, summary(&state)))
+    Ok(())
 }
 
 fn is_open(state: &State) -> bool {

@@ -10,6 +10,7 @@ mod approve;
 pub mod area_codes;
 mod ask;
 pub mod branches;
+mod cancel;
 mod cluster;
 pub mod encoding;
 mod export;
@@ -65,6 +66,8 @@ enum Command {
     Retry(retry::RetryOptions),
     /// Show what happened to a verification or an order, when, and by whom.
     History(history::HistoryOptions),
+    /// Ask TENIOS to cancel the number of an order, which can't be undone.
+    Cancel(cancel::CancelOptions),
     /// Print manifests that restore everything in another cluster without ordering anything.
     Export(export::ExportOptions),
     /// Validate manifests without a cluster.
@@ -162,6 +165,7 @@ fn in_cluster(command: Command, options: &ClusterOptions) -> Result<(), Failure>
             Command::Adopt(options) => adopt::run(&options, &cluster).await,
             Command::Retry(options) => retry::run(&options, &cluster).await,
             Command::History(options) => history::run(&options, &cluster).await,
+            Command::Cancel(options) => cancel::run(&options, &cluster).await,
             Command::Export(options) => export::run(&options, &cluster).await,
             Command::Ledger(options) => ledger::run(&options, &cluster).await,
             Command::Validate(_) | Command::Generate(_) | Command::Completion { .. } => Ok(()),

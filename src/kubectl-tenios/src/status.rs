@@ -251,7 +251,7 @@ impl<'a> Row<'a> {
 
     fn colour(&self) -> Colour {
         match self.state {
-            "Approved" | "Assigned" => Colour::Green,
+            "Approved" | "Assigned" | "Cancelled" => Colour::Green,
             "OutcomeUnknown" | "Refused" | "Rejected" | "Conflict" => Colour::Red,
             _ if self.needs_a_person => Colour::Red,
             _ => Colour::Yellow,

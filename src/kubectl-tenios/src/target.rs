@@ -55,8 +55,8 @@ impl std::fmt::Display for Target {
 
 /// Untyped, so that a resource of another version of the CRDs can be shown and exported, too.
 pub(super) fn api(cluster: &Cluster, kind: Kind, namespace: Option<&str>) -> Api<DynamicObject> {
-    let resource = match kind {
-        Kind::Order => ApiResource::erase::<PhoneNumberOrder>(&()),
+    let resource = match kind.of_resource() {
+        Kind::Order | Kind::Cancellation => ApiResource::erase::<PhoneNumberOrder>(&()),
         Kind::Verification => ApiResource::erase::<PhoneVerification>(&()),
     };
     match namespace {
@@ -102,7 +102,7 @@ pub(super) async fn all(
 pub(super) fn types(kind: Kind) -> kube::core::TypeMeta {
     kube::core::TypeMeta {
         api_version: format!("{}/v1alpha1", tenios_api::GROUP),
-        kind: kind.as_str().into(),
+        kind: kind.of_resource().as_str().into(),
     }
 }
 

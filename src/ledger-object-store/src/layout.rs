@@ -59,7 +59,7 @@ impl Layout {
         let entries = self.entries();
         let parts: Vec<_> = path.prefix_match(&entries)?.collect();
         let [kind, namespace, name, object] = parts.as_slice() else { return None };
-        let kind = [Kind::Verification, Kind::Order].into_iter().find(|k| k.short() == kind.as_ref())?;
+        let kind = Kind::ALL.into_iter().find(|k| k.short() == kind.as_ref())?;
         let key = Key { kind, namespace: namespace.as_ref().into(), name: name.as_ref().into() };
         let sequence = sequence_of(object.as_ref())?;
         // What no key has as its path is another's.

@@ -84,7 +84,7 @@ pub(crate) fn compare(
     let differs = |key: &Key, copied: &Copied| copied.is_ahead || copied.sequence < stored(key);
     let differ = copies.iter().filter(|(key, copied)| differs(key, copied)).map(|(key, _)| key.clone());
     // What another cluster verified concerns this one where it has a resource of that name, and then it is asked for.
-    let is_new = |key: &Key| key.kind == Kind::Order && !copies.contains_key(key);
+    let is_new = |key: &Key| key.kind != Kind::Verification && !copies.contains_key(key);
     let new = newest.iter().filter(|(key, _)| is_new(key)).map(|(key, newest)| (key.clone(), *newest));
     Found::Same { differ: differ.collect(), new: new.collect() }
 }

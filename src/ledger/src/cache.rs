@@ -50,13 +50,15 @@ pub struct Budgets {
     pub operator: Budget,
     /// `--order-budget-per-namespace`
     pub namespace: Budget,
+    /// `--cancel-budget`: for the operator's own access key, and for each other one
+    pub cancel: Budget,
 }
 
 /// See the module documentation.
 pub struct LedgerCache {
     ledger: Arc<dyn LedgerStore>,
     index: Mutex<Index>,
-    reserved: Mutex<Vec<[Purse; 2]>>,
+    reserved: Mutex<Vec<Vec<Purse>>>,
     budgets: Budgets,
     listed: watch::Sender<bool>,
     reachable: AtomicBool,
@@ -75,13 +77,13 @@ enum Next {
 /// A place in the budgets, held from the decision to send until the intent is recorded.
 pub struct Reservation<'a> {
     cache: &'a LedgerCache,
-    purses: [Purse; 2],
+    purses: Vec<Purse>,
 }
 
 impl Reservation<'_> {
     /// The budgets.
     #[must_use]
-    pub fn purses(&self) -> &[Purse; 2] {
+    pub fn purses(&self) -> &[Purse] {
         &self.purses
     }
 }
@@ -350,26 +352,21 @@ impl LedgerCache {
     }
 
     fn longest_window(&self) -> SignedDuration {
-        self.budgets.operator.window.max(self.budgets.namespace.window)
+        let Budgets { operator, namespace, cancel } = self.budgets;
+        operator.window.max(namespace.window).max(cancel.window)
     }
 
-    /// A place in the budget of the namespace and in that of who pays, or whose is spent.
+    /// A place in the budgets in which a request for this entry counts, or whose is spent.
     ///
     /// # Errors
     /// [`Spent`] when there is none.
-    pub fn reserve(&self, namespace: &str, payer: &Payer, now: Timestamp) -> Result<Reservation<'_>, Spent> {
+    pub fn reserve(&self, key: &Key, payer: &Payer, now: Timestamp) -> Result<Reservation<'_>, Spent> {
         let index = self.index.lock();
         let mut reserved = self.reserved.lock();
-        let Budgets { operator, namespace: each } = self.budgets;
-        let refusals = Budget { requests: each.requests.saturating_mul(REFUSALS_PER_ORDER), ..each };
-        let purses = [Purse::Namespace(namespace.to_owned()), Purse::of(payer)];
-        let whose = if matches!(purses[1], Purse::Operator) { "the operator" } else { "this access key" };
-        let limits = [
-            (&purses[0], each, "this namespace"),
-            (&Purse::Refused(namespace.to_owned()), refusals, "this namespace for refused requests"),
-            (&purses[1], operator, whose),
-        ];
-        for (purse, Budget { requests, window }, whose) in limits {
+        let purses = Purse::all(key, payer);
+        let refused = Purse::Refused(key.namespace.clone());
+        for purse in purses.iter().chain([&refused]) {
+            let (Budget { requests, window }, whose) = self.limit(purse);
             let held = reserved.iter().filter(|held| held.contains(purse)).count();
             if let Some(until) = index.budget_opens(purse, requests, window, now, held) {
                 return Err(Spent { purse: purse.clone(), whose, until });
@@ -379,17 +376,49 @@ impl LedgerCache {
         Ok(Reservation { cache: self, purses })
     }
 
-    /// What the operator's budget has left.
-    #[must_use]
-    pub fn budget_remaining(&self, now: Timestamp) -> i64 {
-        let Budget { requests, window } = self.budgets.operator;
-        let spent = self.index.lock().spent(&Purse::Operator, window, now).len();
-        i64::from(requests) - i64::try_from(spent).unwrap_or(i64::MAX)
+    /// What a purse holds, and whose it is.
+    fn limit(&self, purse: &Purse) -> (Budget, &'static str) {
+        let Budgets { operator, namespace, cancel } = self.budgets;
+        let refusals = namespace.requests.saturating_mul(REFUSALS_PER_ORDER);
+        match purse {
+            Purse::Operator => (operator, "the operator"),
+            Purse::Account(_) => (operator, "this access key"),
+            Purse::Namespace(_) => (namespace, "this namespace"),
+            Purse::Refused(_) => {
+                (Budget { requests: refusals, ..namespace }, "this namespace for refused requests")
+            }
+            Purse::Cancellations(None) => (cancel, "the operator"),
+            Purse::Cancellations(Some(_)) => (cancel, "this access key"),
+        }
     }
 
-    /// What the operator's budget allows.
+    /// What is left in the operator's budget for orders.
+    #[must_use]
+    pub fn budget_remaining(&self, now: Timestamp) -> i64 {
+        self.remaining(&Purse::Operator, now)
+    }
+
+    /// What the operator's budget for orders allows.
     #[must_use]
     pub fn budget_limit(&self) -> i64 {
         i64::from(self.budgets.operator.requests)
+    }
+
+    /// The same of cancellations.
+    #[must_use]
+    pub fn cancel_budget_remaining(&self, now: Timestamp) -> i64 {
+        self.remaining(&Purse::Cancellations(None), now)
+    }
+
+    /// The same of cancellations.
+    #[must_use]
+    pub fn cancel_budget_limit(&self) -> i64 {
+        i64::from(self.budgets.cancel.requests)
+    }
+
+    fn remaining(&self, purse: &Purse, now: Timestamp) -> i64 {
+        let (Budget { requests, window }, _) = self.limit(purse);
+        let spent = self.index.lock().spent(purse, window, now).len();
+        i64::from(requests) - i64::try_from(spent).unwrap_or(i64::MAX)
     }
 }

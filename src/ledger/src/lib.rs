@@ -42,25 +42,47 @@ pub use index::{Applied, CachedEntry, Index};
 pub use recording::Recording;
 pub use spending::Purse;
 
-/// The kinds of resource that have entries.
+/// What has an entry: the kinds of resource, and what is asked for on their behalf later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// `PhoneVerification`
     Verification,
     /// `PhoneNumberOrder`
     Order,
+    /// The cancellation of the number of a `PhoneNumberOrder`. Its entry is none that an earlier version of the operator
+    /// could take for the order's, or write to.
+    Cancellation,
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Verification, Self::Order, Self::Cancellation];
+
     /// Those of resources.
     pub const RESOURCES: [Self; 2] = [Self::Verification, Self::Order];
 
-    /// The Kubernetes kind.
+    /// As entries have it: the Kubernetes kind, where it is one.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Verification => "PhoneVerification",
             Self::Order => "PhoneNumberOrder",
+            Self::Cancellation => "Cancellation",
+        }
+    }
+
+    /// The one that entries name so.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// The kind of the resource that asks for it.
+    #[must_use]
+    pub fn of_resource(self) -> Self {
+        match self {
+            Self::Verification => Self::Verification,
+            Self::Order | Self::Cancellation => Self::Order,
         }
     }
 
@@ -69,16 +91,17 @@ impl Kind {
     pub fn plural(self) -> &'static str {
         match self {
             Self::Verification => "phoneverifications",
-            Self::Order => "phonenumberorders",
+            Self::Order | Self::Cancellation => "phonenumberorders",
         }
     }
 
-    /// The short name that kubectl knows.
+    /// The short name that kubectl knows, where it is the kind of a resource.
     #[must_use]
     pub fn short(self) -> &'static str {
         match self {
             Self::Verification => "pver",
             Self::Order => "pno",
+            Self::Cancellation => "cancel",
         }
     }
 }
@@ -96,6 +119,18 @@ pub struct Key {
 }
 
 impl Key {
+    /// The key of the resource that this entry is about.
+    #[must_use]
+    pub fn of_resource(&self) -> Self {
+        self.of(self.kind.of_resource())
+    }
+
+    /// The key of another entry of the same resource.
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> Self {
+        Self { kind, ..self.clone() }
+    }
+
     /// Before every other one, for the begin of a range.
     fn lowest() -> Self {
         Self { kind: Kind::Verification, namespace: String::new(), name: String::new() }

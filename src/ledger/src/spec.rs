@@ -35,11 +35,7 @@ pub fn to_spec(entry: &Entry) -> Result<LedgerEntrySpec, String> {
 /// # Errors
 /// The field that this version of the operator can't read, and why.
 pub fn from_spec(spec: &LedgerEntrySpec) -> Result<Entry, String> {
-    let kind = match spec.kind.as_str() {
-        "PhoneVerification" => Kind::Verification,
-        "PhoneNumberOrder" => Kind::Order,
-        _ => return Err("spec.kind is unknown".into()),
-    };
+    let kind = Kind::parse(&spec.kind).ok_or("spec.kind is unknown")?;
     let snapshot: State =
         decode_redacted(spec.snapshot.clone()).map_err(|why| format!("spec.snapshot.{why}"))?;
     let events: Vec<Event> =

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Account, Key, Kind, State};
+use super::{Account, Key, Kind, Payer, State};
 
 /// What is counted together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,21 +19,21 @@ pub enum Purse {
     Namespace(String),
     /// Its requests that were refused: they cost nothing, and still TENIOS has them to deal with.
     Refused(String),
+    /// Cancellations with the operator's own access key, or with this other one.
+    Cancellations(Option<Account>),
 }
 
 impl Purse {
-    /// Where a request of this namespace with these terms counts.
+    /// Where a request for this entry counts. A cancellation costs nothing, and takes no order's place.
     #[must_use]
-    pub fn both(namespace: &str, terms: &super::Terms) -> [Self; 2] {
-        [Self::Namespace(namespace.to_owned()), Self::of(&super::Payer::of_terms(terms))]
-    }
-
-    /// Who pays for a request.
-    #[must_use]
-    pub fn of(payer: &super::Payer) -> Self {
-        match &payer.account {
-            Some(account) if !payer.own => Self::Account(account.clone()),
-            _ => Self::Operator,
+    pub fn all(key: &Key, payer: &Payer) -> Vec<Self> {
+        let account = payer.account.clone().filter(|_| !payer.own);
+        match key.kind {
+            Kind::Verification => Vec::new(),
+            Kind::Order => {
+                vec![Self::Namespace(key.namespace.clone()), account.map_or(Self::Operator, Self::Account)]
+            }
+            Kind::Cancellation => vec![Self::Cancellations(account)],
         }
     }
 }
@@ -94,9 +94,10 @@ impl Spending {
 /// A verification costs nothing.
 fn spent_by<'a>(key: &'a Key, state: &'a State) -> impl Iterator<Item = (Purse, Timestamp)> + use<'a> {
     let paid = state.spent.iter().flat_map(|at| {
-        let payer = state.payers.get(at).cloned().map_or(Purse::Operator, Purse::Account);
-        [(payer, *at), (Purse::Namespace(key.namespace.clone()), *at)]
+        let account = state.payers.get(at).cloned();
+        let payer = Payer { own: account.is_none(), account };
+        Purse::all(key, &payer).into_iter().map(|purse| (purse, *at))
     });
     let refused = state.refused.iter().map(|at| (Purse::Refused(key.namespace.clone()), *at));
-    paid.chain(refused).filter(|_| key.kind == Kind::Order)
+    paid.chain(refused).filter(|_| key.kind != Kind::Verification)
 }

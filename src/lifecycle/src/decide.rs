@@ -1,30 +1,34 @@
-//! What both kinds have in common: a resource that wants at most one accepted request.
+//! What all kinds have in common: something that TENIOS is asked for, at most once.
 
 use std::fmt::Debug;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::core::object::{HasSpec, HasStatus};
 
 use super::config_map::{Told, Wanted};
 use super::retry::Due;
 use super::status::Evidence;
 use super::{
-    AccessKey, Answers, Decision, Found, Need, Pending, RetryPolicy, Sender, StatusSummary, Surroundings,
-    pending, refusal_message, shown,
+    AccessKey, Answers, Budget, Decision, Found, Need, Pending, RetryPolicy, Sender, StatusSummary,
+    Surroundings, pending, refusal_message, shown,
 };
 use tenios_api::pdf::Document;
 use tenios_api::{Condition, ConditionStatus, ConditionType, Endpoint, Reason, RequestField};
-use tenios_ledger::{Event, Key, Kind, Phase, State, Terms};
+use tenios_ledger::{Event, Key, Kind, Payer, Phase, State, Terms};
 
-/// A resource that asks TENIOS for one thing, at most once.
-pub trait Managed: Sized + HasSpec + HasStatus<Status: Clone + Default + PartialEq> {
+/// Something that TENIOS is asked for on behalf of a resource, at most once. It has a ledger entry of its own.
+pub trait Asks: Sized {
+    /// Of the resource.
+    type Spec;
+    /// Of the resource.
+    type Status: Clone + Default + PartialEq;
     /// What `.status.state` says.
     type Step: Copy + Debug + PartialEq;
     /// What a decision may ask for.
     type Need: Debug + Into<Need>;
     /// What is sent.
-    type Intent: Intent + Debug;
+    type Intent: Intent + 'static;
     /// A spec that can be sent, with what it refers to.
     type Valid<'a>;
 
@@ -61,6 +65,24 @@ pub trait Managed: Sized + HasSpec + HasStatus<Status: Clone + Default + Partial
         StatusSummary::new(Self::WORDS.waiting, reason, message)
     }
 
+    /// What a status still shows of these requests.
+    fn evidence(status: &Self::Status) -> Evidence;
+}
+
+/// A kind of resource, with everything that is asked for on its behalf.
+pub trait Managed: Asks {
+    /// What else may be asked for once what it is for is there.
+    const FOLLOW_UP: Option<Kind>;
+
+    /// Whether the spec asks for that.
+    #[must_use]
+    fn asks_more(_: &Self::Spec) -> bool {
+        false
+    }
+
+    /// What to do next about a resource.
+    fn decide(view: &View<Self>, follow_up: &Progress) -> Decided<Self::Step>;
+
     /// When what the spec refers to stops being valid, by the user's word; none where nobody has to know any more.
     #[must_use]
     fn expires(_: &Self::Spec, _: Self::Step) -> Option<Timestamp> {
@@ -73,27 +95,90 @@ pub trait Managed: Sized + HasSpec + HasStatus<Status: Clone + Default + Partial
         None
     }
 
-    /// What a status still shows of its resource's requests.
-    fn evidence(status: &Self::Status) -> Evidence;
-    /// The status by what the ledger knows, without what [`Self::show`] sets.
-    fn known(state: &State) -> Self::Status;
+    /// Whether it is where its spec wants it.
+    fn is_ready(step: Self::Step) -> bool;
+    /// The status by what the ledger knows, without what [`Self::show`] sets. What only `previous` still tells stays.
+    fn known(recorded: &Recorded, previous: &Self::Status) -> Self::Status;
     /// Sets what a resource shows of where it rests.
     fn show(status: &mut Self::Status, generation: i64, step: Self::Step, conditions: Vec<Condition>);
     /// The conditions of a status.
     fn conditions(status: &Self::Status) -> &[Condition];
-    /// The condition that says what became of what was accepted.
+    /// The conditions that say what became of what was accepted.
     fn outcome(
         spec: Option<&Self::Spec>,
-        state: &State,
-        step: Self::Step,
-    ) -> (ConditionType, ConditionStatus, Reason);
+        recorded: &Recorded,
+        summary: &StatusSummary<Self::Step>,
+    ) -> Vec<(ConditionType, ConditionStatus, Reason)>;
+}
+
+/// What the ledger has of a resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorded<'a> {
+    /// Of what it is for.
+    pub own: &'a State,
+    /// Of what else was asked for; empty where nothing can be.
+    pub follow_up: &'a State,
+}
+
+/// Where nothing else was asked for.
+static NOTHING: LazyLock<State> = LazyLock::new(State::default);
+
+impl<'a> From<&'a State> for Recorded<'a> {
+    fn from(own: &'a State) -> Self {
+        Self { own, follow_up: &NOTHING }
+    }
+}
+
+/// How far a request is.
+pub struct Progress<'a> {
+    /// What the ledger knows.
+    pub state: &'a State,
+    /// Who may be sending.
+    pub sender: Sender,
+    /// How long this process has known where the newest request stands.
+    pub known_for: Duration,
+}
+
+/// What to do next about a resource, whichever of its requests it is about.
+#[derive(Debug)]
+pub struct Decided<S> {
+    /// Whose ledger entry it is about.
+    pub of: Kind,
+    /// What to do.
+    pub next: Next<S>,
+    /// What is shown while its request is in flight.
+    pub sending: (S, Reason),
+}
+
+/// As [`Decision`], whatever it is about.
+#[derive(Debug)]
+pub enum Next<S> {
+    /// [`Decision::Record`]
+    Record(Vec<Event>),
+    /// [`Decision::Need`]
+    Need(Need),
+    /// [`Decision::Send`]
+    Send(Box<dyn Intent>),
+    /// [`Decision::Rest`]
+    Rest(StatusSummary<S>),
+}
+
+impl<M: Asks> From<Decision<M>> for Decided<M::Step> {
+    fn from(decision: Decision<M>) -> Self {
+        let next = match decision {
+            Decision::Record(events) => Next::Record(events),
+            Decision::Need(need) => Next::Need(need.into()),
+            Decision::Send(intent) => Next::Send(Box::new(intent)),
+            Decision::Rest(summary) => Next::Rest(summary),
+        };
+        Self { of: M::KIND, next, sending: (M::WORDS.sending, M::WORDS.sending_reason) }
+    }
 }
 
 /// What one request asks TENIOS for. The same value is recorded, compared with the spec, and sent.
-pub trait Intent {
+pub trait Intent: Debug + Send + Sync {
     /// Where it is sent to.
-    const ENDPOINT: Endpoint;
-
+    fn endpoint(&self) -> Endpoint;
     /// As the ledger has it.
     fn recorded(&self) -> Terms;
     /// The fields of the request.
@@ -104,22 +189,20 @@ pub trait Intent {
     fn access_key(&self) -> &AccessKey;
 }
 
-/// How a kind is called, and its steps that the other kinds have as well.
+/// How a request is called, and its steps that the others have as well.
 pub struct Words<S> {
     /// `order request`
     pub request: &'static str,
     /// What TENIOS did with the request, if it did.
     pub taken: &'static str,
-    /// The field that says that it did.
-    pub adopt_field: &'static str,
-    /// What `kubectl` calls the kind.
+    /// The field that says that it did, and what it is set to.
+    pub adopt: (&'static str, &'static str),
+    /// What `kubectl` calls the resource.
     pub short_name: &'static str,
     /// What to change after a refusal.
     pub edit: &'static str,
     /// Whether that may be where no watch tells of it.
     pub edit_is_unseen: bool,
-    /// The condition that says whether it was accepted, and the reason of it.
-    pub accepted: (ConditionType, Reason),
     /// Something is missing first.
     pub waiting: S,
     /// A request is in flight.
@@ -132,16 +215,16 @@ pub struct Words<S> {
     pub refused: S,
     /// A person holds it back.
     pub suspended: S,
-    /// It is usable.
-    pub ready: S,
 }
 
 /// Everything that a decision depends on.
-pub struct View<'a, M: Managed> {
+pub struct View<'a, M: Asks> {
     /// Whose it is.
     pub key: &'a Key,
     /// What is wanted.
     pub spec: &'a M::Spec,
+    /// Of the spec.
+    pub generation: i64,
     /// Whether it is being deleted.
     pub deleting: bool,
     /// What was last shown; read only where the ledger has no entry.
@@ -150,6 +233,8 @@ pub struct View<'a, M: Managed> {
     pub not_placed: Option<&'a str>,
     /// What the ledger knows.
     pub state: &'a State,
+    /// What it knows of the other request of the same resource; empty where there is none.
+    pub beside: &'a State,
     /// Who may be sending.
     pub sender: Sender,
     /// How long this process has known where the newest request stands.
@@ -166,7 +251,7 @@ pub struct View<'a, M: Managed> {
     pub now: Timestamp,
 }
 
-impl<'a, M: Managed> View<'a, M> {
+impl<'a, M: Asks> View<'a, M> {
     /// Rests until a Secret is there. It may only be read, not watched, so it is looked at again after a while.
     pub(super) fn waits_for_secret(&self, reason: Reason, message: String) -> Decision<M> {
         Decision::Rest(M::waits(reason, message).requeue_after(self.retry_policy.retry_min))
@@ -186,6 +271,29 @@ impl<'a, M: Managed> View<'a, M> {
         }))
     }
 
+    /// Goes on once a place in the budget is reserved.
+    pub(super) fn place_in_budget(
+        &self,
+        budget: &str,
+        what: &str,
+        access_key: &AccessKey,
+        own: bool,
+        need: impl FnOnce(Payer) -> M::Need,
+    ) -> Result<(), Box<Decision<M>>> {
+        Err(Box::new(match &self.answers.budget {
+            Some(Budget::Reserved) => return Ok(()),
+            None => Decision::Need(need(Payer { account: Some(access_key.account().clone()), own })),
+            Some(Budget::Exceeded { whose, until }) => {
+                let wait = Duration::try_from(until.duration_since(self.now)).unwrap_or_default();
+                let message =
+                    format!("{budget} of {whose} is used up; {what} continues at {}", shown(*until));
+                // Bounded, because another one may give its place back when it turns out not to have left.
+                let wait = wait.clamp(Duration::from_millis(50), self.retry_policy.retry_max);
+                Decision::Rest(M::waits(Reason::BudgetExceeded, message).requeue_after(wait))
+            }
+        }))
+    }
+
     /// Waits for its sender, while one may be at work.
     pub(super) fn in_flight(&self) -> Option<Decision<M>> {
         match pending(self.state, self.sender, None, self.now)? {
@@ -197,26 +305,37 @@ impl<'a, M: Managed> View<'a, M> {
 
 /// What to do next. Steps that send nothing come before those that may.
 #[must_use]
-pub fn decide<M: Managed>(view: &View<M>) -> Decision<M> {
-    let mut next = rebuild(view)
-        .or_else(|| M::adopt(view))
-        .or_else(|| settle(view))
-        .or_else(|| M::accepted(view))
-        .unwrap_or_else(|| submit(view));
+pub fn decide<M: Asks>(view: &View<M>) -> Decision<M> {
+    stands(view).unwrap_or_else(|| submit(view))
+}
+
+/// What to do about what was asked for, adopted or shown before; none where there is nothing of it.
+pub(super) fn stands<M: Asks>(view: &View<M>) -> Option<Decision<M>> {
+    let next = told(view).or_else(|| settle(view)).or_else(|| M::accepted(view));
+    next.map(|next| warned(view, next))
+}
+
+/// What its status or a person tells that the ledger does not know.
+pub(super) fn told<M: Asks>(view: &View<M>) -> Option<Decision<M>> {
+    rebuild(view).or_else(|| M::adopt(view))
+}
+
+fn warned<M: Asks>(view: &View<M>, mut next: Decision<M>) -> Decision<M> {
     if let Decision::Rest(summary) = &mut next {
-        summary.warning = super::stray_annotation(view.state, view.not_placed).or(summary.warning.take());
+        let stray = super::stray_annotation([view.state, view.beside], view.not_placed);
+        summary.warning = stray.or(summary.warning.take());
     }
     next
 }
 
-fn sending<M: Managed>(message: String, requeue_after: Option<Duration>) -> Decision<M> {
+fn sending<M: Asks>(message: String, requeue_after: Option<Duration>) -> Decision<M> {
     let mut summary = StatusSummary::new(M::WORDS.sending, M::WORDS.sending_reason, message);
     summary.requeue_after = requeue_after;
     Decision::Rest(summary)
 }
 
 /// The ledger has nothing, the status has: whoever emptied the ledger, sending again is not the answer.
-fn rebuild<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
+fn rebuild<M: Asks>(view: &View<M>) -> Option<Decision<M>> {
     let shown = M::evidence(view.status?);
     if !shown.knows_more_than(view.state) {
         return None;
@@ -230,8 +349,9 @@ fn rebuild<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
 }
 
 /// What is open comes to an end, or is waited for.
-fn settle<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
-    let Words { request, taken, adopt_field, short_name, outcome_unknown, .. } = M::WORDS;
+fn settle<M: Asks>(view: &View<M>) -> Option<Decision<M>> {
+    let Words { request, taken, adopt: (adopt_field, adopt_value), short_name, outcome_unknown, .. } =
+        M::WORDS;
     match pending(view.state, view.sender, view.not_placed, view.now)? {
         // An id or number that is known already ends the wait, whatever became of the open attempt.
         Pending::InFlight { .. } | Pending::Unknown { .. } if view.state.accepted.is_some() => None,
@@ -241,7 +361,7 @@ fn settle<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
             outcome_unknown,
             Reason::OutcomeUnknown,
             format!(
-                "it is unknown whether {request} {attempt} was {taken} ({why}); check the TENIOS portal. If it was, set {adopt_field} to its id. If it was not, run: kubectl annotate {short_name} {} -n {} --overwrite {}={attempt}",
+                "it is unknown whether {request} {attempt} was {taken} ({why}); check the TENIOS portal. If it was, set {adopt_field} to {adopt_value}. If it was not, run: kubectl annotate {short_name} {} -n {} --overwrite {}={attempt}",
                 view.key.name,
                 view.key.namespace,
                 tenios_api::NOT_PLACED_ANNOTATION
@@ -251,7 +371,11 @@ fn settle<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
 }
 
 /// Nothing is open or accepted: whether a request may be made, and what stands in between.
-fn submit<M: Managed>(view: &View<M>) -> Decision<M> {
+pub(super) fn submit<M: Asks>(view: &View<M>) -> Decision<M> {
+    warned(view, next_request(view))
+}
+
+fn next_request<M: Asks>(view: &View<M>) -> Decision<M> {
     if view.deleting {
         return Decision::Rest(M::waits(Reason::Deleting, "the resource is being deleted; nothing is sent"));
     }
@@ -266,7 +390,7 @@ fn submit<M: Managed>(view: &View<M>) -> Decision<M> {
     back_off(view).unwrap_or_else(|| M::submit(view, &valid))
 }
 
-fn back_off<M: Managed>(view: &View<M>) -> Option<Decision<M>> {
+fn back_off<M: Asks>(view: &View<M>) -> Option<Decision<M>> {
     let edited = match &view.state.phase {
         Phase::Refused { .. } => match M::edited(view) {
             Ok(edited) => edited,

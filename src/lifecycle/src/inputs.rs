@@ -155,6 +155,8 @@ pub enum LinkTarget {
     Number(PhoneNumber),
     /// It has none yet.
     Waiting,
+    /// Its number is cancelled, or may be.
+    Cancelled,
     /// It does not exist.
     Missing,
 }

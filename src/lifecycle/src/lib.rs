@@ -8,6 +8,7 @@
 
 mod adoption;
 pub mod attempt;
+pub mod cancel;
 pub mod config_map;
 mod decide;
 mod inputs;
@@ -26,14 +27,14 @@ use tenios_api::{Reason, RequestField};
 use tenios_ledger::{AttemptId, Event, Phase, State};
 
 pub use adoption::also_claimed;
-pub use decide::{Intent, Managed, View, Words, decide};
+pub use decide::{Asks, Decided, Intent, Managed, Next, Progress, Recorded, View, Words, decide};
 pub use inputs::{AccessKey, Answers, Budget, Found, LinkTarget, Need, SeenVerification, Surroundings};
 pub use retry::RetryPolicy;
 pub use status::{Evidence, project, since};
 
 /// What to do next.
 #[derive(Debug)]
-pub enum Decision<M: Managed> {
+pub enum Decision<M: Asks> {
     /// Append these, then decide again.
     Record(Vec<Event>),
     /// Get this, then decide again.
@@ -97,7 +98,7 @@ pub enum Sender {
     },
 }
 
-/// How an open or unknown attempt goes on: the same for both kinds.
+/// How an open or unknown attempt goes on: the same for all kinds.
 enum Pending {
     Settle(Event),
     InFlight { message: String, requeue_after: Option<Duration> },
@@ -141,14 +142,17 @@ fn in_flight(attempt: &AttemptId) -> String {
 
 /// A value of the not-placed annotation that has no effect. The one that worked stays on the resource
 /// and is not warned of.
-fn stray_annotation(state: &State, not_placed: Option<&str>) -> Option<Warning> {
+fn stray_annotation(states: [&State; 2], not_placed: Option<&str>) -> Option<Warning> {
     let value = not_placed?;
-    let worked = state.not_placed.as_ref().map(AttemptId::as_str) == Some(value);
-    let awaited = match &state.phase {
-        Phase::Open { attempt, .. } | Phase::Unknown { attempt, .. } => attempt.as_str() == value,
-        _ => false,
+    let is_meant = |state: &State| {
+        let worked = state.not_placed.as_ref().map(AttemptId::as_str) == Some(value);
+        let awaited = match &state.phase {
+            Phase::Open { attempt, .. } | Phase::Unknown { attempt, .. } => attempt.as_str() == value,
+            _ => false,
+        };
+        worked || awaited
     };
-    if worked || awaited {
+    if states.into_iter().any(is_meant) {
         return None;
     }
     let shown: String = value.chars().filter(|c| !c.is_control()).take(64).collect();

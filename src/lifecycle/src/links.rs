@@ -18,6 +18,8 @@ pub enum Link {
     Missing(String),
     /// An order that has no number yet.
     Waiting(String),
+    /// An order whose number is cancelled, or may be.
+    Cancelled(String),
 }
 
 /// What the order of this name links to.
@@ -36,6 +38,7 @@ pub(super) fn resolve(
     };
     match around.link_target(target) {
         LinkTarget::Number(number) => Ok(Link::Number(number)),
+        LinkTarget::Cancelled => Ok(Link::Cancelled(target.to_owned())),
         LinkTarget::Missing => Ok(Link::Missing(target.to_owned())),
         LinkTarget::Waiting => match ring(name, target, around).as_deref() {
             None => Ok(Link::Waiting(target.to_owned())),

@@ -1,12 +1,11 @@
 //! What a `PhoneNumberOrder` does next, and what it shows.
 
-use std::time::Duration;
-
 use super::config_map::{Told, Wanted};
 use super::links::{self, Link};
-use super::status::Evidence;
+use super::status::{Evidence, accepted};
 use super::{
-    AccessKey, Budget, Decision, Intent, Managed, Need, SeenVerification, Warning, Words, shown, strays,
+    AccessKey, Asks, Decided, Decision, Intent, Managed, Need, Progress, Recorded, SeenVerification,
+    StatusSummary, Warning, Words, cancel, strays,
 };
 use tenios_api::order::OrderState;
 use tenios_api::pdf::Document;
@@ -46,7 +45,9 @@ pub struct OrderIntent {
 }
 
 impl Intent for OrderIntent {
-    const ENDPOINT: Endpoint = Endpoint::OrderNumber;
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::OrderNumber
+    }
 
     fn recorded(&self) -> Terms {
         let mut terms = PhoneNumberOrder::terms(&self.spec);
@@ -77,7 +78,9 @@ impl Intent for OrderIntent {
 pub(super) type View<'a> = super::View<'a, PhoneNumberOrder>;
 pub(super) type Next = Decision<PhoneNumberOrder>;
 
-impl Managed for PhoneNumberOrder {
+impl Asks for PhoneNumberOrder {
+    type Spec = PhoneNumberOrderSpec;
+    type Status = PhoneNumberOrderStatus;
     type Step = OrderState;
     type Need = OrderNeed;
     type Intent = OrderIntent;
@@ -87,18 +90,16 @@ impl Managed for PhoneNumberOrder {
     const WORDS: Words<OrderState> = Words {
         request: "order request",
         taken: "placed",
-        adopt_field: "spec.adopt.orderId",
+        adopt: ("spec.adopt.orderId", "its id"),
         short_name: "pno",
         edit: "the spec",
         edit_is_unseen: false,
-        accepted: (ConditionType::Ordered, Reason::Ordered),
         waiting: OrderState::Waiting,
         sending: OrderState::Ordering,
         sending_reason: Reason::Ordering,
         outcome_unknown: OrderState::OutcomeUnknown,
         refused: OrderState::Refused,
         suspended: OrderState::Suspended,
-        ready: OrderState::Assigned,
     };
 
     fn terms(spec: &PhoneNumberOrderSpec) -> Terms {
@@ -153,6 +154,9 @@ impl Managed for PhoneNumberOrder {
 
     fn valid<'a>(view: &View<'a>) -> Result<(ValidOrder<'a>, Link), String> {
         let valid = ValidOrder::new(view.spec).map_err(|flaw| format!("{flaw}; nothing is sent"))?;
+        if view.spec.cancel.is_some() {
+            return Err(cancel::NOTHING_TO_CANCEL.to_owned());
+        }
         let link = links::resolve(&view.key.name, valid.link, view.around)?;
         Ok((valid, link))
     }
@@ -168,14 +172,6 @@ impl Managed for PhoneNumberOrder {
         }
     }
 
-    fn config_map(
-        spec: &PhoneNumberOrderSpec,
-        state: &State,
-        step: OrderState,
-    ) -> Option<Result<Wanted, Told>> {
-        super::config_map::wanted(spec, state, step == OrderState::Assigned)
-    }
-
     fn evidence(status: &PhoneNumberOrderStatus) -> Evidence {
         Evidence {
             attempt: status.attempt.as_deref().and_then(AttemptId::parse),
@@ -185,19 +181,37 @@ impl Managed for PhoneNumberOrder {
             resolved: status.verification_id.clone().map(|id| (terms::VERIFICATION_ID, id)),
         }
     }
+}
 
-    fn known(state: &State) -> PhoneNumberOrderStatus {
-        PhoneNumberOrderStatus {
-            requests: state.attempts,
-            attempt: state.attempt().map(ToString::to_string),
-            verification_id: state.terms.get(terms::VERIFICATION_ID).cloned(),
-            link_to: state.terms.get(terms::LINK_NUMBER).cloned(),
-            order_id: state.id().map(ToOwned::to_owned),
-            phone_number: state.number.as_ref().map(|n| n.number.to_string()),
-            ordered_time: state.accepted.as_ref().map(|a| a.at),
-            assigned_time: state.number.as_ref().map(|n| n.at),
-            ..PhoneNumberOrderStatus::default()
-        }
+impl Managed for PhoneNumberOrder {
+    const FOLLOW_UP: Option<Kind> = Some(Kind::Cancellation);
+
+    fn asks_more(spec: &PhoneNumberOrderSpec) -> bool {
+        spec.cancel.is_some()
+    }
+
+    fn decide(view: &View, follow_up: &Progress) -> Decided<OrderState> {
+        cancel::decide(view, follow_up)
+    }
+
+    fn config_map(
+        spec: &PhoneNumberOrderSpec,
+        state: &State,
+        step: OrderState,
+    ) -> Option<Result<Wanted, Told>> {
+        super::config_map::wanted(spec, state, step != OrderState::Conflict)
+    }
+
+    fn is_ready(step: OrderState) -> bool {
+        matches!(step, OrderState::Assigned | OrderState::Cancelled)
+    }
+
+    fn known(recorded: &Recorded, previous: &PhoneNumberOrderStatus) -> PhoneNumberOrderStatus {
+        let state = recorded.own;
+        let mut known =
+            if Self::evidence(previous).knows_more_than(state) { previous.clone() } else { ordered(state) };
+        cancel::show(&mut known, recorded.follow_up, previous);
+        known
     }
 
     fn show(
@@ -216,17 +230,35 @@ impl Managed for PhoneNumberOrder {
     }
 
     fn outcome(
-        _: Option<&PhoneNumberOrderSpec>,
-        state: &State,
-        step: OrderState,
-    ) -> (ConditionType, ConditionStatus, Reason) {
-        let (status, reason) = match (step, &state.accepted) {
+        spec: Option<&PhoneNumberOrderSpec>,
+        recorded: &Recorded,
+        summary: &StatusSummary<OrderState>,
+    ) -> Vec<(ConditionType, ConditionStatus, Reason)> {
+        let state = recorded.own;
+        let ordered = accepted(ConditionType::Ordered, Reason::Ordered, state, summary.reason);
+        let (status, reason) = match (summary.state, &state.accepted) {
             (OrderState::Assigned, _) => (ConditionStatus::True, Reason::NumberAssigned),
             (_, Some(_)) if state.number.is_none() => (ConditionStatus::False, Reason::AwaitingNumber),
             (_, Some(_)) => (ConditionStatus::True, Reason::NumberAssigned),
             (_, None) => (ConditionStatus::False, Reason::NotOrdered),
         };
-        (ConditionType::Assigned, status, reason)
+        let assigned = (ConditionType::Assigned, status, reason);
+        [ordered, assigned].into_iter().chain(cancel::condition(spec, recorded, summary)).collect()
+    }
+}
+
+/// The status by what the ledger knows of the order.
+fn ordered(state: &State) -> PhoneNumberOrderStatus {
+    PhoneNumberOrderStatus {
+        requests: state.attempts,
+        attempt: state.attempt().map(ToString::to_string),
+        verification_id: state.terms.get(terms::VERIFICATION_ID).cloned(),
+        link_to: state.terms.get(terms::LINK_NUMBER).cloned(),
+        order_id: state.id().map(ToOwned::to_owned),
+        phone_number: state.number.as_ref().map(|n| n.number.to_string()),
+        ordered_time: state.accepted.as_ref().map(|a| a.at),
+        assigned_time: state.number.as_ref().map(|n| n.at),
+        ..PhoneNumberOrderStatus::default()
     }
 }
 
@@ -304,28 +336,17 @@ fn intent(view: &View, valid: &ValidOrder, link: &Link) -> Result<OrderIntent, B
         Link::Missing(name) => {
             return waits(format!("waiting for PhoneNumberOrder {name}, which does not exist"));
         }
+        Link::Cancelled(name) => {
+            return waits(format!(
+                "waiting for PhoneNumberOrder {name}, whose number is cancelled or may be; point spec.linkTo to another one"
+            ));
+        }
         Link::Waiting(name) => return waits(format!("waiting for the number of PhoneNumberOrder {name}")),
     };
     let access_key = view.access_key(|| OrderNeed::AccessKey(spec.access_key_secret_ref.clone()))?;
-    match &view.answers.budget {
-        Some(Budget::Reserved) => {
-            Ok(OrderIntent { spec: spec.clone(), verification_id, link, access_key: access_key.clone() })
-        }
-        Some(Budget::Exceeded { whose, until }) => {
-            let wait = Duration::try_from(until.duration_since(view.now)).unwrap_or_default();
-            let message =
-                format!("the order budget of {whose} is used up; this order continues at {}", shown(*until));
-            // Bounded, because another order may give its place back when it turns out not to have left.
-            let wait = wait.clamp(Duration::from_millis(50), view.retry_policy.retry_max);
-            Err(Box::new(Decision::Rest(
-                PhoneNumberOrder::waits(Reason::BudgetExceeded, message).requeue_after(wait),
-            )))
-        }
-        None => Err(Box::new(Decision::Need(OrderNeed::Budget(Payer {
-            account: Some(access_key.account().clone()),
-            own: spec.access_key_secret_ref.is_none(),
-        })))),
-    }
+    let own = spec.access_key_secret_ref.is_none();
+    view.place_in_budget("the order budget", "this order", access_key, own, OrderNeed::Budget)?;
+    Ok(OrderIntent { spec: spec.clone(), verification_id, link, access_key: access_key.clone() })
 }
 
 /// The verification id to order with, or what has to come first.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::StatusSummary;
-use super::decide::Managed;
+use super::decide::{Managed, Recorded};
 use tenios_api::{Condition, ConditionStatus, ConditionType, PhoneNumber, Reason};
 use tenios_ledger::{AttemptId, Phase, State};
 
@@ -37,27 +37,32 @@ impl Evidence {
 /// The status of a resource that rests at `summary`; its spec, where that can be read. The same input gives the
 /// same status, so that nothing is written where nothing changed.
 #[must_use]
-pub fn project<M: Managed>(
+pub fn project<'a, M: Managed>(
     spec: Option<&M::Spec>,
-    state: &State,
+    recorded: impl Into<Recorded<'a>>,
     summary: &StatusSummary<M::Step>,
     generation: i64,
     previous: &M::Status,
     now: Timestamp,
 ) -> M::Status {
-    let steady = [accepted::<M>(state, summary.reason), M::outcome(spec, state, summary.state)];
-    let ready = summary.state == M::WORDS.ready;
+    let recorded = recorded.into();
+    let steady = M::outcome(spec, &recorded, summary);
+    let ready = M::is_ready(summary.state);
     let observed = Observed { generation, previous: M::conditions(previous), now };
     let conditions = observed.conditions((summary.reason, &summary.message), ready, steady);
     // What the ledger lost and can't take back now must not be lost here, too.
-    let lost = M::evidence(previous).knows_more_than(state);
-    let mut status = if lost { previous.clone() } else { M::known(state) };
+    let mut status = M::known(&recorded, previous);
     M::show(&mut status, generation, summary.state, conditions);
     status
 }
 
-fn accepted<M: Managed>(state: &State, reason: Reason) -> (ConditionType, ConditionStatus, Reason) {
-    let (type_, by_request) = M::WORDS.accepted;
+/// The condition that says whether a request was accepted; its reason where it was.
+pub(super) fn accepted(
+    type_: ConditionType,
+    by_request: Reason,
+    state: &State,
+    reason: Reason,
+) -> (ConditionType, ConditionStatus, Reason) {
     let (status, reason) = match &state.accepted {
         _ if reason == Reason::Conflict => (ConditionStatus::False, Reason::Conflict),
         Some(accepted) if accepted.attempt.is_some() => (ConditionStatus::True, by_request),
@@ -80,7 +85,7 @@ impl Observed<'_> {
         &self,
         (reason, message): (Reason, &str),
         ready: bool,
-        steady: [(ConditionType, ConditionStatus, Reason); 2],
+        steady: Vec<(ConditionType, ConditionStatus, Reason)>,
     ) -> Vec<Condition> {
         let ready_status = match reason {
             _ if ready => ConditionStatus::True,
@@ -122,15 +127,25 @@ impl Observed<'_> {
 /// Since when a resource stands where it does: by the ledger's word where an event brought it there, else by
 /// its conditions. Both outlive the process, and the ledger outlives the resource, too.
 #[must_use]
-pub fn since(state: &State, reason: Reason, conditions: &[Condition]) -> Option<Timestamp> {
-    let told = match (reason, &state.phase) {
-        (Reason::NumberAssigned, _) => state.number.as_ref().map(|number| number.at),
-        (Reason::AwaitingNumber | Reason::AwaitingApproval | Reason::Probing, _) => {
-            state.accepted.as_ref().map(|accepted| accepted.at)
+pub fn since<'a>(
+    recorded: impl Into<Recorded<'a>>,
+    reason: Reason,
+    conditions: &[Condition],
+) -> Option<Timestamp> {
+    let Recorded { own, follow_up } = recorded.into();
+    // What else was asked for hides what the resource is for.
+    let told = match (reason, &follow_up.phase, &own.phase) {
+        (Reason::NumberAssigned, ..) => own.number.as_ref().map(|number| number.at),
+        (Reason::AwaitingNumber | Reason::AwaitingApproval | Reason::Probing, ..) => {
+            own.accepted.as_ref().map(|accepted| accepted.at)
         }
-        (Reason::OutcomeUnknown, Phase::Unknown { at, .. })
-        | (Reason::Refused, Phase::Refused { at, .. })
-        | (Reason::Ordering | Reason::Submitting, Phase::Open { at, .. }) => Some(*at),
+        (Reason::Cancelled, ..) => follow_up.accepted.as_ref().map(|accepted| accepted.at),
+        (Reason::OutcomeUnknown, Phase::Unknown { at, .. }, _)
+        | (Reason::OutcomeUnknown, _, Phase::Unknown { at, .. })
+        | (Reason::Refused, Phase::Refused { at, .. }, _)
+        | (Reason::Refused, _, Phase::Refused { at, .. })
+        | (Reason::Cancelling, Phase::Open { at, .. }, _)
+        | (Reason::Ordering | Reason::Submitting, _, Phase::Open { at, .. }) => Some(*at),
         _ => None,
     };
     let of = |type_| conditions.iter().find(|condition| condition.type_ == type_);

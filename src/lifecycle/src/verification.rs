@@ -2,8 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::status::Evidence;
-use super::{AccessKey, Decision, Found, Intent, Managed, Need, StatusSummary, Words, strays};
+use super::status::{Evidence, accepted};
+use super::{
+    AccessKey, Asks, Decided, Decision, Found, Intent, Managed, Need, Progress, Recorded, StatusSummary,
+    Words, strays,
+};
 use tenios_api::digest::sha256;
 use tenios_api::pdf::Document;
 use tenios_api::valid::ValidVerification;
@@ -41,7 +44,9 @@ pub struct VerificationIntent {
 }
 
 impl Intent for VerificationIntent {
-    const ENDPOINT: Endpoint = Endpoint::CreateVerification;
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::CreateVerification
+    }
 
     fn recorded(&self) -> Terms {
         let mut terms = PhoneVerification::terms(&self.spec);
@@ -78,7 +83,9 @@ fn digest(document: &Document) -> String {
 type View<'a> = super::View<'a, PhoneVerification>;
 type Next = Decision<PhoneVerification>;
 
-impl Managed for PhoneVerification {
+impl Asks for PhoneVerification {
+    type Spec = PhoneVerificationSpec;
+    type Status = PhoneVerificationStatus;
     type Step = VerificationState;
     type Need = VerificationNeed;
     type Intent = VerificationIntent;
@@ -88,19 +95,17 @@ impl Managed for PhoneVerification {
     const WORDS: Words<VerificationState> = Words {
         request: "verification request",
         taken: "accepted",
-        adopt_field: "spec.adopt.verificationId",
+        adopt: ("spec.adopt.verificationId", "its id"),
         short_name: "pver",
         edit: "the spec or the document",
         // The document's bytes are in a Secret, which may only be read, not watched.
         edit_is_unseen: true,
-        accepted: (ConditionType::Submitted, Reason::Submitted),
         waiting: VerificationState::Waiting,
         sending: VerificationState::Submitting,
         sending_reason: Reason::Submitting,
         outcome_unknown: VerificationState::OutcomeUnknown,
         refused: VerificationState::Refused,
         suspended: VerificationState::Suspended,
-        ready: VerificationState::Approved,
     };
 
     fn terms(spec: &PhoneVerificationSpec) -> Terms {
@@ -207,10 +212,6 @@ impl Managed for PhoneVerification {
         }
     }
 
-    fn expires(spec: &PhoneVerificationSpec, step: VerificationState) -> Option<Timestamp> {
-        spec.document.ends().filter(|_| step != VerificationState::Rejected)
-    }
-
     fn evidence(status: &PhoneVerificationStatus) -> Evidence {
         Evidence {
             attempt: status.attempt.as_deref().and_then(AttemptId::parse),
@@ -220,8 +221,28 @@ impl Managed for PhoneVerification {
             resolved: status.document_digest.clone().map(|digest| (terms::DOCUMENT_DIGEST, digest)),
         }
     }
+}
 
-    fn known(state: &State) -> PhoneVerificationStatus {
+impl Managed for PhoneVerification {
+    const FOLLOW_UP: Option<Kind> = None;
+
+    fn decide(view: &View, _: &Progress) -> Decided<VerificationState> {
+        super::decide(view).into()
+    }
+
+    fn expires(spec: &PhoneVerificationSpec, step: VerificationState) -> Option<Timestamp> {
+        spec.document.ends().filter(|_| step != VerificationState::Rejected)
+    }
+
+    fn is_ready(step: VerificationState) -> bool {
+        step == VerificationState::Approved
+    }
+
+    fn known(recorded: &Recorded, previous: &PhoneVerificationStatus) -> PhoneVerificationStatus {
+        let state = recorded.own;
+        if Self::evidence(previous).knows_more_than(state) {
+            return previous.clone();
+        }
         PhoneVerificationStatus {
             verification_id: state.id().map(ToOwned::to_owned),
             requests: state.attempts,
@@ -249,19 +270,20 @@ impl Managed for PhoneVerification {
 
     fn outcome(
         spec: Option<&PhoneVerificationSpec>,
-        state: &State,
-        step: VerificationState,
-    ) -> (ConditionType, ConditionStatus, Reason) {
+        recorded: &Recorded,
+        summary: &StatusSummary<VerificationState>,
+    ) -> Vec<(ConditionType, ConditionStatus, Reason)> {
+        let submitted = accepted(ConditionType::Submitted, Reason::Submitted, recorded.own, summary.reason);
         let approval = spec.map_or(Approval::Pending, |s| s.approval);
-        let (status, reason) = match (step, approval) {
+        let (status, reason) = match (summary.state, approval) {
             (VerificationState::Approved, Approval::Approved) => (ConditionStatus::True, Reason::Declared),
             (VerificationState::Approved, _) => (ConditionStatus::True, Reason::ProvenByOrder),
-            (_, _) if state.accepted.is_none() => (ConditionStatus::False, Reason::NotSubmitted),
+            (_, _) if recorded.own.accepted.is_none() => (ConditionStatus::False, Reason::NotSubmitted),
             (VerificationState::Rejected, _) => (ConditionStatus::False, Reason::Rejected),
             (_, Approval::Probe) => (ConditionStatus::False, Reason::Probing),
             (_, _) => (ConditionStatus::False, Reason::AwaitingApproval),
         };
-        (ConditionType::Approved, status, reason)
+        vec![submitted, (ConditionType::Approved, status, reason)]
     }
 }
 

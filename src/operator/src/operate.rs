@@ -65,7 +65,11 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     }
     let client = connect()?;
     let metrics = Arc::new(Metrics::default());
-    let budgets = Budgets { operator: options.order_budget, namespace: options.order_budget_per_namespace };
+    let budgets = Budgets {
+        operator: options.order_budget,
+        namespace: options.order_budget_per_namespace,
+        cancel: options.cancel_budget,
+    };
     let (ledger, mut changes) = LedgerCache::new(ledger(&options, &client, &metrics)?, budgets);
     let push =
         options.push_base_url.clone().zip(keys.clone()).map(|(base, keys)| PushSigner::new(base, keys));
@@ -217,7 +221,9 @@ fn serve_metrics(
     let server = bind("--metrics-listen", options.metrics_listen)?;
     let (metrics, ledger, context) = (metrics.clone(), ledger.clone(), context.clone());
     let answer = move |request: http::Request<tenios_http_server::RequestBody>| {
-        metrics.budget(ledger.budget_remaining(jiff::Timestamp::now()), ledger.budget_limit());
+        let now = jiff::Timestamp::now();
+        metrics.budget(ledger.budget_remaining(now), ledger.budget_limit());
+        metrics.cancel_budget(ledger.cancel_budget_remaining(now), ledger.cancel_budget_limit());
         context.count_namespaces();
         metrics.ledger_reachable(ledger.missing().is_none());
         std::future::ready(health::scrape(request.method(), request.uri().path(), &metrics))

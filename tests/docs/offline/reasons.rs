@@ -69,6 +69,7 @@ fn a_message_ends_with_its_anchor_unless_there_is_nothing_left_to_do() {
     let words = [
         "Adopted",
         "Approved",
+        "Cancelled",
         "Declared",
         "NumberAssigned",
         "NumberWritten",

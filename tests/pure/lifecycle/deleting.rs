@@ -29,7 +29,7 @@ fn p25_what_was_sent_is_recorded_and_shown_although_its_resource_is_being_delete
     let Decision::Rest(summary) = decide(&view) else { panic!("it rests") };
     assert_eq!(summary.requeue_after, None);
     let status =
-        project::<PhoneNumberOrder>(None, &STATE, &summary, 1, &PhoneNumberOrderStatus::default(), at(NOW));
+        project::<PhoneNumberOrder>(None, &*STATE, &summary, 1, &PhoneNumberOrderStatus::default(), at(NOW));
     let types: Vec<_> = status.conditions.iter().map(|c| c.type_).collect();
     assert_eq!(types, [ConditionType::Ready, ConditionType::Ordered, ConditionType::Assigned]);
 }

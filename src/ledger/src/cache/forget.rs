@@ -22,8 +22,14 @@ impl LedgerCache {
         let index = self.index.lock();
         // Whoever re-creates both finds that it was approved.
         let ordered_with = index.ordered_with();
+        // A word that a number is cancelled goes with its order, and no earlier.
+        let goes_with_an_order = |key: &Key| {
+            let order = index.worth_of(&key.of_resource());
+            key.kind == Kind::Cancellation && order.is_some_and(|order| order.may_have_placed)
+        };
         let may_go = |(key, worth): &(&Key, &Worth)| {
-            cost_nothing(key, worth, since) || (was_submitted(key, worth) && !ordered_with.contains(key))
+            (cost_nothing(key, worth, since) && !goes_with_an_order(key))
+                || (was_submitted(key, worth) && !ordered_with.contains(key))
         };
         let candidates: Vec<(Key, Worth)> =
             index.worth().filter(may_go).map(|(key, worth)| (key.clone(), *worth)).collect();
@@ -67,7 +73,7 @@ impl LedgerCache {
 
 /// Nothing can have been placed, and no refusal counts for a budget any more.
 fn cost_nothing(key: &Key, worth: &Worth, since: Timestamp) -> bool {
-    let counts = key.kind == Kind::Order && worth.refused.is_some_and(|refused| refused > since);
+    let counts = key.kind != Kind::Verification && worth.refused.is_some_and(|refused| refused > since);
     !worth.may_have_placed && !counts
 }
 

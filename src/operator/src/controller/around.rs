@@ -3,6 +3,7 @@
 use super::Context;
 use tenios_api::{PhoneNumberOrder, PhoneVerification};
 use tenios_ledger::{Bid, Key, Kind, Payer, Rival, Title};
+use tenios_lifecycle::cancel::may_be_cancelled;
 use tenios_lifecycle::{LinkTarget, SeenVerification, Surroundings, also_claimed};
 
 /// What this resource sees of others.
@@ -32,6 +33,9 @@ impl Surroundings for Around<'_> {
 
     fn link_target(&self, name: &str) -> LinkTarget {
         let target = self.follow(Kind::Order, name);
+        if may_be_cancelled(&self.context.ledger.known(&target.of(Kind::Cancellation)).state) {
+            return LinkTarget::Cancelled;
+        }
         match &self.context.ledger.known(&target).state.number {
             Some(assigned) => LinkTarget::Number(assigned.number.clone()),
             None if self.context.stores.holds(&target) => LinkTarget::Waiting,

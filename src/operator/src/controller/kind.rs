@@ -4,21 +4,19 @@ use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::Resource;
+use kube::core::object::{HasSpec, HasStatus};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use tenios_api::{PhoneNumberOrder, PhoneVerification};
-use tenios_lifecycle::Managed;
+use tenios_lifecycle::{Asks, Managed};
 
 /// A kind that the operator looks after.
 pub(super) trait Reconciled:
-    Managed<
-        Spec: Sync,
-        Status: DeserializeOwned + Serialize + Send + Sync,
-        Step: Send + Sync,
-        Need: Send,
-        Intent: Send + Sync,
-    > + Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    Managed<Spec: Sync, Status: DeserializeOwned + Serialize + Send + Sync, Step: Send + Sync>
+    + HasSpec<Spec = <Self as Asks>::Spec>
+    + HasStatus<Status = <Self as Asks>::Status>
+    + Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
     + Debug
     + DeserializeOwned

@@ -42,7 +42,7 @@ use tokio_util::task::TaskTracker;
 use crate::push::PushSigner;
 use crate::telemetry::{Metrics, TrackedResource};
 use tenios_api::{FIELD_MANAGER, Reason};
-use tenios_ledger::{Event, Key, LedgerCache, LedgerChange, Origin};
+use tenios_ledger::{Event, Key, Kind, LedgerCache, LedgerChange, Origin};
 use tenios_lifecycle::{RetryPolicy, Warning};
 use tenios_provider::Tenios;
 
@@ -194,6 +194,7 @@ impl Context {
     fn not_worth_a_word(&self, key: &Key, reason: Reason) -> Option<Duration> {
         let since = match reason {
             Reason::Ordering | Reason::Submitting => self.in_flight.since(key),
+            Reason::Cancelling => self.in_flight.since(&key.of(Kind::Cancellation)),
             _ => self.slots.waits_since(key),
         };
         SHOWN_AFTER.checked_sub(since?.elapsed()).filter(|left| !left.is_zero())
@@ -276,7 +277,9 @@ impl Context {
         self.contested.forget(key);
         self.shortage.forget(key, &self.requeue);
         self.in_flight.forget(key);
+        self.in_flight.forget(&key.of(Kind::Cancellation));
         self.ledger.forget_asked(key);
+        self.ledger.forget_asked(&key.of(Kind::Cancellation));
         self.metrics.resource(key, None);
         self.gone.notify_one();
     }

@@ -17,7 +17,7 @@ use super::namespaces::{NAMESPACE_LEASE, NamespaceOwner, served_by_another};
 use super::slots::SendPermit;
 use crate::telemetry::{Metrics, ReconcileError, RequestOutcome, traced, traceparent};
 use tenios_api::{Reason, causes};
-use tenios_ledger::{AttemptId, Entry, Event, Key, Purse, Terms};
+use tenios_ledger::{AttemptId, Entry, Event, Key, Payer, Purse, Terms};
 use tenios_lifecycle::attempt::Intended;
 use tenios_lifecycle::{RetryPolicy, StatusSummary};
 use tenios_provider::{Outcome, Request, SendDeadline};
@@ -141,7 +141,7 @@ pub(super) async fn start(
     tokio::spawn(
         async move {
             let (key, attempt) = (provider_call.key.clone(), provider_call.attempt.clone());
-            let purses = Purse::both(&key.namespace, &provider_call.terms);
+            let purses = Purse::all(&key, &Payer::of_terms(&provider_call.terms));
             let call = tokio::spawn(call(context.clone(), provider_call, send_by, permit).in_current_span());
             let event = outcome(&context.metrics, &key, &attempt, call).await;
             record(&context, &key, &attempt, &event).await;
@@ -171,7 +171,7 @@ async fn acquire_namespace(context: &Context, namespace: &str) -> Result<(), Not
 /// What became of the request, also where the call ended in the middle: then nobody knows whether it left.
 async fn outcome(metrics: &Metrics, key: &Key, attempt: &AttemptId, call: JoinHandle<Event>) -> Event {
     let Ok(event) = call.await else {
-        metrics.reconcile_error(key.kind, ReconcileError::Panic);
+        metrics.reconcile_error(key.kind.of_resource(), ReconcileError::Panic);
         tracing::error!("the call to TENIOS panicked, so its outcome is unknown; please report this");
         let why = "the operator failed while it was sending".into();
         return Event::Unknown { attempt: attempt.clone(), at: Timestamp::now(), why };

@@ -15,11 +15,12 @@ use super::unreadable::{self, Unreadable};
 use super::{Context, Failed, now, status};
 use crate::telemetry::TrackedResource;
 use tenios_api::{NOT_PLACED_ANNOTATION, Reason, causes};
-use tenios_ledger::{AppendError, AttemptId, Key, Payer, Reservation, Spent, State};
+use tenios_ledger::{AppendError, AttemptId, CachedEntry, Key, Kind, Payer, Reservation, Spent, State};
 use tenios_lifecycle::attempt::LastLook;
 use tenios_lifecycle::config_map::Told;
 use tenios_lifecycle::{
-    AccessKey, Answers, Budget, Decision, Intent, Need, StatusSummary, View, decide, project, since,
+    AccessKey, Answers, Budget, Decided, Intent, Need, Next, Progress, Recorded, Sender, StatusSummary, View,
+    project, since,
 };
 use tenios_provider::Request;
 
@@ -36,7 +37,7 @@ struct Answered<'a> {
 impl Answered<'_> {
     /// Nothing was sent: whoever waits for the place in the budget can have it.
     fn give_back(&mut self, context: &Context) {
-        let held = self.reservation.take().map(|held| held.purses().clone());
+        let held = self.reservation.take().map(|held| held.purses().to_vec());
         *self = Answered::default();
         if let Some(purses) = held {
             context.shortage.over(&purses, &context.requeue);
@@ -54,6 +55,9 @@ pub(super) async fn reconcile<K: Reconciled>(
     let (mut object, mut rounds) = (object.clone(), Rounds::default());
     loop {
         let Ok(resource) = &object.0 else { return report_unreadable(context, key, &object).await };
+        if let Some(kind) = K::FOLLOW_UP.filter(|_| K::asks_more(resource.spec())) {
+            context.ledger.ask_once(&key.of(kind)).await;
+        }
         let summary = match run_to_rest(context, key, &object, resource, &mut rounds).await? {
             Ended::Rests(summary) => summary,
             Ended::Changed(now) => {
@@ -81,22 +85,26 @@ async fn run_to_rest<K: Reconciled>(
         if !rounds.another() {
             break Ended::Rests(provider_call::never_rests(K::WORDS.waiting));
         }
-        let known = context.ledger.known(key);
-        match build_view(context, key, resource, &known.state, &answered.answers) {
-            Decision::Rest(summary) => break Ended::Rests(summary),
+        let known = Known::of::<K>(context, key);
+        let Decided { of, next, sending } = decide(context, key, resource, &known, &answered.answers);
+        match next {
+            Next::Rest(summary) => break Ended::Rests(summary),
             // Adopting sends nothing, and waits for no slot.
-            Decision::Need(_) if !K::adopts(resource.spec()) && context.slots.still_waits(key) => {
+            Next::Need(_)
+                if !(of == K::KIND && K::adopts(resource.spec())) && context.slots.still_waits(key) =>
+            {
                 break Ended::Rests(provider_call::awaits_its_turn(K::WORDS.waiting));
             }
-            Decision::Need(need) => get(context, key, need.into(), &mut answered).await?,
-            Decision::Record(events) => match context.ledger.append(&known.entry, &events).await {
+            Next::Need(need) => get(context, &key.of(of), need, &mut answered).await?,
+            Next::Record(events) => match context.ledger.append(&known.about(of).entry, &events).await {
                 Ok(()) | Err(AppendError::Conflict(_)) => {}
                 Err(error) => {
                     break Ended::Rests(provider_call::ledger_unavailable(K::WORDS.waiting, &causes(&error)));
                 }
             },
-            Decision::Send(intent) => {
-                if let Some(ended) = send(context, key, object, intent, &mut answered).await {
+            Next::Send(intent) => {
+                let asked = Asked { of: key.of(of), intent, sending };
+                if let Some(ended) = send(context, key, object, asked, &mut answered).await {
                     break ended;
                 }
             }
@@ -137,18 +145,28 @@ async fn get<'a>(
 
 /// Who finds no place looks again when one is given back.
 fn reserve<'a>(context: &'a Context, key: &Key, payer: &Payer) -> Result<Reservation<'a>, Spent> {
-    let reserve = || context.ledger.reserve(&key.namespace, payer, now());
+    let reserve = || context.ledger.reserve(key, payer, now());
     let spent = match reserve() {
         Err(spent) => spent,
         place => return place,
     };
-    context.shortage.wait(key, &spent.purse);
+    let waiter = key.of_resource();
+    context.shortage.wait(&waiter, &spent.purse);
     // Again, because it may have been given back before this one was known to wait.
     let place = reserve();
     if place.is_ok() {
-        context.shortage.reconcile_begins(key);
+        context.shortage.reconcile_begins(&waiter);
     }
     place
+}
+
+/// A request that is to be made.
+struct Asked<S> {
+    /// Whose entry its intent goes to.
+    of: Key,
+    intent: Box<dyn Intent>,
+    /// What is shown while it is in flight.
+    sending: (S, Reason),
 }
 
 /// Begins to send. None means: decide again.
@@ -156,12 +174,11 @@ async fn send<K: Reconciled>(
     context: &Arc<Context>,
     key: &Key,
     object: &DeserializeGuard<K>,
-    intent: K::Intent,
+    Asked { of, intent, sending: (sending, reason) }: Asked<K::Step>,
     answered: &mut Answered<'_>,
 ) -> Option<Ended<K, K::Step>> {
     let rests = |why: NotStarted| {
-        let (waiting, sending) = (K::WORDS.waiting, K::WORDS.sending);
-        why.summary(waiting, sending, K::WORDS.sending_reason, &context.config.retry_policy).map(Ended::Rests)
+        why.summary(K::WORDS.waiting, sending, reason, &context.config.retry_policy).map(Ended::Rests)
     };
     let permit = match provider_call::prepare(context, key).await {
         Ok(permit) => permit,
@@ -172,9 +189,11 @@ async fn send<K: Reconciled>(
         Err(why) => return rests(NotStarted::Unseen(why.to_string())),
     };
     // What it refers to may be another by now as well.
-    let known = context.ledger.known(key);
-    let is_sent = |resource: &K| match build_view(context, key, resource, &known.state, &answered.answers) {
-        Decision::Send(again) => again.recorded() == intent.recorded(),
+    let known = Known::of::<K>(context, key);
+    let is_sent = |resource: &K| match decide(context, key, resource, &known, &answered.answers) {
+        Decided { of: again, next: Next::Send(same), .. } => {
+            again == of.kind && same.recorded() == intent.recorded()
+        }
         _ => false,
     };
     let is_still_sent = |now: &Arc<DeserializeGuard<K>>| now.0.as_ref().is_ok_and(is_sent);
@@ -184,13 +203,14 @@ async fn send<K: Reconciled>(
         LastLook::Gone => return Some(Ended::Gone),
     }
     let attempt = AttemptId::random();
-    let request = request(context, key, &attempt, &intent);
+    let request = request(context, key, &attempt, &*intent);
     let (terms, access_key) = (intent.recorded(), intent.access_key().secret().clone());
-    let provider_call = ProviderCall { key: key.clone(), attempt, terms, request, access_key };
+    let entry = known.about(of.kind).entry.clone();
+    let provider_call = ProviderCall { key: of, attempt, terms, request, access_key };
     // The document is held by the call alone.
     answered.answers = Answers::default();
     drop(intent);
-    match provider_call::start(context, &known.entry, provider_call, permit).await {
+    match provider_call::start(context, &entry, provider_call, permit).await {
         Ok(()) => {
             answered.reservation = None;
             None
@@ -202,30 +222,67 @@ async fn send<K: Reconciled>(
     }
 }
 
-fn request<I: Intent>(context: &Context, key: &Key, attempt: &AttemptId, intent: &I) -> Request {
-    let push = context.push.as_ref().filter(|_| I::ENDPOINT.is_pushed());
+fn request(context: &Context, key: &Key, attempt: &AttemptId, intent: &dyn Intent) -> Request {
+    let push = context.push.as_ref().filter(|_| intent.endpoint().is_pushed());
     Request {
-        endpoint: I::ENDPOINT,
+        endpoint: intent.endpoint(),
         fields: intent.fields(),
         document: intent.document().map(|(field, document)| (field, document.clone())),
         push: push.map(|push| push.target(&key.namespace, &key.name, attempt)),
     }
 }
 
-fn build_view<K: Reconciled>(
+/// What the ledger has of a resource, as last seen.
+struct Known {
+    own: CachedEntry,
+    /// Of what else may be asked for.
+    follow_up: Option<(Key, CachedEntry)>,
+}
+
+impl Known {
+    fn of<K: Reconciled>(context: &Context, key: &Key) -> Self {
+        let entry = |kind| (key.of(kind), context.ledger.known(&key.of(kind)));
+        Self { own: context.ledger.known(key), follow_up: K::FOLLOW_UP.map(entry) }
+    }
+
+    fn about(&self, kind: Kind) -> &CachedEntry {
+        match &self.follow_up {
+            Some((key, follow_up)) if key.kind == kind => follow_up,
+            _ => &self.own,
+        }
+    }
+
+    fn recorded(&self) -> Recorded<'_> {
+        let recorded = Recorded::from(&*self.own.state);
+        match &self.follow_up {
+            Some((_, follow_up)) => Recorded { follow_up: &follow_up.state, ..recorded },
+            None => recorded,
+        }
+    }
+}
+
+fn decide<K: Reconciled>(
     context: &Context,
     key: &Key,
     resource: &K,
-    state: &State,
+    known: &Known,
     answers: &Answers,
-) -> Decision<K> {
-    decide(&View {
+) -> Decided<K::Step> {
+    let Recorded { own: state, follow_up: beside } = known.recorded();
+    let (sender, known_for) = known.follow_up.as_ref().map_or_else(
+        || (Sender::Here, Duration::ZERO),
+        |(key, _)| (context.in_flight.sender(key, beside), context.in_flight.known_for(key, beside)),
+    );
+    let follow_up = Progress { state: beside, sender, known_for };
+    let view = View {
         key,
         spec: resource.spec(),
+        generation: resource.meta().generation.unwrap_or_default(),
         deleting: resource.meta().deletion_timestamp.is_some(),
         status: resource.status(),
         not_placed: resource.annotations().get(NOT_PLACED_ANNOTATION).map(String::as_str),
         state,
+        beside,
         sender: context.in_flight.sender(key, state),
         known_for: context.in_flight.known_for(key, state),
         answers,
@@ -233,7 +290,8 @@ fn build_view<K: Reconciled>(
         retry_policy: &context.config.retry_policy,
         push: context.push.is_some(),
         now: now(),
-    })
+    };
+    K::decide(&view, &follow_up)
 }
 
 async fn update_status<K: Reconciled>(
@@ -243,11 +301,12 @@ async fn update_status<K: Reconciled>(
     resource: &K,
     summary: &StatusSummary<K::Step>,
 ) -> Result<Option<Duration>, Failed> {
-    let known = context.ledger.known(key);
+    let known = Known::of::<K>(context, key);
+    let recorded = known.recorded();
     let previous = resource.status().cloned().unwrap_or_default();
     let generation = resource.meta().generation.unwrap_or_default();
-    let mut next = project::<K>(Some(resource.spec()), &known.state, summary, generation, &previous, now());
-    let told = write_number(context, key, object, resource, &known.state, summary.state).await;
+    let mut next = project::<K>(Some(resource.spec()), recorded, summary, generation, &previous, now());
+    let told = write_number(context, key, object, resource, recorded.own, summary.state).await;
     if let Some(told) = &told {
         let shown = K::conditions(&next).iter().cloned();
         let condition = told.condition(generation, K::conditions(&previous), now());
@@ -257,7 +316,7 @@ async fn update_status<K: Reconciled>(
     if previous != next && context.is_anothers(key, object).await {
         return Ok(summary.requeue_after.or(Some(context.config.retry_policy.retry_max)));
     }
-    let since = since(&known.state, summary.reason, K::conditions(&next));
+    let since = since(recorded, summary.reason, K::conditions(&next));
     let expires = K::expires(resource.spec(), summary.state);
     let state = format!("{:?}", summary.state);
     let unwritten = told.as_ref().filter(|told| told.fails()).map(|told| told.reason);
@@ -307,9 +366,9 @@ async fn report_unreadable<K: Reconciled>(
     };
     let message = format!("nothing is sent: this version of the operator can't read the resource: {why}");
     let summary = StatusSummary::new(K::WORDS.waiting, Reason::InvalidSpec, message);
-    let known = context.ledger.known(key);
+    let known = Known::of::<K>(context, key);
     let generation = object.meta().generation.unwrap_or_default();
-    let next = project::<K>(None, &known.state, &summary, generation, &previous, now());
+    let next = project::<K>(None, known.recorded(), &summary, generation, &previous, now());
     // Since when it is so stands in no status.
     let (state, reason) = ("Unreadable".into(), summary.reason);
     context.track(key, TrackedResource { state, reason, since: None, expires: None, unwritten: None });

@@ -79,18 +79,20 @@ impl Requeue {
         self.waits.lock().targets.keys().cloned().collect()
     }
 
-    /// Something about this resource changed: those that refer to it look again, and register anew.
+    /// Something about this resource, or one of its ledger entries, changed: those that refer to it look again, and
+    /// register anew.
     pub(super) fn notify_dependents(&self, target: &Key) {
-        let waiters = self.waits.lock().remove_target(target);
+        let waiters = self.waits.lock().remove_target(&target.of_resource());
         for waiter in waiters {
             self.now(&waiter);
         }
     }
 
-    /// This resource looks again.
+    /// The resource that this is of looks again.
     pub(super) fn now(&self, key: &Key) {
+        let key = key.of_resource();
         let mut controllers = self.controllers.lock();
-        controllers.retain(|(scope, woken)| !scope.contains(key) || woken.send(key.clone()).is_ok());
+        controllers.retain(|(scope, woken)| !scope.contains(&key) || woken.send(key.clone()).is_ok());
     }
 
     /// Every key of this scope that is woken from now on. Unbounded, because losing one would leave its

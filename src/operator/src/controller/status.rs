@@ -105,9 +105,11 @@ pub(super) async fn publish_transition<K>(
         return;
     }
     let type_ = match now.reason {
-        Reason::AwaitingApproval | Reason::Approved | Reason::AwaitingNumber | Reason::NumberAssigned => {
-            "Normal"
-        }
+        Reason::AwaitingApproval
+        | Reason::Approved
+        | Reason::AwaitingNumber
+        | Reason::NumberAssigned
+        | Reason::Cancelled => "Normal",
         reason if reason.stalls() || reason == Reason::BudgetExceeded => "Warning",
         _ => return,
     };

@@ -42,7 +42,8 @@ pub(super) async fn run(context: Arc<Context>, stop: CancellationToken) {
 
 /// False where one could not be deleted.
 async fn sweep(context: &Context) -> bool {
-    let forgettable = context.ledger.forgettable(now(), |key| context.stores.knows_it_is_gone(key));
+    let forgettable =
+        context.ledger.forgettable(now(), |key| context.stores.knows_it_is_gone(&key.of_resource()));
     let removed = stream::iter(forgettable).map(|entry| async move { context.ledger.forget(&entry).await });
     let results: Vec<_> = removed.buffer_unordered(AT_ONCE).collect().await;
     let removed = results.iter().filter(|result| result.is_ok()).count();

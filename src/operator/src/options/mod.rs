@@ -97,6 +97,9 @@ pub struct RunOptions {
     /// Maximum number of order requests per namespace in a rolling window, as COUNT/TIME.
     #[arg(long, env = "TENIOS_ORDER_BUDGET_PER_NAMESPACE", default_value = "20/24h", value_parser = budget)]
     pub order_budget_per_namespace: Budget,
+    /// Maximum number of cancellation requests with the operator's own access key in a rolling window, as COUNT/TIME; each other key has a budget of the same size.
+    #[arg(long, env = "TENIOS_CANCEL_BUDGET", default_value = "5/24h", value_parser = budget)]
+    pub cancel_budget: Budget,
     /// Whether to elect one of several replicas as the leader.
     #[arg(long, env = "TENIOS_LEADER_ELECTION", default_value = "true", default_missing_value = "true", num_args = 0..=1, action = ArgAction::Set, value_parser = switch)]
     pub leader_election: bool,

@@ -79,6 +79,8 @@ pub struct Metrics {
     ledger_reachable: Gauge,
     budget: Gauge,
     budget_limit: Gauge,
+    cancel_budget: Gauge,
+    cancel_budget_limit: Gauge,
     reconcile_duration: Histograms<KindLabel>,
     reconcile_errors: Family<ErrorLabels, Counter>,
     leader: Gauge,
@@ -106,6 +108,8 @@ impl Default for Metrics {
             ledger_reachable: Gauge::default(),
             budget: Gauge::default(),
             budget_limit: Gauge::default(),
+            cancel_budget: Gauge::default(),
+            cancel_budget_limit: Gauge::default(),
             reconcile_duration: Family::new_with_constructor(milliseconds_to_minutes),
             reconcile_errors: Family::default(),
             leader: Gauge::default(),
@@ -149,6 +153,16 @@ impl Metrics {
             self.budget_limit.clone(),
         );
         r.register("order_budget_remaining", "Order requests left in --order-budget", self.budget.clone());
+        r.register(
+            "cancel_budget_limit",
+            "Cancellations that --cancel-budget allows in its window",
+            self.cancel_budget_limit.clone(),
+        );
+        r.register(
+            "cancel_budget_remaining",
+            "Cancellations left in --cancel-budget",
+            self.cancel_budget.clone(),
+        );
         r.register("reconcile_duration_seconds", "Duration of reconciles", self.reconcile_duration.clone());
         r.register("reconcile_errors", "Failed reconciles", self.reconcile_errors.clone());
         r.register("leader", "Whether this replica is the leader", self.leader.clone());
@@ -263,10 +277,16 @@ impl Metrics {
         }
     }
 
-    /// What the operator's budget has left, and what it is.
+    /// What the operator's budget for orders has left, and what it is.
     pub fn budget(&self, remaining: i64, limit: i64) {
         self.budget.set(remaining);
         self.budget_limit.set(limit);
+    }
+
+    /// The same of cancellations.
+    pub fn cancel_budget(&self, remaining: i64, limit: i64) {
+        self.cancel_budget.set(remaining);
+        self.cancel_budget_limit.set(limit);
     }
 
     /// Whether the ledger can be read.
