@@ -53,6 +53,7 @@ impl<'a> ValidOrder<'a> {
         let link = spec.link_to.as_ref().map(link).transpose()?;
         spec.adopt.as_ref().map_or(Ok(()), adoption)?;
         secret("spec.accessKeySecretRef", spec.access_key_secret_ref.as_ref())?;
+        spec.write_number_to.as_ref().map_or(Ok(()), |target| config_map(&target.config_map_name))?;
         Ok(Self { spec, verification, link })
     }
 
@@ -149,6 +150,19 @@ fn secret(path: &str, reference: Option<&SecretKeyRef>) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("{path}.key: expected letters, digits, '-', '.' and '_'"))
+    }
+}
+
+/// As the schema has it. Whether it is a name is told where it is used: the number is there by then.
+fn config_map(name: &str) -> Result<(), String> {
+    let path = "spec.writeNumberTo.configMapName";
+    text(path, name, NAME)?;
+    let is_end = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let fits = |b: u8| is_end(Some(b)) || matches!(b, b'-' | b'.');
+    if name.bytes().all(fits) && is_end(name.bytes().next()) && is_end(name.bytes().next_back()) {
+        Ok(())
+    } else {
+        Err(format!("{path}: expected lower-case letters, digits, '-' and '.', between letters or digits"))
     }
 }
 
