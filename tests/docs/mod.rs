@@ -17,7 +17,6 @@ const RUN: &[&[&str]] = &[
     &[
         "docs/kubectl-tenios.md",
         "docs/operations.md",
-        "docs/object-storage.md",
         "docs/adopt.md",
         "docs/rotate-keys.md",
         "docs/documents.md",
