@@ -190,7 +190,7 @@ pub fn cancelling(all: bool) -> Vec<Size> {
                 specs: ASKS_TO_CANCEL,
                 person: Person::Careless,
                 left: Left { words: 2, crashes: 1, ..NOTHING },
-                comes_to: &[Coverage::Cancelled, Coverage::Stray, Coverage::WordHonoured],
+                comes_to: &[Coverage::Cancelled, Coverage::SecondRequest, Coverage::WordHonoured],
                 ..of("a number is cancelled, and a person says anything")
             },
             Size {
