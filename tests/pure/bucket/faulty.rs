@@ -68,6 +68,11 @@ impl Faulty {
         self.plan.lock().unwrap().next.extend(fates);
     }
 
+    /// What was planned and did not happen yet will not happen.
+    pub fn forgive(&self) {
+        self.plan.lock().unwrap().next.clear();
+    }
+
     /// All PUTs that have no other fate end so.
     pub fn always(&self, fate: Option<Fate>) {
         self.plan.lock().unwrap().always = fate;
