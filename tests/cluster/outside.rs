@@ -1,10 +1,9 @@
 //! The ledger outside the cluster, in a directory: a cluster is lost, two share one, the directory forgets.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use harness::s3::{BUCKET, S3};
-use harness::{ControlPlane, OperatorOptions, http, wait};
+use harness::{ControlPlane, OperatorOptions, Scratch, http, wait};
 use serde_json::json;
 use tenios_api::Reason;
 use tenios_api::order::{OrderState, PhoneNumberOrderStatus};
@@ -14,41 +13,24 @@ use tenios_simulator::PushTime;
 use crate::cli::Plugin;
 use crate::testbed::{ORDER, PATIENCE, PDF, Testbed, VERIFICATION, message};
 
-/// A directory that goes with it.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("tenios-ledger-{}", uuid::Uuid::new_v4().simple()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn url(&self) -> String {
-        format!("file://{}", self.0.display())
-    }
-
-    fn options(&self, options: OperatorOptions) -> OperatorOptions {
-        options.hurried().args([format!("--ledger={}", self.url())])
-    }
-
-    fn empty(&self) {
-        std::fs::remove_dir_all(&self.0).unwrap();
-        std::fs::create_dir(&self.0).unwrap();
-    }
+fn ledger_url(directory: &Scratch) -> String {
+    format!("file://{}", directory.path().display())
 }
 
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+fn options(directory: &Scratch, options: OperatorOptions) -> OperatorOptions {
+    options.hurried().args([format!("--ledger={}", ledger_url(directory))])
+}
+
+fn empty(directory: &Scratch) {
+    std::fs::remove_dir_all(directory.path()).unwrap();
+    std::fs::create_dir(directory.path()).unwrap();
 }
 
 /// Another cluster with the same namespaces, on the same ledger.
-async fn another_cluster(w: &Testbed, directory: &Directory) -> Testbed {
+async fn another_cluster(w: &Testbed, directory: &Scratch) -> Testbed {
     let plane = Arc::new(ControlPlane::start().await.unwrap());
     let namespaces = w.namespaces.twin(plane).await;
-    let operator = namespaces.operator(directory.options(OperatorOptions::new(w.simulator.url()))).await;
+    let operator = namespaces.operator(options(directory, OperatorOptions::new(w.simulator.url()))).await;
     let twin = Testbed { namespaces, simulator: w.simulator.clone(), operator };
     twin.secret("trade-register", "extract.pdf", PDF).await;
     twin
@@ -65,8 +47,8 @@ fn ids(status: &PhoneNumberOrderStatus) -> (Option<String>, Option<String>, Opti
 
 #[tokio::test]
 async fn p13_p27_the_same_manifests_in_a_new_cluster_show_the_same_numbers_and_send_nothing() {
-    let directory = Directory::new();
-    let w = Testbed::with("lost", |options| directory.options(options)).await;
+    let directory = Scratch::new();
+    let w = Testbed::with("lost", |shared| options(&directory, shared)).await;
     manifests(&w).await;
     let before = w.order_at("o", OrderState::Assigned).await.status.unwrap();
     let verified = w.verification_at("v", VerificationState::Approved).await.status.unwrap();
@@ -86,8 +68,8 @@ async fn p13_p27_the_same_manifests_in_a_new_cluster_show_the_same_numbers_and_s
 
 #[tokio::test]
 async fn p13_p17_a_push_for_the_old_clusters_order_is_stored_by_the_new_one() {
-    let directory = Directory::new();
-    let w = Testbed::with("moved", |options| directory.options(options)).await;
+    let directory = Scratch::new();
+    let w = Testbed::with("moved", |shared| options(&directory, shared)).await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
     manifests(&w).await;
     let before = w.order_at("o", OrderState::AwaitingNumber).await.status.unwrap();
@@ -107,8 +89,8 @@ async fn p13_p17_a_push_for_the_old_clusters_order_is_stored_by_the_new_one() {
 
 #[tokio::test]
 async fn p27_two_clusters_at_the_same_time_order_once_and_both_show_it() {
-    let directory = Directory::new();
-    let w = Testbed::with("shared", |options| directory.options(options)).await;
+    let directory = Scratch::new();
+    let w = Testbed::with("shared", |shared| options(&directory, shared)).await;
     let other = another_cluster(&w, &directory).await;
     let names = ["o1", "o2", "o3", "o4", "o5", "o6"];
     let document = w.approved_document();
@@ -148,14 +130,14 @@ async fn not_ready(w: &Testbed, words: &str) {
 
 #[tokio::test]
 async fn p27_a_store_that_was_emptied_stops_ordering_until_a_person_decides() {
-    let directory = Directory::new();
-    let w = Testbed::with("emptied", |options| directory.options(options)).await;
+    let directory = Scratch::new();
+    let w = Testbed::with("emptied", |shared| options(&directory, shared)).await;
     w.plain_order("o").await;
     let before = w.order_at("o", OrderState::Assigned).await.status.unwrap();
-    directory.empty();
+    empty(&directory);
     // It finds out before anything leaves, without a restart.
     w.plain_order("p").await;
-    let command = format!("`kubectl tenios ledger copy --from kubernetes --to {}`", directory.url());
+    let command = format!("`kubectl tenios ledger copy --from kubernetes --to {}`", ledger_url(&directory));
     not_ready(&w, &command).await;
     let waiting = w.order_because("p", Reason::LedgerUnavailable).await;
     assert!(message(&waiting).contains("nothing is sent"), "{}", message(&waiting));
@@ -165,13 +147,13 @@ async fn p27_a_store_that_was_emptied_stops_ordering_until_a_person_decides() {
     w.no_more_requests(ORDER, 1).await;
 
     let plugin = Plugin::of(&w.namespaces).await;
-    let differs = plugin.run(&["ledger", "verify", &directory.url()]).await;
+    let differs = plugin.run(&["ledger", "verify", &ledger_url(&directory)]).await;
     assert_eq!(differs.code, Some(1), "{}", differs.stdout);
     assert!(differs.stdout.contains("is in the cluster only"), "{}", differs.stdout);
-    let copy = ["ledger", "copy", "--from=kubernetes", "--to", &directory.url(), "--yes"];
+    let copy = ["ledger", "copy", "--from=kubernetes", "--to", &ledger_url(&directory), "--yes"];
     let copied = plugin.run(&copy).await.done();
     assert!(copied.contains("the same"), "{copied}");
-    plugin.run(&["ledger", "verify", &directory.url()]).await.done();
+    plugin.run(&["ledger", "verify", &ledger_url(&directory)]).await.done();
     // Again: nothing is left to do.
     let again = plugin.run(&copy).await.done();
     assert!(again.contains("; 0 entries written"), "{again}");
@@ -183,7 +165,7 @@ async fn p27_a_store_that_was_emptied_stops_ordering_until_a_person_decides() {
 
 #[tokio::test]
 async fn p27_a_ledger_moves_out_of_the_cluster_and_back_without_an_order() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let w = Testbed::hurried("there-and-back").await;
     w.plain_order("o").await;
     let before = w.order_at("o", OrderState::Assigned).await.status.unwrap();
@@ -194,12 +176,12 @@ async fn p27_a_ledger_moves_out_of_the_cluster_and_back_without_an_order() {
         Testbed { operator, ..w }
     };
     let inside = OperatorOptions::new(w.simulator.url()).hurried();
-    let outside = directory.options(OperatorOptions::new(w.simulator.url()));
+    let outside = options(&directory, OperatorOptions::new(w.simulator.url()));
     let plugin = Plugin::of(&w.namespaces).await;
 
     let w = restarted(w, outside.clone()).await;
     not_ready(&w, "`kubectl tenios ledger copy --from kubernetes").await;
-    let url = directory.url();
+    let url = ledger_url(&directory);
     plugin.run(&["ledger", "copy", "--from", "kubernetes", "--to", &url, "--yes"]).await.done();
     w.operator.wait_ready().await;
     w.plain_order("p").await;
@@ -217,8 +199,8 @@ async fn p27_a_ledger_moves_out_of_the_cluster_and_back_without_an_order() {
 
 #[tokio::test]
 async fn p12_p27_an_entry_deleted_by_hand_comes_back_from_the_store_and_forget_is_for_good() {
-    let directory = Directory::new();
-    let w = Testbed::with("deleted", |options| directory.options(options)).await;
+    let directory = Scratch::new();
+    let w = Testbed::with("deleted", |shared| options(&directory, shared)).await;
     let spec = json!({"verificationId": w.approved_document()});
     w.order("o", spec.clone()).await;
     let before = w.order_at("o", OrderState::Assigned).await.status.unwrap();
@@ -234,7 +216,7 @@ async fn p12_p27_an_entry_deleted_by_hand_comes_back_from_the_store_and_forget_i
     let plugin = Plugin::of(&w.namespaces).await;
     let said = plugin.run(&["ledger", "forget", "pno/o", "--yes"]).await.ended(1);
     assert!(said.contains("--ledger"), "{said}");
-    plugin.run(&["ledger", "forget", "pno/o", "--yes", "--ledger", &directory.url()]).await.done();
+    plugin.run(&["ledger", "forget", "pno/o", "--yes", "--ledger", &ledger_url(&directory)]).await.done();
     w.order("o", spec).await;
     let new = w.order_where("o", "a new order", |o| {
         o.status.as_ref().is_some_and(|s| s.order_id.is_some() && s.order_id != before.order_id)

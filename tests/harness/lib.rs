@@ -28,6 +28,7 @@ pub mod process;
 pub mod program;
 pub mod proxy;
 pub mod s3;
+pub mod scratch;
 pub mod shipped_manifests;
 pub mod splitmix64;
 pub mod test_namespaces;
@@ -43,6 +44,7 @@ pub use operator::{Operator, OperatorOptions};
 pub use process::Process;
 pub use program::Program;
 pub use proxy::Proxy;
+pub use scratch::Scratch;
 pub use splitmix64::SplitMix64;
 pub use test_namespaces::TestNamespaces;
 

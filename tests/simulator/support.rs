@@ -1,7 +1,7 @@
 //! What the tests have in common.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -182,17 +182,15 @@ impl Receiver {
 }
 
 /// A directory that goes away with the test.
-pub struct Scratch(PathBuf);
+pub struct Scratch(harness::Scratch);
 
 impl Scratch {
     pub fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("tenios-{}", uuid::Uuid::new_v4()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
+        Self(harness::Scratch::new())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.path().join(name)
     }
 
     /// Writes a new certificate for this machine and its key; returns the certificate.
@@ -206,11 +204,5 @@ impl Scratch {
 
     pub fn tls(&self) -> Tls {
         Tls::from_files(&self.path("tls.crt"), &self.path("tls.key")).unwrap()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all::<&Path>(&self.0);
     }
 }

@@ -5,7 +5,9 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
 
-use super::{Directory, Said, plugin_with};
+use harness::Scratch;
+
+use super::{Said, plugin_with};
 
 /// Port 9 of this machine, under a path of its own for each name.
 fn kubeconfig(name: &str, more: &str) -> String {
@@ -19,7 +21,7 @@ contexts: [{{name: {name}, context: {{cluster: {name}, user: {name}}}}}]
     )
 }
 
-fn status(directory: &Directory, list: &str, arguments: &[&str]) -> Said {
+fn status(directory: &Scratch, list: &str, arguments: &[&str]) -> Said {
     let environment = [("KUBECONFIG", list), ("HOME", "/nowhere")];
     let arguments: Vec<&str> = ["status"].iter().chain(arguments).copied().collect();
     let said = plugin_with(directory.path(), &environment, &arguments, "");
@@ -29,7 +31,7 @@ fn status(directory: &Directory, list: &str, arguments: &[&str]) -> Said {
 
 #[test]
 fn an_error_of_the_connection_says_where_and_why() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("config", kubeconfig("a", "current-context: a"));
     let said = status(&directory, "config", &[]).stderr;
     assert!(
@@ -41,7 +43,7 @@ fn an_error_of_the_connection_says_where_and_why() {
 
 #[test]
 fn a_file_of_the_kubeconfig_list_that_is_not_there_is_left_out_and_the_first_context_wins() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("a", kubeconfig("a", "current-context: ''"));
     directory.write("b", kubeconfig("b", "current-context: b"));
     directory.write("c", kubeconfig("c", "current-context: c"));
@@ -60,7 +62,7 @@ fn a_file_of_the_kubeconfig_list_that_is_not_there_is_left_out_and_the_first_con
 
 #[test]
 fn cluster_user_and_server_are_chosen_as_with_kubectl() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("a", kubeconfig("a", "current-context: a"));
     directory.write("b", kubeconfig("b", ""));
     for (arguments, cluster) in [
@@ -104,7 +106,7 @@ fn asked_of_a_proxy(listener: TcpListener) -> JoinHandle<String> {
 
 #[test]
 fn p21_a_proxy_is_told_the_name_and_the_password_in_its_url_and_the_terminal_is_not() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://jane:hunter2%40%3A%25@{}", listener.local_addr().unwrap());
     let content = kubeconfig("a", "current-context: a");
@@ -124,7 +126,7 @@ fn p21_a_proxy_is_told_the_name_and_the_password_in_its_url_and_the_terminal_is_
 
 #[test]
 fn a_token_file_may_end_with_its_line() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let by_file = |file: &str| {
         kubeconfig("a", "current-context: a").replace("token: abc", &format!("tokenFile: {file}"))
     };

@@ -2,7 +2,9 @@ use kubectl_tenios::validate;
 use serde_json::Value;
 use tenios_api::pdf::Document;
 
-use super::{Directory, Said, plugin};
+use harness::Scratch;
+
+use super::{Said, plugin};
 
 const HEADER: &str = "name,city,zip,street,houseNumber,areaCode,documentType,document\n";
 const PDF: &[u8] = b"%PDF-1.4\n%%EOF\n";
@@ -17,7 +19,7 @@ fn office(name: &str) -> String {
 
 #[test]
 fn each_row_becomes_a_secret_a_verification_and_an_order_linked_to_the_main_line() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("contract.pdf", PDF);
     directory.write("branches.csv", format!("{HEADER}{}{}", office("main-line"), office("bonn")));
     let arguments = ["generate", "-f", "branches.csv", "--link-to", "main-line", "-n", "shop"];
@@ -36,7 +38,7 @@ fn each_row_becomes_a_secret_a_verification_and_an_order_linked_to_the_main_line
 
 #[test]
 fn a_bad_row_is_reported_with_line_and_column_and_the_others_are_made() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("contract.pdf", PDF);
     directory.write("letter.doc", "no PDF");
     directory.write("large.pdf", [PDF, &vec![b' '; Document::LIMIT]].concat());
@@ -86,7 +88,7 @@ fn a_bad_row_is_reported_with_line_and_column_and_the_others_are_made() {
 
 #[test]
 fn what_a_spreadsheet_writes_is_read() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("contract.pdf", PDF);
     let table = format!("\u{feff}{HEADER}{}", office("office")).replace(',', ";").replace('\n', "\r\n");
     directory.write("branches.csv", &table);
@@ -107,7 +109,7 @@ fn what_a_spreadsheet_writes_is_read() {
 
 #[test]
 fn what_yaml_takes_for_a_number_stays_text_to_kubectl_too() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("contract.pdf", PDF);
     let rows =
         ["01067,NO,1_2", "08096,on,0x1f", "01234,y,1e3", "00000,~,.5", "10115,12:30,+4", "10115,true,1."];
@@ -128,7 +130,7 @@ fn what_yaml_takes_for_a_number_stays_text_to_kubectl_too() {
 
 #[test]
 fn a_header_that_makes_no_sense_is_named() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     for (table, expected) in [
         ("name,city\n".to_owned(), "missing columns: zip, street"),
         (HEADER.replace("zip", "plz"), "unknown column \"plz\""),
@@ -143,7 +145,7 @@ fn a_header_that_makes_no_sense_is_named() {
 }
 
 /// What comes of this table, where the document is there.
-fn generate(directory: &Directory, table: impl AsRef<[u8]>) -> Said {
+fn generate(directory: &Scratch, table: impl AsRef<[u8]>) -> Said {
     directory.write("contract.pdf", PDF);
     directory.write("branches.csv", table);
     plugin(directory.path(), &["generate", "-f", "branches.csv"], "")
@@ -151,7 +153,7 @@ fn generate(directory: &Directory, table: impl AsRef<[u8]>) -> Said {
 
 #[test]
 fn tables_are_read_however_the_spreadsheet_saved_them() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let plain = format!("{HEADER}{}", office("office"));
     let semicolons = plain.replace(',', ";");
     let utf16 = |text: &str, unit: fn(u16) -> [u8; 2]| -> Vec<u8> {
@@ -200,7 +202,7 @@ fn tables_are_read_however_the_spreadsheet_saved_them() {
 
 #[test]
 fn what_a_spreadsheet_damaged_is_refused_in_words() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let row =
         |number: &str, zip: &str| format!("a,Köln,{zip},Domkloster,{number},221,CONTRACT,contract.pdf\n");
     for date in [
@@ -256,7 +258,7 @@ fn what_a_spreadsheet_damaged_is_refused_in_words() {
 
 #[test]
 fn a_quotation_mark_that_is_not_closed_swallows_no_row_in_silence() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let open = office("open").replace("Domkloster", "\"Domkloster");
     for table in [
         format!("{HEADER}{}{open}{}{}", office("first"), office("b"), office("c")),
@@ -289,7 +291,7 @@ fn a_quotation_mark_that_is_not_closed_swallows_no_row_in_silence() {
 
 #[test]
 fn a_table_without_rows_and_what_is_no_table_fail() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     for (table, expected) in [
         (HEADER.as_bytes().to_vec(), "branches.csv:1: there are no rows below the header"),
         (format!("{HEADER},,,,,,,\n\u{a0},,,,,,,\n").into_bytes(), "there are no rows below the header"),
@@ -309,7 +311,7 @@ fn a_table_without_rows_and_what_is_no_table_fail() {
 
 #[test]
 fn documents_are_found_by_the_name_that_a_person_sees() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let below = directory.path().join("Ko\u{308}ln");
     std::fs::create_dir(&below).unwrap();
     directory.write("Ko\u{308}ln/Miet\u{a0}vertrag.pdf", PDF);
@@ -337,7 +339,7 @@ fn documents_are_found_by_the_name_that_a_person_sees() {
 
 #[test]
 fn the_last_day_of_a_document_is_a_column_for_who_knows_it() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let table =
         |date: &str| format!("{},validUntil\n{},{date}\n", HEADER.trim_end(), office("office").trim_end());
     let said = generate(&directory, table("2031-05-31"));

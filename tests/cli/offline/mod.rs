@@ -5,8 +5,10 @@ mod cluster;
 mod generate;
 mod validate;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
+
+use harness::Scratch;
 
 /// What a command printed and how it ended.
 pub struct Said {
@@ -42,34 +44,9 @@ pub fn plugin_with(directory: &Path, environment: &[(&str, &str)], arguments: &[
     Said { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-/// A directory that goes with the test.
-pub struct Directory(PathBuf);
-
-impl Directory {
-    pub fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("tenios-cli-{}", uuid::Uuid::new_v4().simple()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        std::fs::write(self.0.join(name), content).unwrap();
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
 fn wrong_usage_ends_with_2_and_help_with_0() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     for (arguments, code) in [
         (vec!["no-such-command"], 2),
         (vec!["validate"], 2),
@@ -102,7 +79,7 @@ fn wrong_usage_ends_with_2_and_help_with_0() {
 
 #[test]
 fn completion_knows_the_subcommands() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     for shell in ["bash", "zsh", "fish"] {
         let script = plugin(directory.path(), &["completion", shell], "").stdout;
         assert!(script.contains("approve") && script.contains("kubectl-tenios"), "{shell}:\n{script}");

@@ -1,7 +1,9 @@
 use kubectl_tenios::{rules, validate};
 use tenios_api::crd;
 
-use super::{Directory, plugin};
+use harness::Scratch;
+
+use super::plugin;
 
 const VERIFICATION: &str = r#"# a comment
 apiVersion: tenios.dev/v1alpha1
@@ -63,7 +65,7 @@ fn collect(value: &serde_json::Value, rules: &mut Vec<String>) {
 
 #[test]
 fn the_samples_are_valid_and_other_kinds_are_left_alone() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let samples = harness::checkout("deploy/samples").display().to_string();
     let said = plugin(directory.path(), &["validate", "-f", &samples], "");
     assert_eq!((said.code, said.stdout.as_str()), (Some(0), ""), "{}", said.stderr);
@@ -172,7 +174,7 @@ fn nothing_is_wrong_with_what_is_right() {
 
 #[test]
 fn files_directories_and_standard_input_are_read_and_one_bad_file_fails_all() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     directory.write("good.yaml", ORDER);
     directory.write("notes.txt", "not: [yaml");
     let said = plugin(directory.path(), &["validate", "-f", "."], "");
@@ -194,7 +196,7 @@ fn files_directories_and_standard_input_are_read_and_one_bad_file_fails_all() {
 
 #[test]
 fn what_editors_and_windows_write_is_read_as_kubectl_reads_it() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let bad = with(r#""221""#, r#""0221""#);
     let expected = "a.yaml:8: PhoneVerification/cologne-office spec.areaCode: ";
     let utf16 = |unit: fn(u16) -> [u8; 2]| -> Vec<u8> {
@@ -252,7 +254,7 @@ fn the_line_ends_of_yaml_1_1_end_lines_as_in_kubectl_and_lines_are_those_of_an_e
 
 #[test]
 fn where_there_is_nothing_it_fails_as_kubectl_does() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     for text in ["", "\n\n", "# only a comment\n", "---\n---\n", "\u{feff}", "---\n# c\n---\nnull\n"] {
         directory.write("a.yaml", text);
         let said = plugin(directory.path(), &["validate", "-f", "a.yaml"], "");
@@ -304,7 +306,7 @@ fn metadata_is_held_to_the_apiserver_s_rules() {
 
 #[test]
 fn links_that_lead_in_circles_are_not_followed_and_links_to_files_are_read() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     std::fs::create_dir_all(directory.path().join("all/below")).unwrap();
     directory.write("all/below/a.yaml", ORDER);
     directory.write("b", ORDER.replace("v1alpha1", "v1"));

@@ -1,8 +1,8 @@
 //! The objects themselves: created once, whatever the store answers.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use harness::Scratch;
 use object_store::local::LocalFileSystem;
 use rstest::rstest;
 use tenios_ledger::{Entry, Event, Position, WriterId};
@@ -17,26 +17,9 @@ fn entry(sequence: u64, event: Event) -> Entry {
     Entry { position: Some(position), ..entry }
 }
 
-/// A directory that goes with it.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("tenios-ledger-{}", uuid::Uuid::new_v4().simple()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn objects(&self) -> Objects {
-        let store = LocalFileSystem::new_with_prefix(&self.0).unwrap().with_fsync(true);
-        Objects::new(Arc::new(store), Layout::new(Path::from("ledger")))
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+fn objects_in(directory: &Scratch) -> Objects {
+    let store = LocalFileSystem::new_with_prefix(directory.path()).unwrap().with_fsync(true);
+    Objects::new(Arc::new(store), Layout::new(Path::from("ledger")))
 }
 
 async fn is_created_once(objects: &Objects) {
@@ -77,8 +60,8 @@ async fn p27_an_object_is_created_once_in_memory() {
 
 #[tokio::test]
 async fn p27_an_object_is_created_once_in_a_directory() {
-    let directory = Directory::new();
-    is_created_once(&directory.objects()).await;
+    let directory = Scratch::new();
+    is_created_once(&objects_in(&directory)).await;
 }
 
 #[rstest]
