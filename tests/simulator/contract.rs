@@ -339,3 +339,13 @@ async fn a_wrong_command_is_told_what_is_wrong() {
     assert_eq!(unknown.unwrap().0, 400);
     assert_eq!(post(&simulator, "/_simulator/orders/1/push", &json!({})).await.0, 404);
 }
+
+#[tokio::test]
+async fn requests_beyond_the_rate_are_answered_429_and_not_processed() {
+    let simulator = simulator().await;
+    simulator.set(|settings| settings.most_per_second = Some(0));
+    assert_eq!(post(&simulator, "/number/order", &order()).await.0, 429);
+    assert!(simulator.orders().is_empty() && !simulator.journal()[0].processed);
+    simulator.set(|settings| settings.most_per_second = Some(1000));
+    assert_eq!(post(&simulator, "/number/order", &order()).await.0, 200);
+}

@@ -78,6 +78,10 @@ pub(super) fn too_large() -> Refusal {
     refusal(StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE", "The request is too large.", &[])
 }
 
+pub(super) fn too_many() -> Refusal {
+    refusal(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests.", &[])
+}
+
 pub(super) fn not_json() -> Refusal {
     bad_request("INVALID_REQUEST", "The request is not a JSON object.", &[])
 }

@@ -170,6 +170,8 @@ pub struct Settings {
     pub cancel_again: bool,
     /// Requests with a larger body are answered 413.
     pub max_body_bytes: usize,
+    /// More requests than that within a second are answered 429 with `Retry-After: 1`, and not processed.
+    pub most_per_second: Option<u32>,
 }
 
 impl Default for Settings {
@@ -187,6 +189,7 @@ impl Default for Settings {
             cancel_notice_days: 30,
             cancel_again: true,
             max_body_bytes: 20 * 1024 * 1024,
+            most_per_second: None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What all requests of one simulator share.
 
+use std::time::{Duration, Instant};
+
 use parking_lot::{Mutex, MutexGuard};
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
@@ -11,14 +13,36 @@ use super::fault::Queue;
 use super::journal::{Journal, PushEntry};
 use super::settings::Settings;
 
+const SECOND: Duration = Duration::from_secs(1);
+
 pub(super) struct State {
     pub(super) settings: Settings,
     pub(super) account: Account,
     pub(super) faults: Queue,
     pub(super) journal: Journal,
     pub(super) pushes: Vec<PushEntry>,
+    /// The second that began last, and how many requests came in it.
+    second: Option<(Instant, u32)>,
     /// Grows by each reset: what began in an earlier era has no effect on this one.
     pub(super) era: u64,
+}
+
+impl State {
+    /// Whether one more request is too many, by [`Settings::most_per_second`].
+    pub(super) fn is_too_much(&mut self) -> bool {
+        let Some(most) = self.settings.most_per_second else { return false };
+        let now = Instant::now();
+        match &mut self.second {
+            Some((began, count)) if now.duration_since(*began) < SECOND => {
+                *count += 1;
+                *count > most
+            }
+            second => {
+                *second = Some((now, 1));
+                most == 0
+            }
+        }
+    }
 }
 
 pub(super) struct Shared {
@@ -45,6 +69,7 @@ impl Shared {
             faults: Queue::default(),
             journal,
             pushes: Vec::new(),
+            second: None,
             era: 0,
         };
         Self {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use jiff::Timestamp;
@@ -126,6 +126,13 @@ async fn work(
     bytes: Bytes,
 ) -> Option<Reply> {
     let body: Option<Value> = serde_json::from_slice(&bytes).ok();
+    if shared.state().is_too_much() {
+        let refusal = refusal::too_many();
+        let mut response = json_response(refusal.status.into(), &refusal.body());
+        insert(&mut response, RETRY_AFTER, "1");
+        arrival.finish(&mut shared.state().journal, false, Some(&response));
+        return Some(Reply::Whole(response));
+    }
     let (plan, era) = meet_faults(&shared, arrival.position, &path, &bytes, body.as_ref());
     sleep(plan.delay).await;
     if !plan.processes() {
