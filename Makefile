@@ -103,6 +103,10 @@ release: ## Make the files of a release in dist/: VERSION=0.1.0, and PARTS=direc
 figures: build control-plane ## Print what the release build costs: requests, latency, memory
 	TENIOS_OPERATOR=$(CURDIR)/target/release/tenios-operator $(CARGO) test --quiet --locked --test cluster cost:: -- --nocapture --test-threads=1
 
+.PHONY: bench
+bench: control-plane ## Measure speed and cost against a client that does the least, and write docs/performance.md; QUICK=1 for 5 minutes
+	$(CARGO) bench --quiet --locked --package tests --bench bench
+
 .PHONY: control-plane
 control-plane: ## Build kube-apiserver, kube-controller-manager, etcd and kubectl, once, outside the checkout
 	@tests/control-plane/build > /dev/null

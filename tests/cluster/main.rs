@@ -5,12 +5,14 @@
 
 mod adopt;
 mod budget;
+mod busy;
 mod cancel;
 mod claims;
 #[path = "../cli/mod.rs"]
 mod cli;
 mod config_map;
 mod cost;
+mod counts;
 mod crash;
 mod gitops;
 mod happy;

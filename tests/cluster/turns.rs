@@ -58,7 +58,7 @@ async fn p24_a_hundred_orders_at_a_slow_provider_leave_without_a_silence_whoever
         o.args(["--order-budget=1000/24h", "--order-budget-per-namespace=1000/24h"])
     })
     .await;
-    let takes_so_long = Duration::from_secs(2);
+    let takes_so_long = Duration::from_secs(3);
     takes(&w, ORDER, takes_so_long);
     let id = w.approved_document();
     // All at once, as after a restart or one large apply.

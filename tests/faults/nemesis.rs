@@ -110,6 +110,7 @@ impl Action {
             Self::Storm(Storm::FalseConflicts) => "false-conflicts",
             Self::Storm(Storm::Unanswered) => "unanswered-writes",
             Self::Storm(Storm::AnswersLost) => "answers-lost",
+            Self::Storm(Storm::Busy) => "busy-apiserver",
         }
     }
 

@@ -18,6 +18,7 @@
 pub mod audit;
 pub mod certificates;
 pub mod control_plane;
+pub mod finished;
 pub mod http;
 pub mod identity;
 pub mod kubectl;

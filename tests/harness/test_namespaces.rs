@@ -18,8 +18,8 @@ use super::{
 };
 
 /// How long the operator has to ask for nothing until it counts as quiet: several times the tests' longest
-/// retry.
-const QUIET: Duration = Duration::from_millis(2500);
+/// retry, and longer than it waits until it tells that a number takes its time.
+const QUIET: Duration = Duration::from_millis(3500);
 /// The longest that anything takes until it is quiet, on a machine that is busy otherwise.
 const UNTIL_QUIET: Duration = Duration::from_secs(60);
 

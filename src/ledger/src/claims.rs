@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Account, Key, Kind, Payer, State};
+use tenios_api::digest::sha256_hex;
 
 /// Something that has one owner.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,31 +81,45 @@ fn looks_under(payer: &Payer, namespace: &str) -> Vec<Scope> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     title: Title,
-    order: i128,
+    order: i64,
     key: Arc<Key>,
 }
 
 impl Rank {
     /// Before or at every other one.
     fn first() -> Self {
-        Self { title: Title::Placed, order: i128::MIN, key: Arc::new(Key::lowest()) }
+        Self { title: Title::Placed, order: i64::MIN, key: Arc::new(Key::lowest()) }
     }
 
     fn of(bid: &Bid, key: &Arc<Key>) -> Self {
         let order = match (&bid.claim, bid.title, bid.since) {
-            (_, _, None) => i128::MAX,
+            (_, _, None) => i64::MAX,
             // A number that was cancelled may be given out again: then it is the newer order's.
-            (Claim::Number(_), Title::Placed, Some(since)) => -since.as_nanosecond(),
-            (_, _, Some(since)) => since.as_nanosecond(),
+            (Claim::Number(_), Title::Placed, Some(since)) => -since.as_microsecond(),
+            (_, _, Some(since)) => since.as_microsecond(),
         };
         Self { title: bid.title, order, key: key.clone() }
     }
 }
 
+/// A claim in a scope, as a digest: an order claims two things in three scopes, and the texts took half of the memory
+/// that is kept for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place([u8; 16]);
+
+impl Place {
+    fn new(claim: &Claim, scope: &Scope) -> Self {
+        // Escaped as it is, no text can be another pair's.
+        let digest = sha256_hex(format!("{claim:?} {scope:?}"));
+        let half = digest.get(..32).and_then(|half| u128::from_str_radix(half, 16).ok());
+        Self(half.unwrap_or_default().to_be_bytes())
+    }
+}
+
 /// Every claim that is recorded. One set, not a set for each claim, which nearly always would have one member: a node of
-/// a tree has room for eleven, and an order claims two things in three scopes.
+/// a tree has room for eleven.
 #[derive(Debug, Default)]
-pub(super) struct Claims(BTreeSet<(Claim, Scope, Rank)>);
+pub(super) struct Claims(BTreeSet<(Place, Rank)>);
 
 impl Claims {
     /// Takes in what this entry claims. Returns the others that claim the same.
@@ -114,7 +129,7 @@ impl Claims {
         for bid in bids(key, state) {
             related.extend(self.others(&bid.claim, &payer, key).map(|rank| Key::clone(&rank.key)));
             for scope in found_under(&payer, &key.namespace) {
-                self.0.insert((bid.claim.clone(), scope, Rank::of(&bid, key)));
+                self.0.insert((Place::new(&bid.claim, &scope), Rank::of(&bid, key)));
             }
         }
         related
@@ -126,7 +141,7 @@ impl Claims {
         let mut related = Vec::new();
         for bid in bids(key, state) {
             for scope in found_under(&payer, &key.namespace) {
-                self.0.remove(&(bid.claim.clone(), scope, Rank::of(&bid, key)));
+                self.0.remove(&(Place::new(&bid.claim, &scope), Rank::of(&bid, key)));
             }
             related.extend(self.others(&bid.claim, &payer, key).map(|rank| Key::clone(&rank.key)));
         }
@@ -149,11 +164,9 @@ impl Claims {
     ) -> impl Iterator<Item = impl Iterator<Item = &'a Rank> + use<'a>> + use<'a> {
         let (claim, scopes) = (claim.clone(), looks_under(payer, &key.namespace));
         scopes.into_iter().map(move |scope| {
-            let from = (claim.clone(), scope.clone(), Rank::first());
-            let claim = claim.clone();
-            let claimants =
-                self.0.range(from..).take_while(move |known| (&known.0, &known.1) == (&claim, &scope));
-            claimants.map(|(_, _, rank)| rank)
+            let place = Place::new(&claim, &scope);
+            let claimants = self.0.range((place, Rank::first())..);
+            claimants.take_while(move |(known, _)| *known == place).map(|(_, rank)| rank)
         })
     }
 

@@ -70,8 +70,8 @@ pub enum Applied {
 pub struct Index {
     entries: HashMap<Arc<Key>, Kept>,
     claims: Claims,
-    /// Which verification ids are proven, and by which accepted orders.
-    proven: BTreeSet<(String, Arc<Key>)>,
+    /// Which verification ids are proven, and by how many accepted orders.
+    proven: BTreeMap<String, usize>,
     /// Whose the verification ids are.
     verifications: BTreeSet<(String, Arc<Key>)>,
     /// With which verification ids something was, or may have been, ordered, and by how many.
@@ -176,17 +176,12 @@ impl Index {
     fn drop_known(&mut self, known: &CachedEntry) -> Vec<Key> {
         let Some((key, _)) = self.entries.remove_entry(&known.entry.key) else { return Vec::new() };
         let key = &key;
-        if let Some(id) = ordered_with(key, &known.state)
-            && let Some(count) = self.ordered_with.get_mut(id)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.ordered_with.remove(id);
-            }
+        if let Some(id) = ordered_with(key, &known.state) {
+            count_down(&mut self.ordered_with, id);
         }
         let related = self.claims.remove(key, &known.state);
         if let Some(id) = proven_by(key, &known.state) {
-            self.proven.remove(&(id.to_owned(), key.clone()));
+            count_down(&mut self.proven, id);
         }
         if let Some(id) = known.state.id().filter(|_| key.kind == Kind::Verification) {
             self.verifications.remove(&(id.to_owned(), key.clone()));
@@ -197,9 +192,8 @@ impl Index {
 
     fn claim_all(&mut self, key: &Arc<Key>, state: &State) -> Vec<Key> {
         let mut related = self.claims.insert(key, state);
-        if let Some(id) = proven_by(key, state)
-            && self.proven.insert((id.to_owned(), key.clone()))
-        {
+        if let Some(id) = proven_by(key, state) {
+            *self.proven.entry(id.to_owned()).or_default() += 1;
             related.extend(keys_of(&self.verifications, id).cloned());
         }
         if let Some(id) = ordered_with(key, state) {
@@ -238,7 +232,7 @@ impl Index {
     /// Whether an order with this verification id was accepted, which proves its approval.
     #[must_use]
     pub fn is_proven(&self, verification_id: &str) -> bool {
-        keys_of(&self.proven, verification_id).next().is_some()
+        self.proven.contains_key(verification_id)
     }
 
     /// When one more request fits `limit` requests per `window`: none means now.
@@ -258,6 +252,15 @@ impl Index {
     #[must_use]
     pub fn spent(&self, purse: &Purse, window: SignedDuration, now: Timestamp) -> Vec<Timestamp> {
         self.spending.within(purse, window, now)
+    }
+}
+
+fn count_down(counts: &mut BTreeMap<String, usize>, id: &str) {
+    if let Some(count) = counts.get_mut(id) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(id);
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 mod account;
 mod cache;
 mod claims;
+pub mod compact;
 mod entry;
 mod event;
 mod facts;

@@ -1,14 +1,11 @@
 //! An entry as the index keeps it. Nearly all entries are at rest, some for years, and there may be tens of thousands;
 //! unpacked, one with its state takes some ten times as much.
 
-use std::io::{Read, Write};
 use std::sync::Arc;
 
-use flate2::Compression;
-use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
 use serde::{Deserialize, Serialize};
 
+use super::compact;
 use super::{CachedEntry, Entry, Event, Key, Position, State, Version, WriterId};
 
 /// An entry without its key, which the index has beside it.
@@ -19,6 +16,9 @@ pub(super) enum Packed {
     /// As it is: what can't be packed so that it comes out the same. None is known.
     Whole(CachedEntry),
 }
+
+/// What most entries are like: an order with its number.
+const LIKE: &[u8] = br#""refusal":{"code":"","message":"","fields":["spec.","Refused","NotProcessed","why":"{"r":3,"v":"pno.@@3@","w":[1,1],"s":null,"e":[{"type":"Intended","attempt":"","at":"2026-11-26T","terms":{"account":"","spec.numberType":"GEOGRAPHICAL","spec.verificationId":"","spec.verificationRef.name":"","verificationId":""}},{"type":"Accepted","attempt":"","at":"2026-11-26T","id":"3000"},{"type":"Assigned","attempt":"","at":"2026-11-26T","orderId":"3000","number":"+4922"}]}"#;
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -42,7 +42,7 @@ impl Packed {
             unpack(small, &entry.key).is_some_and(|same| same == *entry && same.state() == *state)
         });
         match small {
-            Some(small) => Self::Small(small.into_boxed_slice()),
+            Some(small) => Self::Small(small),
             None => {
                 Self::Whole(CachedEntry { entry: Arc::new(entry.clone()), state: Arc::new(state.clone()) })
             }
@@ -62,7 +62,7 @@ impl Packed {
     }
 }
 
-fn pack(entry: &Entry) -> Option<Vec<u8>> {
+fn pack(entry: &Entry) -> Option<Box<[u8]>> {
     let kept = Kept {
         revision: entry.revision,
         version: entry.version.as_ref().map(|version| version.as_str().to_owned()),
@@ -71,15 +71,11 @@ fn pack(entry: &Entry) -> Option<Vec<u8>> {
         events: entry.events.clone(),
         position: entry.position.clone(),
     };
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(&serde_json::to_vec(&kept).ok()?).ok()?;
-    encoder.finish().ok()
+    Some(compact::pack(&serde_json::to_vec(&kept).ok()?, LIKE))
 }
 
 fn unpack(small: &[u8], key: &Key) -> Option<Entry> {
-    let mut json = Vec::new();
-    DeflateDecoder::new(small).read_to_end(&mut json).ok()?;
-    let kept: Kept = serde_json::from_slice(&json).ok()?;
+    let kept: Kept = serde_json::from_slice(&compact::unpack(small, LIKE)?).ok()?;
     Some(Entry {
         key: key.clone(),
         revision: kept.revision,

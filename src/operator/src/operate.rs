@@ -168,6 +168,9 @@ fn connect() -> Result<Client, Failure> {
     controller::trim::client(config).map_err(failed)
 }
 
+/// Where `--concurrency` is not given and `--provider-concurrency` is not more.
+const CONCURRENCY: u16 = 16;
+
 fn config(options: &RunOptions) -> controller::Config {
     controller::Config {
         retry_policy: RetryPolicy {
@@ -178,7 +181,7 @@ fn config(options: &RunOptions) -> controller::Config {
         },
         send_within: options.send_within,
         provider_concurrency: usize::from(options.provider_concurrency),
-        concurrency: options.concurrency,
+        concurrency: options.concurrency.unwrap_or(options.provider_concurrency.max(CONCURRENCY)),
         access_key_file: options.access_key_file.clone(),
         namespace: options.namespace.to_string(),
         namespaces: options.namespaces(),

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -108,6 +108,7 @@ async fn exchange(inner: &Inner, place: usize, parts: &Parts, body: Bytes) -> Re
     match storm {
         Storm::Conflicts if write => return Ok(json(storm::conflict(&parts.method))),
         Storm::Unanswered if write => return Ok(json(storm::timed_out())),
+        Storm::Busy if inner.end == End::Apiserver => return Ok(turned_away()),
         _ => {}
     }
     let first = lock(&inner.state).first_lists.of(&path).filter(|_| storm == Storm::OldLists && list);
@@ -231,6 +232,15 @@ fn canned(status: StatusCode) -> Answer {
     let body = Full::new(Bytes::from_static(b"upstream request timeout"));
     let mut response = Response::new(body.map_err(|never: Infallible| match never {}).boxed_unsync());
     *response.status_mut() = status;
+    response
+}
+
+fn turned_away() -> Answer {
+    let (status, text) = storm::busy();
+    let mut response = json((status, text));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 

@@ -29,6 +29,8 @@ pub enum Storm {
     Compacted,
     /// Watches are too old, and lists are answered as they were the first time.
     OldLists,
+    /// Everything but a watch that goes on is turned away, as by priority and fairness.
+    Busy,
     /// Every write is refused as conflicting.
     Conflicts,
     /// Every write is done, and answered as conflicting.
@@ -56,6 +58,11 @@ fn too_old() -> Bytes {
         "message": "too old resource version: 1 (2)", "reason": "Expired", "code": 410,
     });
     Bytes::from(format!("{}\n", json!({"type": "ERROR", "object": status})))
+}
+
+/// As kube-apiserver says it: its own filter answers, not in the words of the API.
+pub(super) fn busy() -> (StatusCode, &'static str) {
+    (StatusCode::TOO_MANY_REQUESTS, "Too many requests, please try again later.\n")
 }
 
 /// The answer to a write that conflicts.

@@ -20,6 +20,8 @@ pub(super) trait Reconciled:
     + Clone
     + Debug
     + DeserializeOwned
+    + PartialEq
+    + Serialize
     + Send
     + Sync
     + 'static

@@ -14,6 +14,8 @@ use tenios_api::causes;
 
 const NAME: &str = "tenios-operator";
 
+const RELEASED_WITHIN: Duration = Duration::from_secs(5);
+
 /// One candidate.
 pub struct Leader {
     api: Api<Lease>,
@@ -23,6 +25,9 @@ pub struct Leader {
     /// The holder and renew time last seen, and since when on our own clock: no clock is compared across
     /// machines.
     seen: Option<(LeaseSpec, Instant)>,
+    /// As it was answered to the last renewal. Whoever wrote it since made its resource version another one, so that
+    /// it need not be read before the next.
+    held: Option<Lease>,
 }
 
 impl Leader {
@@ -31,7 +36,7 @@ impl Leader {
     pub fn new(client: Client, namespace: &str, duration: Duration) -> Self {
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "tenios-operator".into());
         let identity = format!("{host}_{}", uuid::Uuid::new_v4().simple());
-        Self { api: Api::namespaced(client, namespace), identity, duration, seen: None }
+        Self { api: Api::namespaced(client, namespace), identity, duration, seen: None, held: None }
     }
 
     /// After this long without a successful renewal the leader stops, before others take over.
@@ -39,9 +44,19 @@ impl Leader {
         self.duration * 2 / 3
     }
 
-    /// Between two tries.
+    /// Between two renewals: a third leaves time for two more tries before the deadline.
     fn period(&self) -> Duration {
+        self.duration / 3
+    }
+
+    /// Until the next try after one that failed.
+    fn pause(&self) -> Duration {
         self.duration / 7
+    }
+
+    /// For one try: one that hangs must not be the only one before the deadline.
+    fn patience(&self) -> Duration {
+        (self.duration / 5).max(Duration::from_secs(1))
     }
 
     /// Waits until the lease is ours. False where `stop` came first.
@@ -51,7 +66,7 @@ impl Leader {
                 return true;
             }
             tokio::select! {
-                () = tokio::time::sleep(self.period()) => {}
+                () = tokio::time::sleep(self.pause()) => {}
                 () = stop.cancelled() => return false,
             }
         }
@@ -60,13 +75,15 @@ impl Leader {
     /// Renews until that fails for too long, or `stop`.
     pub async fn hold(&mut self, stop: &CancellationToken) {
         let mut renewed = Instant::now();
+        let mut wait = self.period();
         loop {
             tokio::select! {
-                () = tokio::time::sleep(self.period()) => {}
+                () = tokio::time::sleep(wait) => {}
                 () = stop.cancelled() => return,
             }
+            wait = self.pause();
             if self.try_hold().await {
-                renewed = Instant::now();
+                (renewed, wait) = (Instant::now(), self.period());
             } else if renewed.elapsed() >= self.deadline() || self.held_by_another() {
                 return;
             }
@@ -75,11 +92,11 @@ impl Leader {
 
     /// Gives the lease back, so that the next replica need not wait.
     pub async fn release(&mut self) {
-        let Ok(Ok(Some(mut lease))) = within(self.api.get_opt(NAME)).await else { return };
+        let Ok(Ok(Some(mut lease))) = within(RELEASED_WITHIN, self.api.get_opt(NAME)).await else { return };
         if let Some(spec) = lease.spec.as_mut().filter(|s| s.holder_identity.as_ref() == Some(&self.identity))
         {
             spec.holder_identity = None;
-            let _ = within(self.api.replace(NAME, &posting(), &lease)).await;
+            let _ = within(RELEASED_WITHIN, self.api.replace(NAME, &posting(), &lease)).await;
         }
     }
 
@@ -89,7 +106,7 @@ impl Leader {
     }
 
     async fn try_hold(&mut self) -> bool {
-        match within(self.hold_once()).await {
+        match within(self.patience(), self.hold_once()).await {
             Ok(Ok(held)) => held,
             Ok(Err(error)) => {
                 tracing::warn!(error = causes(&error), "the leader lease can't be read or written");
@@ -100,12 +117,19 @@ impl Leader {
     }
 
     async fn hold_once(&mut self) -> Result<bool, kube::Error> {
-        let Some(mut lease) = self.api.get_opt(NAME).await? else {
+        // Taken: where the answer does not come, it is not known what is stored, and it is read.
+        if let Some(held) = self.held.take()
+            && self.write(held).await?
+        {
+            return Ok(true);
+        }
+        let Some(lease) = self.api.get_opt(NAME).await? else {
             let lease = Lease {
                 metadata: ObjectMeta { name: Some(NAME.into()), ..ObjectMeta::default() },
                 spec: Some(self.ours(LeaseSpec::default())),
             };
-            return settled(self.api.create(&posting(), &lease).await);
+            self.held = settled(self.api.create(&posting(), &lease).await)?;
+            return Ok(self.held.is_some());
         };
         let spec = lease.spec.clone().unwrap_or_default();
         if self.seen.as_ref().is_none_or(|(seen, _)| *seen != spec) {
@@ -116,13 +140,18 @@ impl Leader {
         if !free && !lapsed {
             return Ok(false);
         }
-        let next = self.ours(spec);
+        self.write(lease).await
+    }
+
+    /// Makes it ours, or ours for longer, if it is still as it is here.
+    async fn write(&mut self, mut lease: Lease) -> Result<bool, kube::Error> {
+        let next = self.ours(lease.spec.take().unwrap_or_default());
         lease.spec = Some(next.clone());
-        let held = settled(self.api.replace(NAME, &posting(), &lease).await)?;
-        if held {
+        self.held = settled(self.api.replace(NAME, &posting(), &lease).await)?;
+        if self.held.is_some() {
             self.seen = Some((next, Instant::now()));
         }
-        Ok(held)
+        Ok(self.held.is_some())
     }
 
     fn ours(&self, before: LeaseSpec) -> LeaseSpec {
@@ -139,14 +168,15 @@ impl Leader {
     }
 }
 
-fn settled(result: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
+/// None where somebody else wrote it first, or it is gone.
+fn settled(result: Result<Lease, kube::Error>) -> Result<Option<Lease>, kube::Error> {
     match result {
-        Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+        Ok(lease) => Ok(Some(lease)),
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-async fn within<F: Future>(future: F) -> Result<F::Output, tokio::time::error::Elapsed> {
-    tokio::time::timeout(Duration::from_secs(5), future).await
+async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, tokio::time::error::Elapsed> {
+    tokio::time::timeout(limit, future).await
 }

@@ -1,6 +1,7 @@
 //! The controllers: they observe, ask the lifecycle what to do, act, and show where it rests.
 
 mod around;
+mod awaiting;
 mod config_map;
 mod contested;
 mod event_dedup;
@@ -10,10 +11,12 @@ pub mod leader;
 mod listing;
 mod look;
 mod namespaces;
+mod objects;
 mod provider_call;
 mod reconcile;
 mod requeue;
 mod run;
+mod schedule;
 mod secrets;
 mod shortage;
 pub mod skew;
@@ -70,8 +73,12 @@ pub struct Config {
     pub namespaces: Vec<String>,
 }
 
-/// Only a wait for a turn or an answer that lasts is shown: most are over earlier, and then that write is saved.
+/// Only a wait for an answer or a number that lasts is shown: most are over earlier, and then that write is saved.
 const SHOWN_AFTER: Duration = Duration::from_secs(1);
+
+/// The same for a turn at the provider. In a burst of thousands nearly all wait for theirs, and what that costs the
+/// apiserver delays the orders themselves.
+const TURN_SHOWN_AFTER: Duration = Duration::from_secs(5);
 
 /// Added to what a request may take before another process calls its outcome unknown.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -89,6 +96,7 @@ pub struct Context {
     in_flight: in_flight::InFlight,
     requeue: Arc<requeue::Requeue>,
     contested: contested::Contested,
+    awaiting: awaiting::Awaiting,
     shortage: shortage::Shortage,
     slots: slots::SendSlots,
     turns: turns::Turns,
@@ -133,6 +141,7 @@ impl Context {
             waits: Mutex::default(),
             warned: event_dedup::EventDedup::default(),
             contested: contested::Contested::default(),
+            awaiting: awaiting::Awaiting::default(),
             shortage: shortage::Shortage::default(),
             gone: Notify::new(),
             client,
@@ -190,14 +199,19 @@ impl Context {
         self.in_flight.not_recorded()
     }
 
-    /// How much longer it is not worth a word that this resource waits for its turn or for an answer.
-    fn not_worth_a_word(&self, key: &Key, reason: Reason) -> Option<Duration> {
-        let since = match reason {
-            Reason::Ordering | Reason::Submitting => self.in_flight.since(key),
-            Reason::Cancelling => self.in_flight.since(&key.of(Kind::Cancellation)),
-            _ => self.slots.waits_since(key),
+    /// How much longer it is not worth a word that this resource waits for its turn, an answer or its number.
+    fn not_worth_a_word(&self, key: &Key, reason: Reason, shown: Option<Reason>) -> Option<Duration> {
+        if reason != Reason::AwaitingNumber {
+            self.awaiting.forget(key);
+        }
+        let (since, after) = match reason {
+            Reason::AwaitingNumber if shown == Some(reason) => return None,
+            Reason::AwaitingNumber => (Some(self.awaiting.since(key)), SHOWN_AFTER),
+            Reason::Ordering | Reason::Submitting => (self.in_flight.since(key), SHOWN_AFTER),
+            Reason::Cancelling => (self.in_flight.since(&key.of(Kind::Cancellation)), SHOWN_AFTER),
+            _ => (self.slots.waits_since(key), TURN_SHOWN_AFTER),
         };
-        SHOWN_AFTER.checked_sub(since?.elapsed()).filter(|left| !left.is_zero())
+        after.checked_sub(since?.elapsed()).filter(|left| !left.is_zero())
     }
 
     /// How long to wait for what no watch tells of; longer each time in a row.
@@ -275,6 +289,7 @@ impl Context {
         self.slots.forget(key);
         self.turns.forget(key);
         self.contested.forget(key);
+        self.awaiting.forget(key);
         self.shortage.forget(key, &self.requeue);
         self.in_flight.forget(key);
         self.in_flight.forget(&key.of(Kind::Cancellation));

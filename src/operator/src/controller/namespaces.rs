@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -41,14 +42,48 @@ pub(super) struct Namespaces {
     ledger: String,
     /// Those that have a Lease, as the watches know.
     claimed: Mutex<HashMap<String, NamespaceOwner>>,
+    confirmed: Mutex<Confirmed>,
+}
+
+/// How long a Lease that was read as ours counts, unless the watch says otherwise. As long as the request may take
+/// to leave after it was read, and in a burst of orders one read is enough for all.
+const CONFIRMED_FOR: Duration = Duration::from_secs(5);
+
+/// When the Leases that are ours were read last.
+#[derive(Debug, Default)]
+struct Confirmed {
+    at: HashMap<String, Instant>,
+    /// How often the watch said that a namespace is not, or no longer, ours: a read that was under way then may be
+    /// older than that.
+    contradicted: u64,
+}
+
+impl Confirmed {
+    fn contradict(&mut self, namespace: &str) {
+        self.at.remove(namespace);
+        self.contradicted += 1;
+    }
+
+    /// It was read as ours, by a request that began then.
+    fn confirm(&mut self, namespace: &str, asked: Instant, contradicted: u64) {
+        if self.contradicted == contradicted {
+            self.at.retain(|_, at| asked.duration_since(*at) < CONFIRMED_FOR);
+            self.at.insert(namespace.to_owned(), asked);
+        }
+    }
+
+    fn is_fresh(&self, namespace: &str, now: Instant) -> bool {
+        self.at.get(namespace).is_some_and(|at| now.duration_since(*at) < CONFIRMED_FOR)
+    }
 }
 
 impl Namespaces {
     pub(super) fn new(client: Client, ledger: String) -> Self {
-        Self { client, ledger, claimed: Mutex::default() }
+        Self { client, ledger, claimed: Mutex::default(), confirmed: Mutex::default() }
     }
 
-    /// Whose it is, after it was claimed where it was nobody's. Money hangs on it, so that it is read anew.
+    /// Whose it is, after it was claimed where it was nobody's. Money hangs on it, so that it is read anew, unless
+    /// that was done a moment ago.
     pub(super) async fn acquire(&self, namespace: &str) -> Result<NamespaceOwner, Failed> {
         match self.ask(namespace).await? {
             NamespaceOwner::Unclaimed => {}
@@ -67,6 +102,12 @@ impl Namespaces {
         }
     }
 
+    /// Whether it was read as ours a moment ago, and the watch has not said otherwise since. Only where there is a
+    /// watch that could.
+    pub(super) fn is_confirmed(&self, namespace: &str) -> bool {
+        self.confirmed.lock().is_fresh(namespace, Instant::now())
+    }
+
     /// Whose it is, as the watch knows.
     pub(super) fn known(&self, namespace: &str) -> NamespaceOwner {
         self.claimed.lock().get(namespace).cloned().unwrap_or(NamespaceOwner::Unclaimed)
@@ -80,13 +121,19 @@ impl Namespaces {
     /// Forgets them all: they are not watched any more.
     pub(super) fn forget(&self) {
         self.claimed.lock().clear();
+        self.confirmed.lock().at.clear();
     }
 
     /// Whose it is now.
     pub(super) async fn ask(&self, namespace: &str) -> Result<NamespaceOwner, Failed> {
         let leases = Api::namespaced_with(self.client.clone(), namespace, &leases());
+        let (asked, contradicted) = (Instant::now(), self.confirmed.lock().contradicted);
         let lease = call(leases.get_opt(NAMESPACE_LEASE)).await?;
-        Ok(lease.map_or(NamespaceOwner::Unclaimed, |lease| self.held(&lease)))
+        let whose = lease.map_or(NamespaceOwner::Unclaimed, |lease| self.held(&lease));
+        if whose == NamespaceOwner::Us {
+            self.confirmed.lock().confirm(namespace, asked, contradicted);
+        }
+        Ok(whose)
     }
 
     fn held(&self, lease: &DynamicObject) -> NamespaceOwner {
@@ -95,6 +142,9 @@ impl Namespaces {
 
     /// Takes over what the watch says of a namespace; what was known before, where that is news.
     fn learn(&self, namespace: &str, whose: &NamespaceOwner) -> Option<NamespaceOwner> {
+        if *whose != NamespaceOwner::Us {
+            self.confirmed.lock().contradict(namespace);
+        }
         let mut claimed = self.claimed.lock();
         let before = match whose {
             NamespaceOwner::Unclaimed => claimed.remove(namespace),
@@ -197,7 +247,24 @@ pub(super) fn served_by_another(namespace: &str, ledger: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{NamespaceOwner, owner, served_by_another};
+    use std::time::Instant;
+
+    use super::{CONFIRMED_FOR, Confirmed, NamespaceOwner, owner, served_by_another};
+
+    #[test]
+    fn p13_a_lease_that_was_read_counts_for_a_moment_unless_the_watch_says_otherwise() {
+        let (mut confirmed, read) = (Confirmed::default(), Instant::now());
+        confirmed.confirm("shop", read, 0);
+        assert!(confirmed.is_fresh("shop", read) && !confirmed.is_fresh("other", read));
+        assert!(!confirmed.is_fresh("shop", read + CONFIRMED_FOR));
+        confirmed.contradict("shop");
+        assert!(!confirmed.is_fresh("shop", read), "another took it");
+        confirmed.confirm("shop", read, 0);
+        assert!(!confirmed.is_fresh("shop", read), "it was asked before that was known");
+        confirmed.confirm("shop", read, 1);
+        confirmed.confirm("other", read + CONFIRMED_FOR, 1);
+        assert_eq!(confirmed.at.len(), 1, "what counts no longer is not kept");
+    }
 
     #[test]
     fn what_a_lease_holds_is_quoted_only_where_a_namespace_can_be_called_so() {

@@ -157,6 +157,9 @@ pub(super) async fn start(
 
 /// Nothing is sent from a namespace that this ledger was not the first to claim.
 async fn acquire_namespace(context: &Context, namespace: &str) -> Result<(), NotStarted> {
+    if context.stores.know_the_owner(namespace) && context.namespaces.is_confirmed(namespace) {
+        return Ok(());
+    }
     let why = match context.namespaces.acquire(namespace).await {
         Ok(NamespaceOwner::Us) => return Ok(()),
         Ok(NamespaceOwner::Other(ledger)) => {

@@ -1,12 +1,13 @@
 //! One reconcile of a resource, whatever its kind: it is decided on until it rests.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::core::DeserializeGuard;
 use kube::{Resource, ResourceExt};
 
 use super::around::Around;
+use super::awaiting::Telling;
 use super::config_map;
 use super::kind::Reconciled;
 use super::look::{self, Ended, Rounds};
@@ -66,7 +67,8 @@ pub(super) async fn reconcile<K: Reconciled>(
             }
             Ended::Gone => return Ok(None),
         };
-        if let Some(soon) = context.not_worth_a_word(key, summary.reason) {
+        let shown = resource.status().and_then(|status| status::ready(K::conditions(status)));
+        if let Some(soon) = context.not_worth_a_word(key, summary.reason, shown.map(|ready| ready.reason)) {
             return Ok(Some(soon));
         }
         return update_status(context, key, &object, resource, &summary).await;
@@ -321,11 +323,16 @@ async fn update_status<K: Reconciled>(
     let state = format!("{:?}", summary.state);
     let unwritten = told.as_ref().filter(|told| told.fails()).map(|told| told.reason);
     context.track(key, TrackedResource { state, reason: summary.reason, since, expires, unwritten });
-    if status::write(&context.client, object, &previous, &next).await? {
+    if let Some(written) = status::write(&context.client, object, &previous, &next).await? {
+        let is_as_written = written.0.as_ref().is_ok_and(|written| written.status() == Some(&next));
+        if context.stores.wrote(&key.namespace, object, &written) || !is_as_written {
+            context.requeue.now(key);
+        }
         context.requeue.notify_dependents(key);
         status::publish_transition(&context.client, object, K::conditions(&previous), K::conditions(&next))
             .await;
     }
+    let told_in = tell_wait(context, key, object, summary).await;
     let warning = summary.warning.clone().or_else(|| context.contested.of(key));
     context.publish_warning(key, object, warning.as_ref()).await;
     if let Some(told) = told.as_ref().filter(|told| told.fails()) {
@@ -334,7 +341,29 @@ async fn update_status<K: Reconciled>(
     // Nobody watches what is written: it is looked at again.
     let is_written = told.as_ref().is_some_and(|told| told.reason == Reason::NumberWritten);
     let requeue_after = summary.requeue_after.or(is_written.then_some(WRITTEN_LOOKED_AT_EVERY));
-    Ok(context.requeue_after(key, unwritten.unwrap_or(summary.reason), requeue_after))
+    let requeue_after = context.requeue_after(key, unwritten.unwrap_or(summary.reason), requeue_after);
+    Ok(requeue_after.into_iter().chain(told_in).min())
+}
+
+/// Tells of a wait for a number, once it has lasted. Returns when to look whether it has.
+async fn tell_wait<K: Reconciled>(
+    context: &Context,
+    key: &Key,
+    object: &DeserializeGuard<K>,
+    summary: &StatusSummary<K::Step>,
+) -> Option<Duration> {
+    if summary.reason != Reason::AwaitingNumber {
+        return None;
+    }
+    match context.awaiting.tell(key, Instant::now()) {
+        Telling::Already => None,
+        Telling::In(left) => Some(left),
+        Telling::Now => {
+            let reason = summary.reason.to_string();
+            status::publish(&context.client, object, "Normal", &reason, &summary.message).await;
+            None
+        }
+    }
 }
 
 /// What there is to tell of the `ConfigMap` that the spec names, if it names one.

@@ -1,46 +1,33 @@
-//! The watches and a controller for each kind on kube's runtime.
+//! The watches, and what looks after each kind: it observes, and reconciles whatever something happened to.
 
-use std::collections::HashSet;
-use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, join, join_all};
-use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt};
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::{Action, Config as ControllerConfig};
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{ObjectRef, Store, reflector};
-use kube::runtime::{Controller, WatchStreamExt, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
-use tokio::sync::mpsc::UnboundedReceiver;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, ResourceExt};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::kind::Reconciled;
 use super::listing::{Listing, Watching};
-use super::reconcile;
+use super::objects::Objects;
 use super::requeue::Scope;
+use super::schedule::Schedule;
 use super::stores::{KindStore, NamespaceStores, Resources};
-use super::turns::Turns;
-use super::{Context, Failed, namespaces, sweep};
+use super::turns::Turn;
+use super::{Context, namespaces, reconcile, sweep};
 use crate::telemetry::{ReconcileError, traced};
 use tenios_api::{PhoneNumberOrder, PhoneVerification, causes};
-use tenios_ledger::{Key, Kind};
+use tenios_ledger::Key;
 
 /// Objects of a list that are asked for at a time. Each may have more than a megabyte on its way to [`super::trim`],
 /// and a list that takes the apiserver more than a minute ends without an answer.
 const PAGE: u32 = 100;
-
-/// Those who come for a turn and find none; each leaves at once.
-const PASSING: u16 = 16;
-
-/// What kube is told. Whoever has a turn has to find room beside those who come for one.
-fn at_once(concurrency: u16) -> u16 {
-    Turns::of_all(concurrency).saturating_add(PASSING)
-}
 
 /// Runs the controllers until `stop`; then the reconciles under way are finished.
 pub async fn run(context: Arc<Context>, stop: CancellationToken) {
@@ -72,117 +59,181 @@ fn kinds(
     stop: &CancellationToken,
 ) -> [(Box<dyn Resources>, BoxFuture<'static, ()>); 2] {
     [
-        Watch::<PhoneVerification>::new(context, namespace).begin(context, stop),
-        Watch::<PhoneNumberOrder>::new(context, namespace).begin(context, stop),
+        Watch::<PhoneVerification>::new(context, namespace).begin(stop),
+        Watch::<PhoneNumberOrder>::new(context, namespace).begin(stop),
     ]
 }
 
 /// One kind in one namespace, or in all.
-struct Watch<K: Resource<DynamicType = ()> + Clone + 'static> {
-    api: Api<DeserializeGuard<K>>,
+struct Watch<K: Reconciled> {
+    context: Arc<Context>,
     scope: Scope,
-    store: Store<DeserializeGuard<K>>,
-    writer: Writer<DeserializeGuard<K>>,
-    woken: UnboundedReceiver<Key>,
+    objects: Arc<Objects<K>>,
     listing: Arc<Listing>,
+    woken: UnboundedReceiver<Key>,
+    schedule: Schedule,
+    ended: UnboundedSender<Ended>,
+    endings: UnboundedReceiver<Ended>,
 }
 
+/// A reconcile has ended, and asks for another one after this time.
+type Ended = (Key, Option<Duration>);
+
 impl<K: Reconciled> Watch<K> {
-    fn new(context: &Context, namespace: Option<&str>) -> Self {
-        let client: Client = context.client.clone();
-        let api = match namespace {
-            Some(namespace) => Api::namespaced(client, namespace),
-            None => Api::all(client),
-        };
-        let writer = Writer::new(());
+    fn new(context: &Arc<Context>, namespace: Option<&str>) -> Self {
         let scope = Scope { kind: K::KIND, namespace: namespace.map(ToOwned::to_owned) };
+        let (ended, endings) = unbounded_channel();
         Self {
-            api,
-            store: writer.as_reader(),
-            writer,
+            context: context.clone(),
+            objects: Arc::default(),
             listing: Arc::new(Listing::new(Watching::Resources(K::KIND), scope.namespace.clone())),
             woken: context.requeue.stream(scope.clone()),
             scope,
+            schedule: Schedule::default(),
+            ended,
+            endings,
         }
     }
 
     /// What is known of the resources, and what looks after them.
-    fn begin(
-        self,
-        context: &Arc<Context>,
-        stop: &CancellationToken,
-    ) -> (Box<dyn Resources>, BoxFuture<'static, ()>) {
-        let kind_store = KindStore { store: self.store.clone(), listing: self.listing.clone() };
-        (Box::new(kind_store), self.run(context.clone(), stop.clone()).boxed())
+    fn begin(self, stop: &CancellationToken) -> (Box<dyn Resources>, BoxFuture<'static, ()>) {
+        let kind_store = KindStore { objects: self.objects.clone(), listing: self.listing.clone() };
+        (Box::new(kind_store), self.run(stop.clone()).boxed())
     }
 
-    async fn run(self, context: Arc<Context>, stop: CancellationToken) {
-        let Self { api, scope, store, writer, woken, listing } = self;
-        let touched = touched(api, scope, writer, listing, context.clone());
-        let config = ControllerConfig::default().concurrency(at_once(context.config.concurrency));
-        Controller::for_stream(touched, store)
-            .with_config(config)
-            .reconcile_on(woken_objects(woken))
-            .graceful_shutdown_on(stop.cancelled_owned())
-            .run(reconcile, on_failure, context)
-            .for_each(|_| std::future::ready(()))
-            .await;
-    }
-}
-
-fn touched<K>(
-    api: Api<DeserializeGuard<K>>,
-    scope: Scope,
-    writer: Writer<DeserializeGuard<K>>,
-    listing: Arc<Listing>,
-    context: Arc<Context>,
-) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send + 'static
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-{
-    let kind = scope.kind;
-    let events = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
-    let told = context.clone();
-    let broken = listing.clone();
-    let store = writer.as_reader();
-    reflector(writer, events)
-        .inspect_ok(move |event| match event {
-            watcher::Event::InitDone => {
-                // What went while nobody watched is told by no event of its own.
-                let here: HashSet<Key> = store.state().iter().map(|object| key_of(kind, object)).collect();
-                told.forget_all(|key| scope.contains(key) && !here.contains(key));
-                listing.complete();
-                told.gone.notify_one();
+    async fn run(mut self, stop: CancellationToken) {
+        let client = self.context.client.clone();
+        let api: Api<DeserializeGuard<K>> = match &self.scope.namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        };
+        let config = watcher::Config::default().page_size(PAGE);
+        let mut events = watcher(api, config).default_backoff().boxed();
+        let (context, namespace) = (self.context.clone(), self.scope.namespace.clone());
+        // A reference that is merely not listed yet must not look like one to nothing.
+        let listed = async move { context.stores.listed(namespace.as_deref().unwrap_or_default()).await };
+        tokio::pin!(listed);
+        let mut begun = false;
+        loop {
+            let due = self.schedule.next_due();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(event) = events.next() => self.observe(event, begun),
+                Some((key, wait)) = self.endings.recv() => self.end(&key, wait),
+                Some(key) = self.woken.recv() => if begun { self.wake(&key) },
+                () = sleep_until(due), if due.is_some() => self.begin_due(),
+                () = &mut listed, if !begun => {
+                    begun = true;
+                    self.wake_all();
+                }
             }
-            watcher::Event::Delete(object) => told.forget(&key_of(kind, object)),
-            _ => {}
-        })
-        .touched_objects()
-        .inspect_ok(move |object| context.requeue.notify_dependents(&key_of(kind, object)))
-        .inspect_err(move |error| broken.failed(error))
+        }
+        drop(events);
+        while self.schedule.running() > 0
+            && let Some((key, _)) = self.endings.recv().await
+        {
+            self.schedule.end(&key, None, Instant::now());
+        }
+    }
+
+    fn observe(&mut self, event: Result<watcher::Event<DeserializeGuard<K>>, watcher::Error>, begun: bool) {
+        match event {
+            Ok(watcher::Event::Init) => self.objects.begin_list(),
+            Ok(watcher::Event::InitApply(object)) => self.take_in(&object, true, begun),
+            Ok(watcher::Event::Apply(object)) => self.take_in(&object, false, begun),
+            Ok(watcher::Event::Delete(object)) => {
+                let key = key_of(&object);
+                self.objects.remove(&key.namespace, &key.name);
+                self.schedule.forget(&key);
+                self.context.forget(&key);
+                self.context.requeue.notify_dependents(&key);
+            }
+            Ok(watcher::Event::InitDone) => {
+                self.objects.end_list();
+                // What went while nobody watched is told by no event of its own.
+                let is_gone = |key: &Key| self.scope.contains(key) && !self.holds(key);
+                self.context.forget_all(is_gone);
+                self.listing.complete();
+                self.context.gone.notify_one();
+            }
+            Err(error) => self.listing.failed(&error),
+        }
+    }
+
+    fn take_in(&mut self, object: &DeserializeGuard<K>, listed: bool, begun: bool) {
+        if self.objects.take_in(object, listed) {
+            let key = key_of(object);
+            self.context.requeue.notify_dependents(&key);
+            if begun {
+                self.wake(&key);
+            }
+        }
+    }
+
+    fn holds(&self, key: &Key) -> bool {
+        self.objects.holds(&key.namespace, &key.name)
+    }
+
+    fn wake_all(&mut self) {
+        for namespace in self.objects.namespaces() {
+            for name in self.objects.names(&namespace) {
+                self.wake(&Key { kind: K::KIND, namespace: namespace.clone(), name });
+            }
+        }
+    }
+
+    fn begin_due(&mut self) {
+        while let Some(key) = self.schedule.take_due(Instant::now()) {
+            self.wake(&key);
+        }
+    }
+
+    fn end(&mut self, key: &Key, wait: Option<Duration>) {
+        if self.schedule.end(key, wait, Instant::now()) {
+            self.wake(key);
+        }
+    }
+
+    /// Begins a reconcile, if it is the turn of this resource; otherwise it is woken when it is.
+    fn wake(&mut self, key: &Key) {
+        if !self.schedule.wake(key) {
+            return;
+        }
+        if !self.holds(key) {
+            // It went while it was put in line.
+            self.context.turns.forget(key);
+            return;
+        }
+        let Some(turn) = self.context.turns.take(key) else { return };
+        let Some(object) = self.objects.get(&key.namespace, &key.name) else { return };
+        self.schedule.begin(key);
+        let (context, key, ended) = (self.context.clone(), key.clone(), self.ended.clone());
+        tokio::spawn(async move {
+            let wait = reconcile(&context, &key, object, turn).await;
+            // Nobody hears of it where the controller was stopped.
+            let _ = ended.send((key, wait));
+        });
+    }
 }
 
-fn key_of<K: Resource<DynamicType = ()>>(kind: Kind, object: &DeserializeGuard<K>) -> Key {
-    Key { kind, namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+async fn sleep_until(due: Option<Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep_until(due.into()).await;
+    }
 }
 
-fn woken_objects<K>(
-    woken: UnboundedReceiver<Key>,
-) -> impl Stream<Item = ObjectRef<DeserializeGuard<K>>> + Send + 'static
-where
-    K: Resource<DynamicType = ()> + 'static,
-{
-    futures::stream::unfold(woken, |mut woken| async move { woken.recv().await.map(|key| (key, woken)) })
-        .map(|key| ObjectRef::new(&key.name).within(&key.namespace))
+fn key_of<K: Reconciled>(object: &DeserializeGuard<K>) -> Key {
+    Key { kind: K::KIND, namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
 }
 
-/// One reconcile, in a task of its own: the controller polls every future it holds on each wake.
+/// One reconcile; when to look again.
 async fn reconcile<K: Reconciled>(
+    context: &Arc<Context>,
+    key: &Key,
     object: Arc<DeserializeGuard<K>>,
-    context: Arc<Context>,
-) -> Result<Action, Failed> {
+    turn: Turn,
+) -> Option<Duration> {
     let kind = K::KIND;
-    let key = key_of(kind, &object);
     let span = traced(tracing::info_span!(
         "reconcile",
         kind = kind.as_str(),
@@ -190,20 +241,12 @@ async fn reconcile<K: Reconciled>(
         resource = key.name,
         trace_id = Empty
     ));
-    context.stores.listed(&key.namespace).await;
-    let Some(turn) = context.turns.take(&key) else {
-        if !context.stores.holds(&key) {
-            // It went while it was put in line.
-            context.turns.forget(&key);
-        }
-        return Ok(Action::await_change());
-    };
     // It says anew what it waits for.
-    context.requeue.forget(&key);
-    context.shortage.reconcile_begins(&key);
+    context.requeue.forget(key);
+    context.shortage.reconcile_begins(key);
     let began = Instant::now();
     let (within, reconciled, seen) = (context.clone(), key.clone(), object.clone());
-    // With its task, which may outlive this future.
+    // A task, whose panic ends here.
     let task = async move {
         let _reconciling = within.slots.reconciling(&reconciled);
         (reconcile::reconcile(&within, &reconciled, &seen).await, turn)
@@ -211,17 +254,16 @@ async fn reconcile<K: Reconciled>(
     let task = tokio::spawn(task.instrument(span));
     let (result, _turn) =
         task.await.map_or_else(|panic| (Err(panic), None), |(result, turn)| (Ok(result), Some(turn)));
-    context.shortage.reconcile_ended(&key, &context.requeue);
-    if !context.stores.holds(&key) {
+    context.shortage.reconcile_ended(key, &context.requeue);
+    if !context.stores.holds(key) {
         // What was kept for it since its end was seen.
-        context.forget(&key);
+        context.forget(key);
     }
     let took = began.elapsed();
     tracing::debug!(%key, ?took, "reconciled");
     context.metrics.reconciled(kind, took.as_secs_f64());
     match result {
-        Ok(Ok(None)) => Ok(Action::await_change()),
-        Ok(Ok(Some(wait))) => Ok(Action::requeue(wait)),
+        Ok(Ok(wait)) => wait,
         Ok(Err(failed)) => {
             context.metrics.reconcile_error(kind, ReconcileError::Apiserver);
             tracing::warn!(error = causes(&failed), %key, "a reconcile failed; retrying");
@@ -230,25 +272,17 @@ async fn reconcile<K: Reconciled>(
                     "the apiserver rejects what the operator does for this resource, so its status may be out of \
                      date; retrying: {why}"
                 );
-                context.warn(&key, &*object, "ReconcileFailed", &words).await;
+                context.warn(key, &*object, "ReconcileFailed", &words).await;
             }
-            Ok(Action::requeue(context.wait(&key, tenios_api::Reason::Other)))
+            Some(context.wait(key, tenios_api::Reason::Other))
         }
         Err(panic) => {
             context.metrics.reconcile_error(kind, ReconcileError::Panic);
             tracing::error!(error = %panic, %key, "a reconcile panicked; please report this");
             let words = "a reconcile of this resource panicked, so its status may be out of date; retrying. Please \
                          report this with the operator's log";
-            context.warn(&key, &*object, "ReconcileFailed", words).await;
-            Ok(Action::requeue(context.config.retry_policy.retry_max))
+            context.warn(key, &*object, "ReconcileFailed", words).await;
+            Some(context.config.retry_policy.retry_max)
         }
     }
-}
-
-#[allow(clippy::needless_pass_by_value)] // the signature is kube's
-fn on_failure<K>(_: Arc<DeserializeGuard<K>>, _: &Failed, context: Arc<Context>) -> Action
-where
-    K: Resource<DynamicType = ()>,
-{
-    Action::requeue(context.config.retry_policy.retry_min)
 }

@@ -29,12 +29,11 @@ type Skews = BTreeMap<String, Skew>;
 
 /// Looks at once and from time to time. One log line for each change that lasts.
 pub async fn watch(client: Client, metrics: Arc<Metrics>, stop: CancellationToken) {
-    let own = own_schemas();
     let (mut seen, mut told) = (Skews::new(), Skews::new());
     loop {
         let wait = match published(&client).await {
             Ok(schemas) => {
-                let now = compare(&own, &schemas);
+                let now = compare(&own_schemas(), &schemas);
                 let lasts = now == seen;
                 seen = now;
                 if lasts {

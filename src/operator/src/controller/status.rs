@@ -19,19 +19,19 @@ use tenios_api::{Condition, ConditionType, Reason, causes};
 
 /// Writes the status where it differs from the last one seen. The patch names the uid, so that it can't
 /// hit a resource that was re-created under the same name, and no resource version: it is a projection,
-/// so the last one wins and none of it can be lost.
+/// so the last one wins and none of it can be lost. Returns the resource as it is since; none where nothing was written.
 pub(super) async fn write<K, S>(
     client: &Client,
     object: &DeserializeGuard<K>,
     previous: &S,
     next: &S,
-) -> Result<bool, Failed>
+) -> Result<Option<DeserializeGuard<K>>, Failed>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
     S: Serialize + PartialEq,
 {
     if previous == next {
-        return Ok(false);
+        return Ok(None);
     }
     let status = merge(&to_value(previous)?, to_value(next)?);
     let patch = json!({"metadata": {"uid": object.uid()}, "status": status});
@@ -43,7 +43,7 @@ pub(super) async fn replace<K, S>(
     client: &Client,
     object: &DeserializeGuard<K>,
     next: &S,
-) -> Result<bool, Failed>
+) -> Result<Option<DeserializeGuard<K>>, Failed>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
     S: Serialize,
@@ -56,7 +56,11 @@ where
     send(client, object, Patch::Json::<()>(patch)).await
 }
 
-async fn send<K, P>(client: &Client, object: &DeserializeGuard<K>, patch: Patch<P>) -> Result<bool, Failed>
+async fn send<K, P>(
+    client: &Client,
+    object: &DeserializeGuard<K>,
+    patch: Patch<P>,
+) -> Result<Option<DeserializeGuard<K>>, Failed>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
     P: Serialize + Debug,
@@ -65,10 +69,10 @@ where
     // Guarded, because the answer holds the whole resource, which today's types may not be able to read.
     let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), &namespace);
     match call(api.patch_status(&object.name_any(), &patching(), &patch)).await {
-        Ok(_) => Ok(true),
+        Ok(answer) => Ok(Some(answer)),
         // Deleted. A conflict is tried again: it may be another's uid by now, or that the apiserver gave up against
         // others who write all the time.
-        Err(Failed::Apiserver(kube::Error::Api(status))) if status.code == 404 => Ok(false),
+        Err(Failed::Apiserver(kube::Error::Api(status))) if status.code == 404 => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -105,11 +109,8 @@ pub(super) async fn publish_transition<K>(
         return;
     }
     let type_ = match now.reason {
-        Reason::AwaitingApproval
-        | Reason::Approved
-        | Reason::AwaitingNumber
-        | Reason::NumberAssigned
-        | Reason::Cancelled => "Normal",
+        // A wait for a number is told once it has lasted.
+        Reason::AwaitingApproval | Reason::Approved | Reason::NumberAssigned | Reason::Cancelled => "Normal",
         reason if reason.stalls() || reason == Reason::BudgetExceeded => "Warning",
         _ => return,
     };

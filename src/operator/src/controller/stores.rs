@@ -4,19 +4,14 @@ use std::any::Any;
 use std::sync::Arc;
 
 use kube::core::DeserializeGuard;
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Resource, ResourceExt};
 use parking_lot::RwLock;
 
 use super::kind::Reconciled;
 use super::listing::Listing;
+use super::objects::Objects;
 use tenios_ledger::{Key, Kind};
 
 /// One watched namespace; all of them where there is no name.
-///
-/// `Store::wait_until_ready` is not used: it remembers one waker only, so of two who wait (and a probe
-/// that merely asks counts) one is never woken (kube-runtime 5.0, `utils/delayed_init.rs`; seen as a
-/// reconcile that hung for ever).
 pub(super) struct NamespaceStores {
     pub(super) namespace: Option<String>,
     pub(super) kinds: Vec<Box<dyn Resources>>,
@@ -32,7 +27,7 @@ impl NamespaceStores {
 
 /// The resources of one kind.
 pub(super) struct KindStore<K: Reconciled> {
-    pub(super) store: Store<DeserializeGuard<K>>,
+    pub(super) objects: Arc<Objects<K>>,
     pub(super) listing: Arc<Listing>,
 }
 
@@ -55,14 +50,12 @@ impl<K: Reconciled> Resources for KindStore<K> {
     }
 
     fn holds(&self, key: &Key) -> bool {
-        self.store.get(&ObjectRef::new(&key.name).within(&key.namespace)).is_some()
+        self.objects.holds(&key.namespace, &key.name)
     }
 
     fn keys(&self, namespace: &str) -> Vec<Key> {
-        let state = self.store.state();
-        let here = state.iter().filter(|object| object.meta().namespace.as_deref() == Some(namespace));
         let key = |name| Key { kind: K::KIND, namespace: namespace.to_owned(), name };
-        here.map(|object| key(object.name_any())).collect()
+        self.objects.names(namespace).into_iter().map(key).collect()
     }
 }
 
@@ -81,12 +74,25 @@ impl Stores {
         get(all.iter().find(|w| w.namespace.as_deref().is_none_or(|n| n == namespace))?)
     }
 
-    pub(super) fn get<K: Reconciled>(&self, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<K>>> {
+    fn objects<K: Reconciled>(&self, namespace: &str) -> Option<Arc<Objects<K>>> {
         self.of(namespace, |w| {
             let mut kinds = w.kinds.iter().map(|kind| &**kind as &dyn Any);
-            let kind_store = kinds.find_map(|kind| kind.downcast_ref::<KindStore<K>>())?;
-            kind_store.store.get(&ObjectRef::new(name).within(namespace))
+            Some(kinds.find_map(|kind| kind.downcast_ref::<KindStore<K>>())?.objects.clone())
         })
+    }
+
+    pub(super) fn get<K: Reconciled>(&self, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<K>>> {
+        self.objects(namespace)?.get(namespace, name)
+    }
+
+    /// [`Objects::wrote`]
+    pub(super) fn wrote<K: Reconciled>(
+        &self,
+        namespace: &str,
+        seen: &DeserializeGuard<K>,
+        answer: &DeserializeGuard<K>,
+    ) -> bool {
+        self.objects(namespace).is_some_and(|objects| objects.wrote(seen, answer))
     }
 
     /// Whether this resource exists, as far as the watches know.

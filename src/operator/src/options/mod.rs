@@ -64,9 +64,9 @@ pub struct RunOptions {
     /// Maximum number of concurrent requests to TENIOS.
     #[arg(long, env = "TENIOS_PROVIDER_CONCURRENCY", default_value = "16", value_parser = Trimmed(RangedU64ValueParser::<u16>::new().range(1..=1024)))]
     pub provider_concurrency: u16,
-    /// Maximum number of concurrent reconciles per kind and namespace; twice as many for all namespaces together.
-    #[arg(long, env = "TENIOS_CONCURRENCY", default_value = "16", value_parser = Trimmed(RangedU64ValueParser::<u16>::new().range(1..=1024)))]
-    pub concurrency: u16,
+    /// Maximum number of concurrent reconciles per kind and namespace, twice as many for all namespaces together; by default 16, or as many as --provider-concurrency if that is more.
+    #[arg(long, env = "TENIOS_CONCURRENCY", value_parser = Trimmed(RangedU64ValueParser::<u16>::new().range(1..=1024)))]
+    pub concurrency: Option<u16>,
     /// Public https:// URL of the push receiver; without it, orders are placed without a push.
     #[arg(long, env = "TENIOS_PUSH_BASE_URL", value_parser = push_base_url)]
     pub push_base_url: Option<BaseUrl>,

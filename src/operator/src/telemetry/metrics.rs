@@ -232,11 +232,7 @@ impl Metrics {
     pub fn resource(&self, key: &Key, resource: Option<TrackedResource>) {
         let mut tracked = self.gauges.lock();
         let now = resource.as_ref().map(|resource| resource.state.clone());
-        let before = match resource {
-            Some(resource) => tracked.insert(key.clone(), resource),
-            None => tracked.remove(key),
-        };
-        let before = before.map(|resource| resource.state);
+        let before = tracked.set(key, resource);
         if before == now {
             return;
         }
@@ -249,7 +245,7 @@ impl Metrics {
     /// The resources that are counted.
     #[must_use]
     pub fn resources(&self) -> Vec<Key> {
-        self.gauges.lock().keys().cloned().collect()
+        self.gauges.lock().keys()
     }
 
     /// A push was answered.

@@ -11,7 +11,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use tenios_api::Reason;
-use tenios_ledger::Key;
+use tenios_ledger::{Key, Kind};
 
 /// Where one resource stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,12 +45,67 @@ struct ReasonLabels {
     reason: String,
 }
 
-/// The resources of which this replica knows where they stand.
+/// The resources of which this replica knows where they stand. There may be tens of thousands, in few namespaces and
+/// fewer states, so that neither is kept for each of them.
 #[derive(Debug, Default)]
-pub(super) struct ResourceGauges(Mutex<HashMap<Key, TrackedResource>>);
+pub(super) struct Tracked {
+    namespaces: HashMap<(Kind, String), HashMap<Box<str>, Place>>,
+    states: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    state: usize,
+    reason: Reason,
+    since: Option<Timestamp>,
+    expires: Option<Timestamp>,
+    unwritten: Option<Reason>,
+}
+
+impl Tracked {
+    /// Where this one stands now, nowhere if it is gone; the state in which it was before.
+    pub(super) fn set(&mut self, key: &Key, resource: Option<TrackedResource>) -> Option<String> {
+        let here = (key.kind, key.namespace.clone());
+        let before = if let Some(TrackedResource { state, reason, since, expires, unwritten }) = resource {
+            let known = self.states.iter().position(|known| *known == state);
+            let state = known.unwrap_or_else(|| {
+                self.states.push(state);
+                self.states.len() - 1
+            });
+            let place = Place { state, reason, since, expires, unwritten };
+            self.namespaces.entry(here).or_default().insert(key.name.as_str().into(), place)
+        } else {
+            let names = self.namespaces.get_mut(&here)?;
+            let before = names.remove(key.name.as_str());
+            if names.is_empty() {
+                self.namespaces.remove(&here);
+            }
+            before
+        };
+        self.states.get(before?.state).cloned()
+    }
+
+    /// All of them.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        let all = self.namespaces.iter().flat_map(|((kind, namespace), names)| {
+            names.keys().map(|name| Key { kind: *kind, namespace: namespace.clone(), name: name.to_string() })
+        });
+        all.collect()
+    }
+
+    fn places(&self) -> impl Iterator<Item = (Kind, &str, Place)> {
+        self.namespaces.iter().flat_map(|((kind, _), names)| {
+            names.values().filter_map(|place| Some((*kind, self.states.get(place.state)?.as_str(), *place)))
+        })
+    }
+}
+
+/// See [`Tracked`].
+#[derive(Debug, Default)]
+pub(super) struct ResourceGauges(Mutex<Tracked>);
 
 impl ResourceGauges {
-    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<Key, TrackedResource>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Tracked> {
         self.0.lock()
     }
 }
@@ -61,20 +116,20 @@ impl Collector for ResourceGauges {
         let tracked = self.lock();
         let mut oldest = BTreeMap::new();
         let mut waiting = BTreeMap::new();
-        let mut expires: Option<Timestamp> = None;
         let mut unwritten = BTreeMap::new();
-        for (key, resource) in tracked.iter() {
-            let kind = key.kind.as_str();
-            if let Some(since) = resource.since {
-                let known = oldest.entry((kind, resource.state.as_str())).or_insert(since);
+        let mut first_expiry: Option<Timestamp> = None;
+        for (kind, state, Place { reason, since, expires, unwritten: failed, .. }) in tracked.places() {
+            let kind = kind.as_str();
+            if let Some(since) = since {
+                let known = oldest.entry((kind, state)).or_insert(since);
                 *known = since.min(*known);
             }
-            expires = expires.into_iter().chain(resource.expires).min();
-            if let Some(reason) = resource.unwritten {
+            first_expiry = first_expiry.into_iter().chain(expires).min();
+            if let Some(reason) = failed {
                 *unwritten.entry(reason).or_insert(0) += 1;
             }
-            if resource.state == "Waiting" {
-                *waiting.entry((kind, resource.reason)).or_insert(0) += 1;
+            if state == "Waiting" {
+                *waiting.entry((kind, reason)).or_insert(0) += 1;
             }
         }
         let mut ages = encoder.encode_descriptor(
@@ -107,7 +162,7 @@ impl Collector for ResourceGauges {
             let labels = UnwrittenLabels { reason: reason.to_string() };
             ConstGauge::<i64>::new(count).encode(counts.encode_family(&labels)?)?;
         }
-        if let Some(expires) = expires {
+        if let Some(expires) = first_expiry {
             let gauge = ConstGauge::new(expires.as_second());
             gauge.encode(encoder.encode_descriptor(
                 "document_valid_until_timestamp_seconds",
