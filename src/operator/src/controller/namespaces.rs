@@ -6,7 +6,7 @@
 //! goes with its namespace, or by a person's hand.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -15,6 +15,7 @@ use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use parking_lot::Mutex;
+use tokio::sync::{Mutex as Door, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::listing::Listing;
@@ -43,7 +44,11 @@ pub(super) struct Namespaces {
     /// Those that have a Lease, as the watches know.
     claimed: Mutex<HashMap<String, NamespaceOwner>>,
     confirmed: Mutex<Confirmed>,
+    asking: Mutex<HashMap<String, Weak<Door<()>>>>,
 }
+
+/// How long a read of the same Lease by another order is waited for, whose answer counts for all.
+const SHARED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long a Lease that was read as ours counts, unless the watch says otherwise. As long as the request may take
 /// to leave after it was read, and in a burst of orders one read is enough for all.
@@ -79,7 +84,13 @@ impl Confirmed {
 
 impl Namespaces {
     pub(super) fn new(client: Client, ledger: String) -> Self {
-        Self { client, ledger, claimed: Mutex::default(), confirmed: Mutex::default() }
+        Self {
+            client,
+            ledger,
+            claimed: Mutex::default(),
+            confirmed: Mutex::default(),
+            asking: Mutex::default(),
+        }
     }
 
     /// Whose it is, after it was claimed where it was nobody's. Money hangs on it, so that it is read anew, unless
@@ -100,6 +111,18 @@ impl Namespaces {
             }
             created => created.map(|_| NamespaceOwner::Us),
         }
+    }
+
+    /// Held by the one that reads the Lease of this namespace; none where that takes too long to be waited for.
+    pub(super) async fn turn_to_ask(&self, namespace: &str) -> Option<OwnedMutexGuard<()>> {
+        let door = {
+            let mut asking = self.asking.lock();
+            asking.retain(|_, door| door.strong_count() > 0);
+            let door = asking.get(namespace).and_then(Weak::upgrade).unwrap_or_default();
+            asking.insert(namespace.to_owned(), Arc::downgrade(&door));
+            door
+        };
+        tokio::time::timeout(SHARED_WITHIN, door.lock_owned()).await.ok()
     }
 
     /// Whether it was read as ours a moment ago, and the watch has not said otherwise since. Only where there is a

@@ -157,7 +157,14 @@ pub(super) async fn start(
 
 /// Nothing is sent from a namespace that this ledger was not the first to claim.
 async fn acquire_namespace(context: &Context, namespace: &str) -> Result<(), NotStarted> {
-    if context.stores.know_the_owner(namespace) && context.namespaces.is_confirmed(namespace) {
+    let is_confirmed =
+        || context.stores.know_the_owner(namespace) && context.namespaces.is_confirmed(namespace);
+    if is_confirmed() {
+        return Ok(());
+    }
+    // In a burst one of them reads it for all.
+    let _turn = context.namespaces.turn_to_ask(namespace).await;
+    if is_confirmed() {
         return Ok(());
     }
     let why = match context.namespaces.acquire(namespace).await {
