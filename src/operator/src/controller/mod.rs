@@ -5,6 +5,7 @@ mod awaiting;
 mod config_map;
 mod contested;
 mod event_dedup;
+mod events;
 mod in_flight;
 mod kind;
 pub mod leader;
@@ -108,6 +109,7 @@ pub struct Context {
     leads: AtomicBool,
     waits: Mutex<HashMap<Key, (Reason, u32)>>,
     warned: event_dedup::EventDedup,
+    events: events::Events,
     /// Resources went, and perhaps their ledger entries can.
     gone: Notify,
 }
@@ -140,6 +142,7 @@ impl Context {
             leads: AtomicBool::new(false),
             waits: Mutex::default(),
             warned: event_dedup::EventDedup::default(),
+            events: events::Events::default(),
             contested: contested::Contested::default(),
             awaiting: awaiting::Awaiting::default(),
             shortage: shortage::Shortage::default(),
@@ -243,21 +246,21 @@ impl Context {
     }
 
     /// Tells the user by an event, once for the same words.
-    async fn publish_warning<K: Resource<DynamicType = ()>>(
+    fn publish_warning<K: Resource<DynamicType = ()>>(
         &self,
         key: &Key,
         object: &K,
         warning: Option<&Warning>,
     ) {
         if let Some(Warning { reason, message }) = warning {
-            self.warn(key, object, reason, message).await;
+            self.warn(key, object, reason, message);
         }
     }
 
     /// Warns by an event, once for the same words.
-    async fn warn<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K, reason: &str, message: &str) {
+    fn warn<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K, reason: &str, message: &str) {
         if self.warned.is_new(key, message) {
-            status::publish(&self.client, object, "Warning", reason, message).await;
+            self.events.warning(object, reason, message);
             self.warned.record(key, message);
         }
     }
@@ -272,7 +275,7 @@ impl Context {
         };
         let Ok(NamespaceOwner::Other(ledger)) = whose else { return false };
         let why = namespaces::served_by_another(&key.namespace, &ledger);
-        self.warn(key, object, "ServedByAnother", &why).await;
+        self.warn(key, object, "ServedByAnother", &why);
         true
     }
 

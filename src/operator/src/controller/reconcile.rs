@@ -329,14 +329,13 @@ async fn update_status<K: Reconciled>(
             context.requeue.now(key);
         }
         context.requeue.notify_dependents(key);
-        status::publish_transition(&context.client, object, K::conditions(&previous), K::conditions(&next))
-            .await;
+        context.events.transition(object, K::conditions(&previous), K::conditions(&next));
     }
-    let told_in = tell_wait(context, key, object, summary).await;
+    let told_in = tell_wait(context, key, object, summary);
     let warning = summary.warning.clone().or_else(|| context.contested.of(key));
-    context.publish_warning(key, object, warning.as_ref()).await;
+    context.publish_warning(key, object, warning.as_ref());
     if let Some(told) = told.as_ref().filter(|told| told.fails()) {
-        context.warn(key, object, &told.reason.to_string(), &told.message).await;
+        context.warn(key, object, &told.reason.to_string(), &told.message);
     }
     // Nobody watches what is written: it is looked at again.
     let is_written = told.as_ref().is_some_and(|told| told.reason == Reason::NumberWritten);
@@ -346,7 +345,7 @@ async fn update_status<K: Reconciled>(
 }
 
 /// Tells of a wait for a number, once it has lasted. Returns when to look whether it has.
-async fn tell_wait<K: Reconciled>(
+fn tell_wait<K: Reconciled>(
     context: &Context,
     key: &Key,
     object: &DeserializeGuard<K>,
@@ -359,8 +358,7 @@ async fn tell_wait<K: Reconciled>(
         Telling::Already => None,
         Telling::In(left) => Some(left),
         Telling::Now => {
-            let reason = summary.reason.to_string();
-            status::publish(&context.client, object, "Normal", &reason, &summary.message).await;
+            context.events.normal(object, &summary.reason.to_string(), &summary.message);
             None
         }
     }
@@ -406,7 +404,7 @@ async fn report_unreadable<K: Reconciled>(
     if context.warned.is_new(key, &words) {
         status::replace(&context.client, object, &next).await?;
         context.warned.record(key, &words);
-        status::publish_transition(&context.client, object, &[], K::conditions(&next)).await;
+        context.events.transition(object, &[], K::conditions(&next));
     }
     Ok(None)
 }

@@ -49,7 +49,13 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     }
     context.stores.set(watched);
     let slots = context.slots.clone().run(stop.clone());
-    futures::future::join3(join_all(running), slots, sweep::run(context.clone(), stop)).await;
+    let reconciled = CancellationToken::new();
+    let reconciling = async {
+        join_all(running).await;
+        reconciled.cancel();
+    };
+    let events = context.events.publish(&context.client, &reconciled);
+    futures::future::join4(reconciling, events, slots, sweep::run(context.clone(), stop)).await;
 }
 
 /// Every kind that the operator looks after, each with its controller. A new one is registered here.
@@ -272,7 +278,7 @@ async fn reconcile<K: Reconciled>(
                     "the apiserver rejects what the operator does for this resource, so its status may be out of \
                      date; retrying: {why}"
                 );
-                context.warn(key, &*object, "ReconcileFailed", &words).await;
+                context.warn(key, &*object, "ReconcileFailed", &words);
             }
             Some(context.wait(key, tenios_api::Reason::Other))
         }
@@ -281,7 +287,7 @@ async fn reconcile<K: Reconciled>(
             tracing::error!(error = %panic, %key, "a reconcile panicked; please report this");
             let words = "a reconcile of this resource panicked, so its status may be out of date; retrying. Please \
                          report this with the operator's log";
-            context.warn(key, &*object, "ReconcileFailed", words).await;
+            context.warn(key, &*object, "ReconcileFailed", words);
             Some(context.config.retry_policy.retry_max)
         }
     }

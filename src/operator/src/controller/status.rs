@@ -1,11 +1,8 @@
-//! Writing `.status`, and the events that go with it.
+//! Writing `.status`.
 
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::api::events::v1::Event;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::{Api, Patch};
 use kube::core::DeserializeGuard;
 use kube::{Client, Resource, ResourceExt};
@@ -13,9 +10,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Failed, call, patching, posting};
-use tenios_api::printable::one_line;
-use tenios_api::{Condition, ConditionType, Reason, causes};
+use super::{Failed, call, patching};
+use tenios_api::{Condition, ConditionType};
 
 /// Writes the status where it differs from the last one seen. The patch names the uid, so that it can't
 /// hit a resource that was re-created under the same name, and no resource version: it is a projection,
@@ -90,94 +86,7 @@ fn merge(previous: &Value, next: Value) -> Value {
     Value::Object(next)
 }
 
-/// The reason of `Ready`, where the conditions have one.
+/// The condition `Ready`, where there is one.
 pub(super) fn ready(conditions: &[Condition]) -> Option<&Condition> {
     conditions.iter().find(|c| c.type_ == ConditionType::Ready)
-}
-
-/// Publishes an event where the resource came to something worth telling. It never fails a reconcile.
-pub(super) async fn publish_transition<K>(
-    client: &Client,
-    object: &K,
-    before: &[Condition],
-    after: &[Condition],
-) where
-    K: Resource<DynamicType = ()>,
-{
-    let Some(now) = ready(after) else { return };
-    if ready(before).map(|c| c.reason) == Some(now.reason) {
-        return;
-    }
-    let type_ = match now.reason {
-        // A wait for a number is told once it has lasted.
-        Reason::AwaitingApproval | Reason::Approved | Reason::NumberAssigned | Reason::Cancelled => "Normal",
-        reason if reason.stalls() || reason == Reason::BudgetExceeded => "Warning",
-        _ => return,
-    };
-    publish(client, object, type_, &now.reason.to_string(), &now.message).await;
-}
-
-/// Publishes one event. It never fails a reconcile.
-pub(super) async fn publish<K>(client: &Client, object: &K, type_: &str, reason: &str, note: &str)
-where
-    K: Resource<DynamicType = ()>,
-{
-    let namespace = object.meta().namespace.clone().unwrap_or_default();
-    let name = object.meta().name.clone().unwrap_or_default();
-    let event = Event {
-        metadata: ObjectMeta {
-            name: Some(event_name(&name)),
-            namespace: Some(namespace.clone()),
-            ..ObjectMeta::default()
-        },
-        action: Some("Reconcile".into()),
-        event_time: Some(MicroTime(jiff::Timestamp::now())),
-        note: Some(shortened(note)),
-        reason: Some(reason.into()),
-        regarding: Some(ObjectReference {
-            api_version: Some(K::api_version(&()).into_owned()),
-            kind: Some(K::kind(&()).into_owned()),
-            name: Some(name),
-            namespace: Some(namespace.clone()),
-            uid: object.meta().uid.clone(),
-            ..ObjectReference::default()
-        }),
-        reporting_controller: Some("tenios.dev/operator".into()),
-        reporting_instance: Some("tenios-operator".into()),
-        type_: Some(type_.into()),
-        ..Event::default()
-    };
-    let api: Api<Event> = Api::namespaced(client.clone(), &namespace);
-    if let Err(error) = call(api.create(&posting(), &event)).await {
-        tracing::warn!(error = causes(&error), reason, "an event could not be published");
-    }
-}
-
-/// A name of its own, that begins with the resource's. What is cut off may leave a part that ends with a sign,
-/// which no part of a name may.
-fn event_name(resource: &str) -> String {
-    let head: String = resource.chars().take(200).collect();
-    format!("{}.{}", head.trim_end_matches(['-', '.']), uuid::Uuid::new_v4().simple())
-}
-
-/// The apiserver takes notes of at most 1,024 bytes.
-fn shortened(note: &str) -> String {
-    let note = one_line(note);
-    let end = (0..=note.len().min(1000)).rev().find(|at| note.is_char_boundary(*at)).unwrap_or(0);
-    note[..end].to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::event_name;
-
-    #[test]
-    fn an_event_has_a_name_that_the_apiserver_takes_however_the_resource_is_called() {
-        for resource in ["main-line".to_owned(), "a".repeat(253)].into_iter().chain(
-            ["-b", ".b", "--b", "-.b"].map(|sign| format!("{}{sign}{}", "a".repeat(198), "c".repeat(50))),
-        ) {
-            let name = event_name(&resource);
-            assert!(tenios_api::name::is_dns_subdomain(&name), "{name}");
-        }
-    }
 }
