@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn p25_events_that_the_apiserver_does_not_take_are_bounded() {
+    fn p26_events_that_the_apiserver_does_not_take_are_bounded() {
         let spec = serde_json::json!({"verificationId": "705d5302-d918-454a-b703-c9c23995726e"});
         let order = PhoneNumberOrder::new("o", serde_json::from_value(spec).unwrap());
         let events = Events::default();
