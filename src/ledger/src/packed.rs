@@ -18,7 +18,7 @@ pub(super) enum Packed {
 }
 
 /// What most entries are like: an order with its number.
-const LIKE: &[u8] = br#""refusal":{"code":"","message":"","fields":["spec.","Refused","NotProcessed","why":"{"r":3,"v":"pno.@@3@","w":[1,1],"s":null,"e":[{"type":"Intended","attempt":"","at":"2026-11-26T","terms":{"account":"","spec.numberType":"GEOGRAPHICAL","spec.verificationId":"","spec.verificationRef.name":"","verificationId":""}},{"type":"Accepted","attempt":"","at":"2026-11-26T","id":"3000"},{"type":"Assigned","attempt":"","at":"2026-11-26T","orderId":"3000","number":"+4922"}]}"#;
+const LIKE: &[u8] = include_bytes!("packed.dictionary");
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
