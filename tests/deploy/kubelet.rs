@@ -38,7 +38,8 @@ impl Pod {
 
         let name = format!("pod-{}", uuid::Uuid::new_v4().simple());
         let root = plane.directory().join(&name);
-        mount(&pod, &Api::namespaced(client, namespace), &root).await;
+        let secrets: Api<Secret> = Api::namespaced(client, namespace);
+        mount(&pod, &secrets, &root).await;
         let account = Identity::service_account(namespace, pod.service_account_name.as_deref().unwrap());
         let kubeconfig = plane.kubeconfig(&account).await;
 
@@ -47,7 +48,7 @@ impl Pod {
         let mut process =
             plane.process(&name, Program::Operator.path()).args(container.args.clone().unwrap());
         for variable in container.env.iter().flatten() {
-            process = process.env(&variable.name, value(variable, namespace, &root));
+            process = process.env(&variable.name, value(variable, namespace, &secrets, &root).await);
         }
         process = process.env("TENIOS_METRICS_LISTEN", listen(ports::free()));
         for (name, value) in environment {
@@ -80,8 +81,12 @@ impl Pod {
     }
 }
 
-fn value(variable: &EnvVar, namespace: &str, root: &Path) -> String {
+async fn value(variable: &EnvVar, namespace: &str, secrets: &Api<Secret>, root: &Path) -> String {
     if let Some(source) = &variable.value_from {
+        if let Some(wanted) = &source.secret_key_ref {
+            let secret = secrets.get(&wanted.name).await.expect("the Secret of a variable");
+            return String::from_utf8(secret.data.unwrap()[&wanted.key].0.clone()).unwrap();
+        }
         let field = source.field_ref.as_ref().expect("a field of the pod");
         assert_eq!(field.field_path, "metadata.namespace");
         return namespace.to_owned();

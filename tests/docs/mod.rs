@@ -34,6 +34,7 @@ const RUN: &[&[&str]] = &[
     &["docs/ledger.md#restore-with-velero"],
     &["docs/ledger.md#what-it-is", "docs/ledger.md#back-it-up", "docs/ledger.md#forget-an-entry"],
     &["docs/numbers.md"],
+    &["docs/object-storage.md"],
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,6 +66,12 @@ async fn p13_moved_to_another_cluster_it_orders_nothing_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_reaches_a_workload() {
     DocsRun::installed(bare().await).await.follow(RUN[10]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p13_p27_a_cluster_is_lost_and_its_numbers_are_found_by_the_bucket_alone() {
+    let (old, new) = tokio::join!(bare(), bare());
+    DocsRun::with_a_bucket([old, new]).await.follow(RUN[11]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

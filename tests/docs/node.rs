@@ -31,10 +31,16 @@ impl Drop for Node {
 }
 
 impl Node {
-    /// Whatever the Deployment says, the operator on it speaks to this simulator and to no one else.
-    pub fn start(plane: Arc<ControlPlane>, provider: &str) -> Self {
-        let (port, metrics_port) = (ports::free(), ports::free());
-        let environment = vec![
+    /// Whatever the Deployment says, the operator on it speaks to this simulator and to no one else, and listens for
+    /// pushes on this port, to which the host name leads.
+    pub fn start(
+        plane: Arc<ControlPlane>,
+        provider: &str,
+        port: u16,
+        others: &[(&'static str, String)],
+    ) -> Self {
+        let metrics_port = ports::free();
+        let mut environment = vec![
             ("TENIOS_URL", provider.to_owned()),
             ("TENIOS_ALLOW_HTTP", "true".to_owned()),
             ("TENIOS_PUSH_BASE_URL", format!("http://127.0.0.1:{port}")),
@@ -44,6 +50,7 @@ impl Node {
             ("TENIOS_RETRY_MIN", "100ms".to_owned()),
             ("TENIOS_RETRY_MAX", "1s".to_owned()),
         ];
+        environment.extend_from_slice(others);
         let stopped = Arc::new(AtomicBool::new(false));
         let stop = stopped.clone();
         let thread = std::thread::spawn(move || {

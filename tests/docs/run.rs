@@ -14,7 +14,8 @@ use super::node::Node;
 use super::script::Step;
 use super::shell::Shell;
 use crate::tools;
-use harness::{ControlPlane, Program, checkout, wait};
+use harness::s3::S3;
+use harness::{ControlPlane, Program, checkout, ports, wait};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const KEY: &str = "the-access-key";
@@ -30,7 +31,9 @@ pub struct DocsRun {
     simulator: Simulator,
     namespaces: usize,
     orders_before: usize,
+    requests_before: usize,
     nodes: Vec<Node>,
+    _bucket: Option<S3>,
     // Last: what runs in them goes first.
     clusters: Vec<Arc<ControlPlane>>,
 }
@@ -38,7 +41,15 @@ pub struct DocsRun {
 impl DocsRun {
     /// With nothing installed. Of two clusters the first is the context `old`, the second `new`.
     pub async fn on(clusters: impl IntoIterator<Item = Arc<ControlPlane>>) -> Self {
-        let clusters: Vec<_> = clusters.into_iter().collect();
+        Self::beside(None, clusters.into_iter().collect()).await
+    }
+
+    /// The same with a bucket outside, which operators and reader find by their environment.
+    pub async fn with_a_bucket(clusters: impl IntoIterator<Item = Arc<ControlPlane>>) -> Self {
+        Self::beside(Some(S3::start().await), clusters.into_iter().collect()).await
+    }
+
+    async fn beside(bucket: Option<S3>, clusters: Vec<Arc<ControlPlane>>) -> Self {
         let options = Options {
             approve_after: Some(Duration::ZERO),
             assign_after: Duration::from_millis(50),
@@ -49,10 +60,30 @@ impl DocsRun {
         let directory = clusters[0].directory().join("reader");
         furnish(&directory, &simulator);
         kubeconfig(&directory, &clusters);
-        let mut shell = Shell::start(&directory, &environment(&directory, &clusters[0]));
+        let mut environment = environment(&directory, &clusters[0]);
+        let reached = bucket.as_ref().map(|bucket| ("AWS_ENDPOINT_URL", bucket.endpoint()));
+        if let Some(bucket) = &bucket {
+            environment.extend(bucket.environment());
+            environment.push(("TENIOS_ALLOW_HTTP", "true".to_owned()));
+        }
+        let mut shell = Shell::start(&directory, &environment);
         shell.run(PRELUDE).unwrap();
-        let nodes = clusters.iter().map(|plane| Node::start(plane.clone(), simulator.url())).collect();
-        Self { shell, directory, simulator, namespaces: 0, orders_before: 0, nodes, clusters }
+        // One host name, which leads to whichever cluster is there.
+        let port = ports::free();
+        let start =
+            |plane: &Arc<ControlPlane>| Node::start(plane.clone(), simulator.url(), port, reached.as_slice());
+        let nodes = clusters.iter().map(start).collect();
+        Self {
+            shell,
+            directory,
+            simulator,
+            namespaces: 0,
+            orders_before: 0,
+            requests_before: 0,
+            nodes,
+            _bucket: bucket,
+            clusters,
+        }
     }
 
     /// With the operator.
@@ -110,7 +141,7 @@ impl DocsRun {
             }
             Step::Namespace => {
                 self.namespaces += 1;
-                self.orders_before = self.simulator.requests(ORDER);
+                self.count_from_here();
                 let name = format!("page-{}", self.namespaces);
                 self.type_in(&format!("new_namespace {name}"))
             }
@@ -119,8 +150,32 @@ impl DocsRun {
                 let arrived = self.simulator.requests(ORDER) - self.orders_before;
                 if arrived == *count { Ok(()) } else { Err(format!("{arrived} order requests arrived")) }
             }
+            Step::Requests(count) => {
+                let arrived = self.simulator.journal().len() - self.requests_before;
+                if arrived == *count { Ok(()) } else { Err(format!("{arrived} requests arrived")) }
+            }
+            Step::Lose => {
+                self.count_from_here();
+                self.lose_a_cluster().await;
+                Ok(())
+            }
             Step::Provider { method, path, body } => self.tell_provider(method, path, body).await,
         }
+    }
+
+    fn count_from_here(&mut self) {
+        self.orders_before = self.simulator.requests(ORDER);
+        self.requests_before = self.simulator.journal().len();
+    }
+
+    /// The first one, with all that ran in it and all that it stored.
+    async fn lose_a_cluster(&mut self) {
+        tokio::task::block_in_place(|| drop(self.nodes.remove(0)));
+        let lost = &self.clusters[0];
+        for process in [&lost.controller_manager, &lost.apiserver, &lost.etcd] {
+            process.kill().await;
+        }
+        std::fs::remove_dir_all(lost.etcd_data()).unwrap();
     }
 
     /// Blocking for its thread alone: the simulator and the nodes go on meanwhile.

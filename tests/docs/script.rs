@@ -24,6 +24,8 @@ pub enum Step {
         word: String,
     },
     Orders(usize),
+    Requests(usize),
+    Lose,
     Provider {
         method: String,
         path: String,
@@ -115,6 +117,8 @@ fn read_step(text: &str) -> Result<Option<Said>, &'static str> {
             Step::Await { kind: kind.to_owned(), name: name.to_owned(), word: word.to_owned() }
         }
         "orders" => Step::Orders(rest.parse().map_err(|_| "expected a count")?),
+        "requests" => Step::Requests(rest.parse().map_err(|_| "expected a count")?),
+        "lose" => Step::Lose,
         "provider" => {
             let (method, rest) = rest.split_once(' ').ok_or("expected METHOD PATH JSON")?;
             let (path, body) = rest.split_once(' ').ok_or("expected METHOD PATH JSON")?;

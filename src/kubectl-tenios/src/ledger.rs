@@ -4,6 +4,7 @@ mod transfer;
 
 use std::fmt::Write;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -26,8 +27,8 @@ pub(super) struct LedgerOptions {
     /// The operator's own namespace.
     #[arg(long, global = true, env = "TENIOS_NAMESPACE", default_value = "tenios-system")]
     operator_namespace: String,
-    /// Whether the store may be reached by http://.
-    #[arg(long, global = true)]
+    /// Allow http:// for the object storage.
+    #[arg(long, global = true, env = "TENIOS_ALLOW_HTTP", value_parser = FalseyValueParser::new())]
     allow_http: bool,
     #[command(subcommand)]
     command: LedgerCommand,

@@ -46,7 +46,7 @@ pub struct RunOptions {
     /// Base URL of the TENIOS API.
     #[arg(long, env = "TENIOS_URL", default_value = "https://api.tenios.com/", value_parser = tenios_url)]
     pub tenios_url: BaseUrl,
-    /// Allow http:// for --tenios-url and --push-base-url.
+    /// Allow http:// for --tenios-url, --push-base-url and the object storage of --ledger.
     #[arg(long, env = "TENIOS_ALLOW_HTTP", default_value = "false", default_missing_value = "true", num_args = 0..=1, action = ArgAction::Set, value_parser = switch)]
     pub allow_http: bool,
     /// Extra trust roots for the TENIOS API, as PEM; read again when they change.
