@@ -1,28 +1,28 @@
 //! From `kubectl apply` to a phone number, on a real control plane: what `make demo` runs.
 //!
-//! Exit code 0 only if two numbers arrived and the simulator received exactly one
-//! verification and two orders.
+//! Then the cluster is lost, and a second one finds the numbers with the ledger that is outside of both.
+//! Exit code 0 only if two numbers arrived, the second cluster shows the same, and the simulator received exactly one
+//! verification, two orders and one cancellation.
 
+mod cluster;
 mod progress;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use harness::{
-    ControlPlane, Identity, Kubectl, Operator, OperatorOptions, Process, Program, Result, checkout, http,
-    ports, wait,
-};
+use cluster::Cluster;
+use harness::{ControlPlane, Kubectl, Process, Program, Result, checkout, http, ports, wait};
 use progress::{Progress, Snapshot};
 
-const OPERATOR_NAMESPACE: &str = "tenios-system";
 const NAMESPACE: &str = "shop";
+const NUMBERS: [&str; 2] = ["main-line", "branch-line"];
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let began = Instant::now();
-    let demo = match Demo::start().await {
+    let mut demo = match Demo::start().await {
         Ok(demo) => demo,
         Err(failure) => {
             eprintln!("demo: {failure}");
@@ -33,42 +33,37 @@ async fn main() -> ExitCode {
     match &outcome {
         Ok(()) => println!("\nDone in {:.0} s.", began.elapsed().as_secs_f64()),
         Err(failure) => {
-            eprintln!("\ndemo: {failure}\n\nthe operator's log ends:\n{}", demo.operator.log_tail());
+            eprintln!("\ndemo: {failure}\n\nthe operator's log ends:\n{}", demo.cluster.operator.log_tail());
         }
     }
     if std::env::var_os("KEEP").is_some_and(|keep| !keep.is_empty() && keep != "0") {
         println!("\nEverything is still running. In another terminal:");
-        println!("  export KUBECONFIG={}", demo.kubectl.kubeconfig().display());
-        println!("  kubectl get tenios -A       # kubectl is in {}", demo.control_plane.binaries().display());
+        let Cluster { kubectl, control_plane, .. } = &demo.cluster;
+        println!("  export KUBECONFIG={}", kubectl.kubeconfig().display());
+        println!("  kubectl get tenios -A       # kubectl is in {}", control_plane.binaries().display());
         println!("Ctrl-C ends it and leaves nothing behind.");
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
-    demo.control_plane.shut_down();
+    for cluster in demo.lost.iter().chain([&demo.cluster]) {
+        cluster.control_plane.shut_down();
+    }
     if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 struct Demo {
-    operator: Operator,
     simulator: Process,
     simulator_port: u16,
     journal: PathBuf,
-    kubectl: Kubectl,
-    // Last: what it started goes first.
-    control_plane: ControlPlane,
+    ledger: PathBuf,
+    cluster: Cluster,
+    lost: Option<Cluster>,
 }
 
 impl Demo {
     async fn start() -> Result<Self> {
-        say("Starting kube-apiserver, kube-controller-manager and etcd on loopback");
-        let control_plane = ControlPlane::start_bare().await?;
-        let kubectl = control_plane.kubectl();
-        kubectl_as_typed(&kubectl, &["apply", "--server-side", "-f", "crds/"]).await?;
-        let crds = checkout("crds").to_string_lossy().into_owned();
-        finish(kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", "-f", &crds]).await)?;
-        kubectl_as_typed(&kubectl, &["apply", "-k", "deploy/base"]).await?;
-
+        let control_plane = cluster::control_plane().await?;
         say("Starting the simulator of the provider: it assigns a number 2 s after an order");
         let journal = control_plane.directory().join("journal.jsonl");
         let simulator_port = ports::free();
@@ -82,51 +77,86 @@ impl Demo {
             return Err(format!("the simulator doesn't answer:\n{}", simulator.log_tail()).into());
         }
 
-        say("Starting the operator as its ServiceAccount (there are no nodes to run its Deployment on)");
-        let identity = Identity::service_account(OPERATOR_NAMESPACE, "tenios-operator");
-        let kubeconfig = control_plane.kubeconfig(&identity).await;
-        let options = OperatorOptions::new(&format!("http://127.0.0.1:{simulator_port}"))
-            .access_key(None)
-            .watch_everything();
-        let operator = Operator::new(&control_plane, OPERATOR_NAMESPACE, NAMESPACE, &kubeconfig, options);
-        operator.start()?;
-        operator.wait_ready().await;
-        Ok(Self { operator, simulator, simulator_port, journal, kubectl, control_plane })
+        say(
+            "Starting the operator, with its ledger outside of the cluster: a directory in place of a bucket",
+        );
+        let ledger = control_plane.directory().join("ledger");
+        std::fs::create_dir(&ledger)?;
+        let cluster = Cluster::start(control_plane, simulator_port, &ledger).await?;
+        Ok(Self { simulator, simulator_port, journal, ledger, cluster, lost: None })
     }
 
-    async fn run(&self) -> Result<()> {
-        say("Applying a document, a verification, an order, and a second order linked to the first");
-        kubectl_as_typed(&self.kubectl, &["apply", "-f", "deploy/samples/"]).await?;
+    async fn run(&mut self) -> Result<()> {
+        let first = self.order().await?;
+        self.lose_the_cluster().await?;
+        let (mut progress, found) = self.find(&first).await?;
+        self.cancel(found.number("branch-line").unwrap_or_default()).await?;
+        let cancelled = |all: &Snapshot| all.field("branch-line", "cancellationDate").is_some();
+        self.until(&mut progress, "the cancellation date", cancelled).await?;
+        self.judge()
+    }
 
-        say("Watching");
-        let mut progress = Progress::new(&self.control_plane.client().await, NAMESPACE);
+    async fn order(&self) -> Result<Snapshot> {
+        say("Applying a document, a verification, an order, and a second order linked to the first");
+        let mut progress = self.apply_the_samples().await?;
         let verification = |all: &Snapshot| all.field("cologne-office", "state") == Some("AwaitingApproval");
         let seen = self.until(&mut progress, "the verification's id", verification).await?;
         let id = seen.field("cologne-office", "verificationId").ok_or("a verification without an id")?;
         self.approve(id).await?;
 
-        let numbers = |all: &Snapshot| {
-            ["main-line", "branch-line"].iter().all(|order| all.field(order, "phoneNumber").is_some())
-        };
-        self.until(&mut progress, "both numbers", numbers).await?;
+        self.until(&mut progress, "both numbers", |all| {
+            NUMBERS.iter().all(|name| all.number(name).is_some())
+        })
+        .await?;
         let seen = self.until(&mut progress, "everything to be ready", Snapshot::all_ready).await?;
-        if seen.field("main-line", "phoneNumber") == seen.field("branch-line", "phoneNumber") {
+        if seen.number("main-line") == seen.number("branch-line") {
             return Err("both orders show the same number".into());
         }
+        self.show().await?;
+        Ok(seen)
+    }
 
+    async fn lose_the_cluster(&mut self) -> Result<()> {
+        say("Losing the cluster: everything in it is killed, and its etcd is deleted");
+        self.cluster.lose().await?;
+        let control_plane = cluster::control_plane().await?;
+        say("Starting the operator in the new cluster, with the same ledger");
+        let new = Cluster::start(control_plane, self.simulator_port, &self.ledger).await?;
+        self.lost = Some(std::mem::replace(&mut self.cluster, new));
+        Ok(())
+    }
+
+    /// The same manifests in the new cluster; nobody approves anything again.
+    async fn find(&self, first: &Snapshot) -> Result<(Progress, Snapshot)> {
+        say("Applying the same manifests there");
+        let mut progress = self.apply_the_samples().await?;
+        let seen = self.until(&mut progress, "everything to be ready", |all| {
+            all.all_ready() && NUMBERS.iter().all(|name| all.number(name).is_some())
+        });
+        let seen = seen.await?;
+        if NUMBERS.iter().any(|name| seen.number(name) != first.number(name)) {
+            return Err("the new cluster shows other numbers".into());
+        }
+        self.show().await?;
+        Ok((progress, seen))
+    }
+
+    async fn apply_the_samples(&self) -> Result<Progress> {
+        kubectl_as_typed(&self.cluster.kubectl, &["apply", "-f", "deploy/samples/"]).await?;
+        say("Watching");
+        Ok(Progress::new(&self.cluster.control_plane.client().await, NAMESPACE))
+    }
+
+    async fn show(&self) -> Result<()> {
         println!();
-        kubectl_as_typed(&self.kubectl, &["get", "pver,pno", "-n", NAMESPACE]).await?;
-        self.cancel(seen.field("branch-line", "phoneNumber").unwrap_or_default()).await?;
-        let cancelled = |all: &Snapshot| all.field("branch-line", "cancellationDate").is_some();
-        self.until(&mut progress, "the cancellation date", cancelled).await?;
-        self.judge()
+        kubectl_as_typed(&self.cluster.kubectl, &["get", "pver,pno", "-n", NAMESPACE]).await
     }
 
     async fn cancel(&self, number: &str) -> Result<()> {
         say("Cancelling the second number: its order says so, and deleting the order would not");
         let cancel = format!(r#"{{"spec":{{"cancel":{{"phoneNumber":"{number}"}}}}}}"#);
         let arguments = ["patch", "pno", "branch-line", "-n", NAMESPACE, "--type=merge", "-p", &cancel];
-        kubectl_as_typed(&self.kubectl, &arguments).await
+        kubectl_as_typed(&self.cluster.kubectl, &arguments).await
     }
 
     async fn approve(&self, id: &str) -> Result<()> {
@@ -138,7 +168,7 @@ impl Demo {
         }
         let approved = r#"{"spec":{"approval":"Approved"}}"#;
         let arguments = ["patch", "pver", "cologne-office", "-n", NAMESPACE, "--type=merge", "-p", approved];
-        kubectl_as_typed(&self.kubectl, &arguments).await
+        kubectl_as_typed(&self.cluster.kubectl, &arguments).await
     }
 
     async fn until(
@@ -153,7 +183,7 @@ impl Demo {
             if reached(&seen) {
                 return Ok(seen);
             }
-            for process in [&self.operator.process, &self.simulator] {
+            for process in [&self.cluster.operator.process, &self.simulator] {
                 if let Some(status) = process.try_exit_status() {
                     return Err(
                         format!("{} ended ({status}):\n{}", process.name(), process.log_tail()).into()

@@ -58,6 +58,11 @@ impl Snapshot {
         self.0.get(name)?.get(field)?.as_str()
     }
 
+    /// The number of an order.
+    pub(crate) fn number(&self, order: &str) -> Option<&str> {
+        self.field(order, "phoneNumber")
+    }
+
     /// Whether each has its condition `Ready`.
     pub(crate) fn all_ready(&self) -> bool {
         let ready =
