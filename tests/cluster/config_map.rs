@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tenios_api::order::OrderState;
 use tenios_api::{ConditionStatus, ConditionType, PhoneNumberOrder, Reason};
 
-use crate::testbed::{ORDER, PATIENCE, Testbed, condition, ready};
+use crate::testbed::{ORDER, PATIENCE, Testbed, condition, ready, told};
 use harness::wait;
 
 fn spec(w: &Testbed, config_map: &str) -> Value {
@@ -147,6 +147,54 @@ async fn p28_what_belongs_to_somebody_else_stays_as_it_is_until_it_is_gone() {
     maps(&w).delete("settings", &DeleteParams::default()).await.unwrap();
     written_because(&w, "o", Reason::NumberWritten).await;
     assert_eq!(data(&w, "settings").await["orderId"], "300000");
+}
+
+#[tokio::test]
+async fn p16_p28_a_cancelled_number_leaves_its_config_map_when_it_is_over_and_nothing_else_goes() {
+    let w = Testbed::hurried("cancelled-map").await;
+    w.namespaces.let_operator_write_config_maps().await;
+    w.order("o", spec(&w, "main-line")).await;
+    let order = written_because(&w, "o", Reason::NumberWritten).await;
+    let number = order.status.unwrap().phone_number.unwrap();
+    let beside = json!({"data": {"region": "west"}});
+    maps(&w).patch("main-line", &PatchParams::default(), &Patch::Merge(beside)).await.unwrap();
+
+    // The simulator gives a notice of 30 days.
+    w.patch_order("o", json!({"spec": {"cancel": {"phoneNumber": number}}})).await.unwrap();
+    let date = w.order_at("o", OrderState::Cancelled).await.status.unwrap().cancellation_date.unwrap();
+    wait::until("the date in the ConfigMap", PATIENCE, async || {
+        (data(&w, "main-line").await.get("cancellationDate") == Some(&date)).then_some(())
+    })
+    .await;
+    assert_eq!(data(&w, "main-line").await["e164"], number);
+
+    // The same with no notice: it is over at once.
+    w.simulator.set(|s| s.cancel_notice_days = 0);
+    w.order("p", spec(&w, "branch-line")).await;
+    let order = written_because(&w, "p", Reason::NumberWritten).await;
+    let number = order.status.unwrap().phone_number.unwrap();
+    maps(&w)
+        .patch("branch-line", &PatchParams::default(), &Patch::Merge(json!({"data": {"region": "west"}})))
+        .await
+        .unwrap();
+    w.patch_order("p", json!({"spec": {"cancel": {"phoneNumber": number}}})).await.unwrap();
+    let order = written_because(&w, "p", Reason::Cancelled).await;
+    let date = order.status.as_ref().unwrap().cancellation_date.clone().unwrap();
+    assert!(said(&order).contains(&date), "{}", said(&order));
+    let left = [("cancellationDate", date.as_str()), ("orderId", "300001"), ("region", "west")];
+    assert_eq!(
+        data(&w, "branch-line").await,
+        left.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+    );
+    // What somebody else made since then under that name is theirs.
+    maps(&w).delete("branch-line", &DeleteParams::default()).await.unwrap();
+    let anothers = json!({"metadata": {"name": "branch-line"}, "data": {"e164": "mine"}});
+    let anothers = serde_json::from_value(anothers).unwrap();
+    let before = maps(&w).create(&PostParams::default(), &anothers).await.unwrap();
+    w.patch_order("p", json!({"metadata": {"annotations": {"look": "again"}}})).await.unwrap();
+    w.order_where("p", "told that it is not touched", |order| told(order, "does not belong to this order"))
+        .await;
+    assert_eq!(maps(&w).get("branch-line").await.unwrap(), before);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use rstest::rstest;
 use serde_json::json;
 use tenios_api::{ConditionStatus, PhoneNumberOrderSpec, Reason};
 use tenios_ledger::{Event, State};
+use tenios_lifecycle::Recorded;
 use tenios_lifecycle::config_map::{Owner, Seen, Step, Told, Wanted, next, wanted};
 
 fn spec(name: &str) -> PhoneNumberOrderSpec {
@@ -20,7 +21,19 @@ fn adopted(number: &str, id: Option<&str>) -> State {
 }
 
 fn of_number(number: &str, id: Option<&str>) -> Wanted {
-    wanted(&spec("main-line"), &adopted(number, id), true).unwrap().unwrap()
+    let state = adopted(number, id);
+    wanted(&spec("main-line"), &Recorded::from(&state), true, now()).unwrap().unwrap()
+}
+
+/// A number that is cancelled with this date.
+fn cancelled(date: &str) -> Wanted {
+    let (own, follow_up) = (adopted("+4922112345678", Some("300000")), adopted("+4922112345678", Some(date)));
+    let recorded = Recorded { own: &own, follow_up: &follow_up };
+    wanted(&spec("main-line"), &recorded, true, now()).unwrap().unwrap()
+}
+
+fn now() -> Timestamp {
+    "2026-12-31T00:00:00Z".parse().unwrap()
 }
 
 fn main_line() -> Owner {
@@ -58,13 +71,13 @@ fn a_number_is_written_in_the_forms_that_programs_ask_for() {
 fn nothing_is_written_where_nobody_asks_or_before_there_is_a_number() {
     let state = adopted("+4922112345678", None);
     let plain: PhoneNumberOrderSpec = serde_json::from_value(json!({"verificationId": "v1"})).unwrap();
-    assert_eq!(wanted(&plain, &state, true), None);
+    assert_eq!(wanted(&plain, &Recorded::from(&state), true, now()), None);
     for (state, assigned) in [(State::default(), true), (state.clone(), false)] {
-        let told = wanted(&spec("main-line"), &state, assigned).unwrap().unwrap_err();
+        let told = wanted(&spec("main-line"), &Recorded::from(&state), assigned, now()).unwrap().unwrap_err();
         assert_eq!((told.status, told.reason), (ConditionStatus::False, Reason::AwaitingNumber));
         assert!(!told.fails(), "that is nobody's fault");
     }
-    let told = wanted(&spec("../secrets/x"), &state, true).unwrap().unwrap_err();
+    let told = wanted(&spec("../secrets/x"), &Recorded::from(&state), true, now()).unwrap().unwrap_err();
     assert_eq!((told.reason, told.fails()), (Reason::ConfigMapNotWritten, true));
 }
 
@@ -135,4 +148,37 @@ fn what_can_t_be_written_says_why_and_what_to_do() {
     let told = rests(next(&wanted, &Seen::Failed("a webhook".into()), &main_line()));
     assert_eq!((told.reason, told.fails()), (Reason::ConfigMapNotWritten, true));
     assert!(told.message.contains("a webhook"), "{}", told.message);
+}
+
+#[test]
+fn p28_a_cancelled_number_is_told_until_its_date_and_nobody_is_told_it_later() {
+    let ours = |data| Seen::Exists { controller: Some(main_line()), data };
+    let before = cancelled("2027-01-01");
+    let data = written(&before);
+    assert_eq!((data["e164"].as_str(), data["cancellationDate"].as_str()), ("+4922112345678", "2027-01-01"));
+    let told = rests(next(&before, &ours(data.clone()), &main_line()));
+    assert_eq!((told.status, told.reason), (ConditionStatus::True, Reason::NumberWritten));
+    assert!(told.message.contains("until 2027-01-01") && told.is_kept(), "{}", told.message);
+
+    // The day itself, and a date that nobody can read.
+    for date in ["2026-12-31", "2026-12-01", "soon"] {
+        let over = cancelled(date);
+        assert_eq!(next(&over, &ours(data.clone()), &main_line()), Step::Update, "{date}");
+        let left = written(&over);
+        assert_eq!(left.keys().collect::<Vec<_>>(), ["cancellationDate", "orderId"], "{date}");
+        assert!(over.data.contains_key("e164") && over.data.contains_key("national"), "they are taken out");
+        let anothers = Owner::order("branch", "u2");
+        for seen in [
+            ours(left),
+            Seen::Missing,
+            Seen::Exists { controller: Some(anothers), data: BTreeMap::new() },
+            Seen::Exists { controller: None, data: data.clone() },
+        ] {
+            let told = rests(next(&over, &seen, &main_line()));
+            assert_eq!((told.status, told.reason), (ConditionStatus::False, Reason::Cancelled), "{seen:?}");
+            assert!(!told.fails() && told.is_kept(), "nobody has to do anything about it");
+        }
+        // It could not be taken out: somebody has to know.
+        assert!(rests(next(&over, &Seen::Forbidden("no".into()), &main_line())).fails());
+    }
 }

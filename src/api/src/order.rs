@@ -77,7 +77,8 @@ pub struct PhoneNumberOrderSpec {
 #[serde(rename_all = "camelCase")]
 pub struct WriteNumberTo {
     /// Name of a `ConfigMap` in the same namespace, which is created with the keys `e164`, `digits`, `national` and
-    /// `orderId`, and belongs to this order. One that exists and belongs to something else is left as it is.
+    /// `orderId`, and belongs to this order. One that exists and belongs to something else is left as it is. Once the
+    /// number is cancelled, there is `cancellationDate`, and from that day on the number is taken out.
     #[schemars(length(min = 1, max = 253), extend("pattern" = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", "example" = "main-line"))]
     pub config_map_name: String,
 }

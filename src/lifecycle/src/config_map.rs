@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil};
 
+use super::decide::Recorded;
 use tenios_api::name::is_dns_subdomain;
 use tenios_api::{Condition, ConditionStatus, ConditionType, PhoneNumber, PhoneNumberOrderSpec, Reason};
-use tenios_ledger::{Kind, State};
+use tenios_ledger::Kind;
 
 /// What is to be written, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +18,26 @@ pub struct Wanted {
     pub name: String,
     /// Its keys; none for one that must not be there.
     pub data: BTreeMap<&'static str, Option<String>>,
+    /// What TENIOS said about the end of the number, if it is cancelled.
+    pub cancelled: Option<Cancelled>,
+}
+
+/// The end of a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cancelled {
+    /// As it was recorded.
+    pub date: String,
+    /// Whether that day has begun. From then on the number may be somebody else's. A date that can't be read may be any
+    /// day.
+    pub is_over: bool,
+}
+
+impl Cancelled {
+    fn new(date: &str, now: Timestamp) -> Self {
+        let day = date.parse::<civil::Date>().ok();
+        let begins = day.and_then(|day| TimeZone::UTC.to_timestamp(day.into()).ok());
+        Self { date: date.to_owned(), is_over: begins.is_none_or(|begins| begins <= now) }
+    }
 }
 
 /// What was found under that name.
@@ -93,7 +115,13 @@ impl Told {
     /// Whether somebody has to do something about it.
     #[must_use]
     pub fn fails(&self) -> bool {
-        !matches!(self.reason, Reason::NumberWritten | Reason::AwaitingNumber)
+        !matches!(self.reason, Reason::NumberWritten | Reason::AwaitingNumber | Reason::Cancelled)
+    }
+
+    /// Whether it has to be looked at again although nothing changes here: nobody watches what is written.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        matches!(self.reason, Reason::NumberWritten | Reason::Cancelled)
     }
 
     /// As it is shown, after what was shown before.
@@ -113,9 +141,14 @@ impl Told {
 
 /// What the order asks for; none where it asks for nothing, and what is told where it is too early or can't be.
 #[must_use]
-pub fn wanted(spec: &PhoneNumberOrderSpec, state: &State, assigned: bool) -> Option<Result<Wanted, Told>> {
+pub fn wanted(
+    spec: &PhoneNumberOrderSpec,
+    recorded: &Recorded,
+    assigned: bool,
+    now: Timestamp,
+) -> Option<Result<Wanted, Told>> {
     let name = &spec.write_number_to.as_ref()?.config_map_name;
-    let number = state.number.as_ref().filter(|_| assigned);
+    let number = recorded.own.number.as_ref().filter(|_| assigned);
     let Some(number) = number else {
         let message = "nothing is written before the number is assigned".to_owned();
         return Some(Err(Told::not(Reason::AwaitingNumber, message)));
@@ -124,46 +157,75 @@ pub fn wanted(spec: &PhoneNumberOrderSpec, state: &State, assigned: bool) -> Opt
     if !is_dns_subdomain(name) {
         return Some(Err(failed(name, "that is not a valid name for a ConfigMap")));
     }
-    Some(Ok(Wanted { name: name.clone(), data: data(&number.number, state.id()) }))
+    let cancelled = recorded.follow_up.id().map(|date| Cancelled::new(date, now));
+    let data = data(&number.number, recorded.own.id(), cancelled.as_ref());
+    Some(Ok(Wanted { name: name.clone(), data, cancelled }))
 }
 
-fn data(number: &PhoneNumber, order_id: Option<&str>) -> BTreeMap<&'static str, Option<String>> {
+fn data(
+    number: &PhoneNumber,
+    order_id: Option<&str>,
+    cancelled: Option<&Cancelled>,
+) -> BTreeMap<&'static str, Option<String>> {
     let digits = number.as_str().trim_start_matches('+');
+    let while_ours = |text: String| cancelled.is_none_or(|cancelled| !cancelled.is_over).then_some(text);
     BTreeMap::from([
-        ("e164", Some(number.to_string())),
-        ("digits", Some(digits.to_owned())),
-        ("national", digits.strip_prefix("49").map(|rest| format!("0{rest}"))),
+        ("e164", while_ours(number.to_string())),
+        ("digits", while_ours(digits.to_owned())),
+        ("national", digits.strip_prefix("49").and_then(|rest| while_ours(format!("0{rest}")))),
         ("orderId", order_id.map(ToOwned::to_owned)),
+        ("cancellationDate", cancelled.map(|cancelled| cancelled.date.clone())),
     ])
+}
+
+impl Wanted {
+    fn written(&self) -> Told {
+        let until = self
+            .cancelled
+            .as_ref()
+            .map(|cancelled| format!(" until {}, when its cancellation takes effect", cancelled.date));
+        Told {
+            status: ConditionStatus::True,
+            reason: Reason::NumberWritten,
+            message: format!("the number is in ConfigMap {:?}{}", self.name, until.unwrap_or_default()),
+        }
+    }
+
+    /// What is told of a number that may be somebody else's by now; none of one that is ours.
+    fn ended(&self, what: &str) -> Option<Told> {
+        let Cancelled { date, .. } = self.cancelled.as_ref().filter(|cancelled| cancelled.is_over)?;
+        let message = format!("the number is cancelled as of {date}, so ConfigMap {:?} {what}", self.name);
+        Some(Told::not(Reason::Cancelled, message))
+    }
+
+    fn not_owned(&self, controller: Option<&Owner>) -> Told {
+        let whose = controller.map_or("does not belong to this order".into(), |owner| {
+            format!("belongs to {} {:?}", owner.kind, owner.name)
+        });
+        let message = format!(
+            "ConfigMap {:?} {whose} and is left as it is; name another one in spec.writeNumberTo, or delete it",
+            self.name
+        );
+        Told::not(Reason::ConfigMapNotOwned, message)
+    }
 }
 
 /// What to do about what was found.
 #[must_use]
 pub fn next(wanted: &Wanted, seen: &Seen, order: &Owner) -> Step {
-    let Wanted { name, data } = wanted;
+    let Wanted { name, data, .. } = wanted;
     match seen {
-        Seen::Missing => Step::Create,
+        Seen::Missing => wanted.ended("is not created").map_or(Step::Create, Step::Rest),
         Seen::Exists { controller: Some(owner), data: found } if owner.is_same_order(order) => {
             let same = data.iter().all(|(key, value)| found.get(*key) == value.as_ref());
             if !same || owner.uid != order.uid {
                 return Step::Update;
             }
-            Step::Rest(Told {
-                status: ConditionStatus::True,
-                reason: Reason::NumberWritten,
-                message: format!("the number is in ConfigMap {name:?}"),
-            })
+            Step::Rest(wanted.ended("no longer has it").unwrap_or_else(|| wanted.written()))
         }
         Seen::Exists { controller, .. } => {
-            let whose = controller.as_ref().map_or("does not belong to this order".into(), |owner| {
-                format!("belongs to {} {:?}", owner.kind, owner.name)
-            });
-            Step::Rest(Told::not(
-                Reason::ConfigMapNotOwned,
-                format!(
-                    "ConfigMap {name:?} {whose} and is left as it is; name another one in spec.writeNumberTo, or delete it"
-                ),
-            ))
+            let ended = wanted.ended("is left as it is, because it does not belong to this order");
+            Step::Rest(ended.unwrap_or_else(|| wanted.not_owned(controller.as_ref())))
         }
         Seen::Forbidden(why) => Step::Rest(Told::not(
             Reason::ConfigMapForbidden,

@@ -91,7 +91,7 @@ pub trait Managed: Asks {
 
     /// What is to be written into a `ConfigMap` by a resource at this step; none where nothing is asked for.
     #[must_use]
-    fn config_map(_: &Self::Spec, _: &State, _: Self::Step) -> Option<Result<Wanted, Told>> {
+    fn config_map(_: &Self::Spec, _: &Recorded, _: Self::Step, _: Timestamp) -> Option<Result<Wanted, Told>> {
         None
     }
 

@@ -1,5 +1,7 @@
 //! What a `PhoneNumberOrder` does next, and what it shows.
 
+use jiff::Timestamp;
+
 use super::config_map::{Told, Wanted};
 use super::links::{self, Link};
 use super::status::{Evidence, accepted};
@@ -196,10 +198,11 @@ impl Managed for PhoneNumberOrder {
 
     fn config_map(
         spec: &PhoneNumberOrderSpec,
-        state: &State,
+        recorded: &Recorded,
         step: OrderState,
+        now: Timestamp,
     ) -> Option<Result<Wanted, Told>> {
-        super::config_map::wanted(spec, state, step != OrderState::Conflict)
+        super::config_map::wanted(spec, recorded, step != OrderState::Conflict, now)
     }
 
     fn is_ready(step: OrderState) -> bool {

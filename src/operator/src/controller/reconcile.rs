@@ -16,7 +16,7 @@ use super::unreadable::{self, Unreadable};
 use super::{Context, Failed, now, status};
 use crate::telemetry::TrackedResource;
 use tenios_api::{NOT_PLACED_ANNOTATION, Reason, causes};
-use tenios_ledger::{AppendError, AttemptId, CachedEntry, Key, Kind, Payer, Reservation, Spent, State};
+use tenios_ledger::{AppendError, AttemptId, CachedEntry, Key, Kind, Payer, Reservation, Spent};
 use tenios_lifecycle::attempt::LastLook;
 use tenios_lifecycle::config_map::Told;
 use tenios_lifecycle::{
@@ -308,7 +308,7 @@ async fn update_status<K: Reconciled>(
     let previous = resource.status().cloned().unwrap_or_default();
     let generation = resource.meta().generation.unwrap_or_default();
     let mut next = project::<K>(Some(resource.spec()), recorded, summary, generation, &previous, now());
-    let told = write_number(context, key, object, resource, recorded.own, summary.state).await;
+    let told = write_number(context, key, object, resource, &recorded, summary.state).await;
     if let Some(told) = &told {
         let shown = K::conditions(&next).iter().cloned();
         let condition = told.condition(generation, K::conditions(&previous), now());
@@ -337,9 +337,8 @@ async fn update_status<K: Reconciled>(
     if let Some(told) = told.as_ref().filter(|told| told.fails()) {
         context.warn(key, object, &told.reason.to_string(), &told.message);
     }
-    // Nobody watches what is written: it is looked at again.
-    let is_written = told.as_ref().is_some_and(|told| told.reason == Reason::NumberWritten);
-    let requeue_after = summary.requeue_after.or(is_written.then_some(WRITTEN_LOOKED_AT_EVERY));
+    let is_kept = told.as_ref().is_some_and(Told::is_kept);
+    let requeue_after = summary.requeue_after.or(is_kept.then_some(WRITTEN_LOOKED_AT_EVERY));
     let requeue_after = context.requeue_after(key, unwritten.unwrap_or(summary.reason), requeue_after);
     Ok(requeue_after.into_iter().chain(told_in).min())
 }
@@ -370,13 +369,13 @@ async fn write_number<K: Reconciled>(
     key: &Key,
     object: &DeserializeGuard<K>,
     resource: &K,
-    state: &State,
+    recorded: &Recorded<'_>,
     step: K::Step,
 ) -> Option<Told> {
     if resource.meta().deletion_timestamp.is_some() {
         return None;
     }
-    Some(match K::config_map(resource.spec(), state, step)? {
+    Some(match K::config_map(resource.spec(), recorded, step, now())? {
         Ok(wanted) => config_map::keep(context, key, object, &wanted).await,
         Err(told) => told,
     })
