@@ -5,9 +5,7 @@ use tenios_api::order::OrderState;
 use tenios_simulator::Action;
 
 use super::Plugin;
-use crate::testbed::{ORDER, Testbed};
-
-const CANCEL: &str = "/number/cancel";
+use crate::testbed::{CANCEL, ORDER, Testbed};
 
 async fn assigned(w: &Testbed) -> String {
     w.plain_order("o").await;
@@ -33,7 +31,7 @@ async fn p16_cancel_asks_first_and_takes_no_number_but_that_of_the_order() {
     assert!(said.contains("add the field there") && said.contains(&number), "{said}");
     w.order_at("o", OrderState::Cancelled).await;
     let again = plugin.run(&[&cancel[..], &["--yes"]].concat()).await.ended(1);
-    assert!(again.contains("is cancelled already"), "{again}");
+    assert!(again.contains("is already cancelled"), "{again}");
     w.no_more_requests(CANCEL, 1).await;
     let viewer = Plugin::by(&w.namespaces, &w.namespaces.tenant("view").await).await;
     let shown = viewer.run(&["status"]).await.done();

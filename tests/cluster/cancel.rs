@@ -9,10 +9,8 @@ use tenios_api::order::OrderState;
 use tenios_api::{ConditionStatus, ConditionType, LedgerEntry, PhoneNumberOrder, Reason};
 use tenios_simulator::{Action, Fault};
 
-use crate::testbed::{KEY, ORDER, PATIENCE, Testbed, condition, message, told};
+use crate::testbed::{CANCEL, KEY, ORDER, PATIENCE, Testbed, condition, message, told};
 use harness::wait;
-
-const CANCEL: &str = "/number/cancel";
 
 fn asking(number: &str) -> Value {
     json!({"spec": {"cancel": {"phoneNumber": number}}})

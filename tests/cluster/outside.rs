@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use harness::s3::{BUCKET, S3};
-use harness::{ControlPlane, OperatorOptions, Scratch, http, wait};
+use harness::{ControlPlane, OperatorOptions, Scratch, TestNamespaces, http, wait};
 use serde_json::json;
 use tenios_api::Reason;
 use tenios_api::order::{OrderState, PhoneNumberOrderStatus};
@@ -11,7 +11,8 @@ use tenios_api::verification::VerificationState;
 use tenios_simulator::PushTime;
 
 use crate::cli::Plugin;
-use crate::testbed::{ORDER, PATIENCE, PDF, Testbed, VERIFICATION, message};
+use crate::stale::{backed_up, set_back_to, start_again};
+use crate::testbed::{CANCEL, ORDER, PATIENCE, PDF, Testbed, VERIFICATION, message};
 
 fn ledger_url(directory: &Scratch) -> String {
     format!("file://{}", directory.path().display())
@@ -223,6 +224,79 @@ async fn p12_p27_an_entry_deleted_by_hand_comes_back_from_the_store_and_forget_i
     });
     new.await;
     assert_eq!(w.requests(ORDER), 2);
+}
+
+/// With its ledger in the cluster, what came after the backup would be ordered again: docs/ledger.md.
+#[tokio::test]
+async fn p12_p27_after_a_restore_of_etcd_what_was_ordered_since_the_backup_is_found_in_the_store() {
+    let (directory, plane) = (Scratch::new(), Arc::new(ControlPlane::start().await.unwrap()));
+    let simulator = crate::testbed::simulator().await;
+    let namespaces = TestNamespaces::on(plane.clone(), "restored").await;
+    let operator = namespaces.operator(options(&directory, OperatorOptions::new(simulator.url()))).await;
+    let w = Testbed { namespaces, simulator, operator };
+    let spec = json!({"verificationId": w.approved_document()});
+    w.order("before", spec.clone()).await;
+    let before = w.order_at("before", OrderState::Assigned).await.status.unwrap();
+    let (data, backup) = backed_up(&plane);
+    w.order("since", spec.clone()).await;
+    let since = w.order_at("since", OrderState::Assigned).await.status.unwrap();
+
+    // Nothing remembers it but the directory.
+    w.operator.kill().await;
+    plane.apiserver.kill().await;
+    plane.etcd.kill().await;
+    set_back_to(&data, &backup);
+    start_again(&plane).await;
+    w.operator.restart().await;
+    w.order("since", spec).await;
+    assert_eq!(ids(&w.order_at("since", OrderState::Assigned).await.status.unwrap()), ids(&since));
+    assert_eq!(ids(&w.order_at("before", OrderState::Assigned).await.status.unwrap()), ids(&before));
+    w.no_more_requests(ORDER, 2).await;
+}
+
+#[tokio::test]
+async fn p16_p27_clusters_on_one_ledger_cancel_once_and_a_new_one_knows_it() {
+    let directory = Scratch::new();
+    let w = Testbed::with("cancelled-once", |shared| options(&directory, shared)).await;
+    let other = another_cluster(&w, &directory).await;
+    let spec = json!({"verificationId": w.approved_document()});
+    let mut numbers = Vec::new();
+    let names = ["o1", "o2", "o3", "o4"];
+    for name in names {
+        w.order(name, spec.clone()).await;
+        let number = w.order_at(name, OrderState::Assigned).await.status.unwrap().phone_number.unwrap();
+        other.order(name, spec.clone()).await;
+        other.order_at(name, OrderState::Assigned).await;
+        numbers.push(number);
+    }
+    for (name, number) in names.into_iter().zip(&numbers) {
+        let cancel = json!({"spec": {"cancel": {"phoneNumber": number}}});
+        let (here, there) =
+            tokio::join!(w.patch_order(name, cancel.clone()), other.patch_order(name, cancel));
+        here.and(there).unwrap();
+    }
+    let cancelled = async |w: &Testbed, name: &str| {
+        w.order_at(name, OrderState::Cancelled).await.status.unwrap().cancellation_date
+    };
+    for name in names {
+        let date = cancelled(&w, name).await;
+        assert!(date.is_some());
+        assert_eq!(date, cancelled(&other, name).await);
+    }
+    assert_eq!(w.requests(CANCEL), names.len());
+
+    w.operator.kill().await;
+    other.operator.kill().await;
+    let new = another_cluster(&w, &directory).await;
+    // Git may have the field or not.
+    new.order("o1", spec.clone()).await;
+    let cancel = json!({"verificationId": spec["verificationId"], "cancel": {"phoneNumber": numbers[1]}});
+    new.order("o2", cancel).await;
+    for name in ["o1", "o2"] {
+        cancelled(&new, name).await;
+    }
+    new.no_more_requests(CANCEL, names.len()).await;
+    assert_eq!(w.requests(ORDER), names.len());
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ async fn in_flight(w: &Testbed) {
     wait::until("the request", PATIENCE, async || (w.requests(ORDER) == 1).then_some(())).await;
 }
 
-async fn start_again(plane: &ControlPlane) {
+pub async fn start_again(plane: &ControlPlane) {
     plane.etcd.start().unwrap();
     plane.apiserver.start().unwrap();
     plane.wait_ready().await;
@@ -52,7 +52,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Where etcd's data is, and a copy of it as of one moment, for which it stands still.
-fn backed_up(plane: &ControlPlane) -> (PathBuf, PathBuf) {
+pub fn backed_up(plane: &ControlPlane) -> (PathBuf, PathBuf) {
     let (data, backup) = (plane.etcd_data(), plane.directory().join("backup"));
     plane.etcd.pause();
     copy(&data, &backup);
@@ -60,7 +60,7 @@ fn backed_up(plane: &ControlPlane) -> (PathBuf, PathBuf) {
     (data, backup)
 }
 
-fn set_back_to(data: &Path, backup: &Path) {
+pub fn set_back_to(data: &Path, backup: &Path) {
     std::fs::remove_dir_all(data).unwrap();
     copy(backup, data);
 }

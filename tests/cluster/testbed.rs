@@ -17,6 +17,7 @@ use harness::{Operator, OperatorOptions, TestNamespaces, wait};
 
 pub const KEY: &str = "test-key";
 pub const ORDER: &str = "/number/order";
+pub const CANCEL: &str = "/number/cancel";
 pub const VERIFICATION: &str = "/verification/create";
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How long nothing may happen for it to count as nothing: several times the tests' longest retry.
