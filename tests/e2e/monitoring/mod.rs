@@ -16,7 +16,7 @@ use tenios_api::order::OrderState;
 use tenios_simulator::{Action, Fault, PushTime};
 
 use dashboard::{Lines, Panel, panels};
-use harness::{checkout, http, wait};
+use harness::{Scratch, checkout, http, wait};
 use prometheus::Prometheus;
 use testbed::{ORDER, Testbed};
 
@@ -30,7 +30,7 @@ fn seconds() -> f64 {
     now.duration_since(jiff::Timestamp::UNIX_EPOCH).as_secs_f64()
 }
 
-/// A little of everything: numbers, somebody to wait for, a provider that is away, a refusal, an outcome that nobody
+/// A little of everything: numbers, one that is cancelled, somebody to wait for, a provider that is away, a refusal, an outcome that nobody
 /// knows, a push that is none. Prometheus sees each before the next.
 async fn a_day_at_the_office(w: &Testbed, prometheus: &Prometheus) {
     w.approved().await;
@@ -48,6 +48,12 @@ async fn a_day_at_the_office(w: &Testbed, prometheus: &Prometheus) {
     w.order("patient", json!({"verificationRef": {"name": "v"}})).await;
     prometheus.sees("tenios_provider_requests_total{outcome=\"not_processed\"} == 2").await;
     w.order_at("patient", OrderState::Assigned).await;
+    w.patch_verification("v", json!({"spec": {"document": {"validUntil": "2031-05-31"}}})).await.unwrap();
+    prometheus.sees("tenios_document_valid_until_timestamp_seconds").await;
+    let ended = w.order_at("branch-9", OrderState::Assigned).await.status.unwrap().phone_number;
+    w.patch_order("branch-9", json!({"spec": {"cancel": {"phoneNumber": ended}}})).await.unwrap();
+    prometheus.sees("tenios_cancel_budget_remaining == 4").await;
+    w.order_at("branch-9", OrderState::Cancelled).await;
     w.order("refused", json!({"verificationId": uuid::Uuid::new_v4().to_string()})).await;
     prometheus.sees("tenios_resources{state=\"Refused\"} == 1").await;
     w.simulator.set(|s| s.push.when = PushTime::Never);
@@ -65,7 +71,9 @@ async fn a_day_at_the_office(w: &Testbed, prometheus: &Prometheus) {
 
 #[tokio::test]
 async fn each_panel_of_the_dashboard_shows_a_real_run_and_each_rule_holds_on_it() {
-    let w = Testbed::new("monitoring").await;
+    let ledger = Scratch::new();
+    let argument = format!("--ledger=file://{}", ledger.path().display());
+    let w = Testbed::with("monitoring", |options| options.args([argument])).await;
     let prometheus = Prometheus::start(&w.namespaces.control_plane, w.operator.metrics_port).await;
     let from = seconds();
     a_day_at_the_office(&w, &prometheus).await;
@@ -78,7 +86,9 @@ async fn each_panel_of_the_dashboard_shows_a_real_run_and_each_rule_holds_on_it(
         let name = format!("number/order {outcome}");
         assert!(named("Requests to TENIOS").contains(&name.as_str()), "{:?}", named("Requests to TENIOS"));
     }
-    for state in ["Assigned", "AwaitingNumber", "OutcomeUnknown", "Refused", "Waiting"] {
+    assert!(named("Requests to TENIOS").contains(&"number/cancel accepted"));
+    assert!(named("Requests to the ledger's store").contains(&"create done"));
+    for state in ["Assigned", "AwaitingNumber", "Cancelled", "OutcomeUnknown", "Refused", "Waiting"] {
         assert!(named("Orders by state").contains(&state), "{:?}", named("Orders by state"));
     }
     assert!(named("What waits, by reason").contains(&"PhoneNumberOrder AwaitingApproval"));

@@ -104,7 +104,7 @@ fn shown(value: f64, unit: &str) -> String {
     match unit {
         "percentunit" => format!("{:.0} %", value * 100.0),
         "s" if value > 0.0 && value < 1.0 => format!("{} ms", plain(value * 1000.0)),
-        "s" => format!("{} s", plain(value)),
+        "s" | "d" => format!("{} {unit}", plain(value)),
         _ => plain(value),
     }
 }
