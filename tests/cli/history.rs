@@ -1,6 +1,6 @@
 //! `history`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tenios_api::order::OrderState;
 use tenios_simulator::Action;
 
@@ -39,10 +39,19 @@ async fn an_orders_history_names_each_request_its_outcome_and_whose_word_it_was(
         json["history"].as_array().unwrap().iter().map(|row| row["by"].as_str().unwrap()).collect();
     assert!(by.contains(&"TENIOS") && by.contains(&"kubectl-tenios"), "{by:?}");
 
+    plugin.run(&["cancel", "pno/o", "--phone-number", &number, "--yes"]).await.done();
+    let status = w.order_at("o", OrderState::Cancelled).await.status.unwrap();
+    let (date, third) = (status.cancellation_date.unwrap(), status.cancellation.unwrap().attempt.unwrap());
+
     // The history of what is gone.
     w.delete_order("o").await;
     let gone = plugin.run(&["history", "pno/o"]).await.done();
-    assert!(gone.contains(&format!("accepted request {second}: order 300000")), "{gone}");
+    for expected in [
+        format!("accepted request {second}: order 300000"),
+        format!("accepted request {third} to cancel: cancellation date {date}"),
+    ] {
+        assert!(gone.contains(&expected), "{expected}\n{gone}");
+    }
 }
 
 #[tokio::test]
@@ -63,4 +72,8 @@ async fn p22_a_tenant_is_told_what_the_resource_and_its_events_say_and_nothing_o
         assert!(said.stdout.contains(expected), "{expected}\n{}", said.stdout);
     }
     assert!(!said.stdout.contains("pushed"), "{}", said.stdout);
+    w.patch_order("o", json!({"spec": {"cancel": {"phoneNumber": number}}})).await.unwrap();
+    let date = w.order_at("o", OrderState::Cancelled).await.status.unwrap().cancellation_date.unwrap();
+    let said = tenant.run(&["history", "pno/o"]).await;
+    assert!(said.stdout.contains(&format!("cancelled the number as of {date}")), "{}", said.stdout);
 }

@@ -44,13 +44,15 @@ pub(super) async fn run(options: &CancelOptions, cluster: &Cluster) -> Result<()
     }
     if let Some(date) = target::text(&before, "/status/cancellationDate") {
         let date = out::sanitize(date);
-        return Err(Failure::Failed(format!("{target} is cancelled already, with the date {date}")));
+        return Err(Failure::Failed(format!(
+            "{target} is already cancelled as of {date}; nothing was changed"
+        )));
     }
     if done.is_none() {
         ask::confirm(
             &format!(
                 "TENIOS will be asked to cancel number {phone_number} of {target} in namespace {}. That can't be undone, \
-                 and the date from which callers no longer reach anybody is TENIOS's to choose.",
+                 and TENIOS chooses the date from which the number no longer works.",
                 cluster.namespace
             ),
             *yes,
@@ -62,8 +64,8 @@ pub(super) async fn run(options: &CancelOptions, cluster: &Cluster) -> Result<()
     let after = target.patch(cluster, json!({"metadata": metadata, "spec": {"cancel": cancel}})).await?;
     let git = git::advice(target, git::Field::Cancel, &before, &after)?;
     let said = match done {
-        Some(date) => format!("recorded as cancelled, with the date {date}; nothing is sent for it"),
-        None => "the operator cancels its number, once".to_owned(),
+        Some(date) => format!("recorded as cancelled as of {date}; nothing is sent to TENIOS"),
+        None => "the operator sends the cancellation to TENIOS, once".to_owned(),
     };
     out::print(&format!("{target}: {said}\n\n{git}"))
 }

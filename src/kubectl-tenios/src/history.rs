@@ -81,14 +81,17 @@ pub(super) async fn run(options: &HistoryOptions, cluster: &Cluster) -> Result<(
     }
     let events = events(cluster, target).await;
     let mut history = rows(target.kind, resource.as_ref(), entry.as_ref(), &events);
-    if key.kind == Kind::Order
-        && let Ok(Some((_, cancellation))) = ledger.find(&key.of(Kind::Cancellation)).await
-    {
-        history.extend(cancellation.history().lines().iter().map(|line| row(Kind::Cancellation, line)));
+    let cancellation = match key.kind {
+        Kind::Order => ledger.find(&key.of(Kind::Cancellation)).await.ok().flatten(),
+        _ => None,
+    };
+    let cancellation = cancellation.map(|(_, entry)| entry);
+    if let Some(entry) = &cancellation {
+        history.extend(entry.history().lines().iter().map(|line| row(Kind::Cancellation, line)));
         history.sort_by_key(|row| row.time);
     }
     if let Some(format) = options.output {
-        let omitted = entry.as_ref().map_or(0, |entry| entry.history().omitted());
+        let omitted: u64 = entry.iter().chain(&cancellation).map(|entry| entry.history().omitted()).sum();
         return out::print_as(
             format,
             &json!({"resource": target.to_string(), "namespace": cluster.namespace, "omitted": omitted, "history": history}),
@@ -96,7 +99,7 @@ pub(super) async fn run(options: &HistoryOptions, cluster: &Cluster) -> Result<(
     }
     let cells: Vec<Vec<Cell>> = history.iter().map(cells).collect();
     out::print(&table::render(&["TIME", "BY", "WHAT"], &cells, out::is_coloured()))?;
-    for note in entry.iter().flat_map(notes) {
+    for note in entry.iter().chain(&cancellation).flat_map(notes) {
         eprintln!("{note}");
     }
     Ok(())
@@ -157,6 +160,7 @@ fn shown(resource: &DynamicObject) -> Vec<Row> {
         told("/status/submittedTime", "accepted the request: verification", "/status/verificationId"),
         told("/status/orderedTime", "accepted the request: order", "/status/orderId"),
         told("/status/assignedTime", "assigned number", "/status/phoneNumber"),
+        told("/status/cancellation/requestedTime", "cancelled the number as of", "/status/cancellationDate"),
     ]
     .into_iter()
     .flatten()
@@ -178,7 +182,13 @@ fn words(kind: Kind, line: &Line) -> (&'static str, String) {
         What::Refused => (TENIOS, format!("refused {request}: {}", line.why)),
         What::NotProcessed => (OPERATOR, format!("{request} was not processed: {}", line.why)),
         What::Unknown => (OPERATOR, format!("the outcome of {request} is unknown: {}", line.why)),
+        What::NotPlaced if kind == Kind::Cancellation => {
+            (PERSON, format!("declared that {request} had no effect"))
+        }
         What::NotPlaced => (PERSON, format!("declared that {request} placed nothing")),
+        What::Adopted if kind == Kind::Cancellation => {
+            (PERSON, format!("declared the number cancelled: {given}"))
+        }
         What::Adopted => (PERSON, format!("adopted {given}")),
         What::Pushed => (TENIOS, format!("pushed {given}, for {request}")),
         What::Rebuilt => {
@@ -324,6 +334,25 @@ TIME                   BY         WHAT
     }
 
     #[test]
+    fn what_a_person_says_about_a_cancellation_is_told_in_its_own_words() {
+        let entry = entry(
+            Kind::Cancellation,
+            &json!([
+                {"type": "Unknown", "attempt": "a1", "at": "2026-11-26T10:00:00Z", "why": "a reset"},
+                {"type": "NotPlaced", "attempt": "a1", "at": "2026-11-26T11:00:00Z"},
+                {"type": "Adopted", "at": "2026-11-26T12:00:00Z", "id": "2026-12-31"},
+            ]),
+        );
+        let told: Vec<_> = entry.history().lines().iter().map(|line| words(entry.key.kind, line).1).collect();
+        let expected = [
+            "the outcome of request a1 to cancel is unknown: a reset",
+            "declared that request a1 to cancel had no effect",
+            "declared the number cancelled: cancellation date 2026-12-31",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
     fn an_entry_of_an_earlier_version_says_that_something_is_missing() {
         let mut entry = entry(Kind::Order, &json!([]));
         entry.snapshot.attempts = 9;
@@ -338,11 +367,17 @@ TIME                   BY         WHAT
         let resource: DynamicObject = serde_json::from_value(json!({
             "metadata": {"name": "main-line"},
             "status": {"orderId": "300000", "orderedTime": "2026-11-26T10:00:00Z",
-                "phoneNumber": "+4922112345678", "assignedTime": "2026-11-26T10:01:00Z"},
+                "phoneNumber": "+4922112345678", "assignedTime": "2026-11-26T10:01:00Z",
+                "cancellationDate": "2026-12-31", "cancellation": {"requests": 1, "requestedTime": "2026-11-26T10:02:00Z"}},
         }))
         .unwrap();
         let rows = rows(Kind::Order, Some(&resource), None, &[]);
         let told: Vec<_> = rows.iter().map(|row| row.what.as_str()).collect();
-        assert_eq!(told, ["accepted the request: order 300000", "assigned number +4922112345678"]);
+        let expected = [
+            "accepted the request: order 300000",
+            "assigned number +4922112345678",
+            "cancelled the number as of 2026-12-31",
+        ];
+        assert_eq!(told, expected);
     }
 }

@@ -104,10 +104,10 @@ impl<C: CopyTarget> Shared<C> {
                 tracing::error!(
                     url = self.url,
                     error = why,
-                    "the ledger's store can't be reached: nothing new is ordered"
+                    "the ledger's store can't be reached: nothing new is sent; retrying"
                 );
             }
-            Access::Barred(trouble) => tracing::error!("{}", trouble.message(&self.url)),
+            Access::Barred(trouble) => tracing::error!("nothing is sent: {}", trouble.message(&self.url)),
         }
         self.work.notify_one();
     }
@@ -342,7 +342,7 @@ impl<C: CopyTarget> Shared<C> {
             Access::Open(id) if id == position.store => {}
             _ => {
                 return Err(RemoveError(
-                    self.closed().unwrap_or_else(|| "its store is another".into()).into(),
+                    self.closed().unwrap_or_else(|| "the entry is a copy from another ledger".into()).into(),
                 ));
             }
         }
@@ -419,7 +419,7 @@ impl<C: CopyTarget> LedgerStore for ObjectStoreLedger<C> {
     fn trouble(&self) -> Option<String> {
         match self.0.access() {
             Access::Open(_) | Access::Unreached { remembered: true, .. } => None,
-            _ => self.0.closed(),
+            _ => self.0.closed().map(|why| format!("nothing is sent: {why}")),
         }
     }
 }

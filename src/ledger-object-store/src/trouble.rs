@@ -38,10 +38,10 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// In one line, for the ledger at this URL.
+    /// What was found at this URL and what to do about it, in one line.
     #[must_use]
     pub fn message(&self, url: &str) -> String {
-        format!("nothing is sent: {}", Said { trouble: self, url })
+        Said { trouble: self, url }.to_string()
     }
 }
 
@@ -57,33 +57,35 @@ impl fmt::Display for Said<'_> {
         match self.trouble {
             Trouble::Emptied { remembered } => write!(
                 f,
-                "there is no ledger at {url}, but this cluster has copies of entries of ledger {remembered}, so it was \
-                 emptied or --ledger is wrong. To begin anew there with what this cluster knows: {copy}"
+                "there is no ledger at {url}, but this cluster holds copies of entries of ledger {remembered}, so the \
+                 store was emptied, or --ledger is wrong. If it is right, start a new ledger there with what this \
+                 cluster knows: {copy}"
             ),
             Trouble::Headless => write!(
                 f,
-                "there are ledger entries at {url}, but genesis.json is missing, so something deleted it. To see what \
-                 is there: `kubectl tenios ledger verify {url}`; then {copy}"
+                "there are ledger entries at {url}, but genesis.json is missing, so something deleted it. See what is \
+                 left: `kubectl tenios ledger verify {url}`. Then add what this cluster knows: {copy}"
             ),
             Trouble::Anothers { remembered, found } => write!(
                 f,
-                "ledger {found} is at {url}, but this cluster has copies of entries of ledger {remembered}, so --ledger \
-                 is wrong or the ledger was replaced. To compare them: `kubectl tenios ledger verify {url}`; to add what \
-                 this cluster knows: {copy}"
+                "the ledger at {url} is {found}, but this cluster holds copies of entries of ledger {remembered}, so \
+                 --ledger is wrong, or the ledger was replaced. Compare them: `kubectl tenios ledger verify {url}`. If \
+                 it is the right one, add what this cluster knows: {copy}"
             ),
             Trouble::Behind { key, sequence } => write!(
                 f,
-                "the ledger at {url} has lost object {sequence:08} of {key}, which this cluster remembers, as after a \
-                 restore or by a lifecycle rule. To add what this cluster knows: {copy}"
+                "the ledger at {url} has lost object {sequence:08} of {key}, of which this cluster holds a copy, so the \
+                 store was restored to an earlier time, or a lifecycle rule deletes objects. Add what this cluster \
+                 knows: {copy}"
             ),
             Trouble::NotCopied { key } => write!(
                 f,
-                "this cluster has recorded requests that are not in the ledger at {url}, such as those for {key}. To \
-                 store them there, too: {copy}"
+                "this cluster has recorded requests, such as those for {key}, that are not in the ledger at {url}. \
+                 Store them there as well: {copy}"
             ),
             Trouble::Unfit(why) => write!(
                 f,
-                "the store at {url} can't hold a ledger, because two clusters could both order: {why}. Use another store"
+                "the store at {url} can't hold a ledger: {why}. Two clusters could both order. Use another store"
             ),
         }
     }

@@ -151,7 +151,7 @@ impl Asks for Cancellation {
             OrderState::Cancelled,
             Reason::Cancelled,
             format!(
-                "number {number} is cancelled, with the date {date}; nothing is sent under this name any more{strays}"
+                "number {number} is cancelled as of {date}; nothing is sent under this name any more{strays}"
             ),
         )))
     }
@@ -169,7 +169,7 @@ impl Asks for Cancellation {
         // Whoever may adopt could cancel any number of the operator's account otherwise (promise 22).
         if view.spec.access_key_secret_ref.is_none() && !assigned.pushed {
             return Err(format!(
-                "number {number} was adopted, and with the operator's own access key only a number that TENIOS pushed for this order is cancelled; nothing is cancelled. Set spec.accessKeySecretRef, or cancel it in the TENIOS portal and set spec.cancel.done"
+                "number {number} was adopted, and with the operator's own access key only numbers that TENIOS pushed for their orders can be cancelled; nothing is cancelled. Set spec.accessKeySecretRef, or cancel it in the TENIOS portal and set spec.cancel.done"
             ));
         }
         unrivalled(view).map(|()| number.clone())
@@ -238,7 +238,7 @@ fn unrivalled(view: &View) -> Result<(), String> {
         "a resource in another namespace".into()
     };
     Err(format!(
-        "spec.cancel.phoneNumber is also claimed by {whose}, and may be in use there; nothing is cancelled. Check in the TENIOS portal whose it is, and cancel it there"
+        "the number in spec.cancel.phoneNumber is also claimed by {whose}, where it may be in use; nothing is cancelled. Check in the TENIOS portal who has it; if it really has to go, cancel it there"
     ))
 }
 

@@ -33,7 +33,10 @@ impl FromStr for Side {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "kubernetes" => Ok(Self::Kubernetes),
-            url => url.parse().map(Self::Store).map_err(|why| format!("neither kubernetes nor a URL: {why}")),
+            url => url
+                .parse()
+                .map(Self::Store)
+                .map_err(|why| format!("neither `kubernetes` nor the URL of a ledger: {why}")),
         }
     }
 }
@@ -125,9 +128,10 @@ impl<'a> Both<'a> {
             differences.retain(|_, difference| *difference != Difference::NotCopied);
         }
         match differences.iter().find(|(_, difference)| **difference != Difference::None) {
-            Some((key, difference)) => {
-                Err(self.said(format!("{key} {} after all; run it again", words(*difference))))
-            }
+            Some((key, difference)) => Err(self.said(format!(
+                "{key} {} after all, because something was written meanwhile; run it again",
+                words(*difference)
+            ))),
             None => Ok(differences.len()),
         }
     }
@@ -145,17 +149,21 @@ pub(super) async fn copy(
     let (url, to_store) = match (from, to) {
         (Side::Kubernetes, Side::Store(url)) => (url, true),
         (Side::Store(url), Side::Kubernetes) => (url, false),
-        _ => return Err(Failure::usage("one of --from and --to is kubernetes, the other one a URL")),
+        _ => {
+            return Err(Failure::usage(
+                "one of --from and --to has to be kubernetes, and the other one a URL",
+            ));
+        }
     };
     let both = Both::new(api, ledger, url, allow_http)?;
     let found = both.ledger.genesis().await.map_err(|why| both.said(why))?;
     let copies = both.copies().await?.len();
     let at = &cluster.address;
     if to_store {
-        let there = found.map_or_else(|| "where a new ledger begins".into(), |id| format!("ledger {id}"));
+        let there = found.map_or_else(|| "a new ledger".into(), |id| format!("ledger {id}"));
         let question = format!(
-            "The {copies} entries of the cluster at {at} are added to those at {url}, {there}. Nothing there is \
-             overwritten or deleted. From then on this cluster orders only with --ledger {url}."
+            "The {copies} entries of the cluster at {at} will be added to {there} at {url}. Nothing there is \
+             overwritten or deleted. From then on, this cluster only orders with --ledger {url}."
         );
         ask::confirm(&question, yes)?;
         let id = both.ledger.prepare().await.map_err(|why| both.said(why))?;
@@ -167,8 +175,8 @@ pub(super) async fn copy(
     }
     let Some(id) = found else { return Err(both.said("there is no ledger")) };
     let question = format!(
-        "What ledger {id} at {url} knows is added to the {copies} entries of the cluster at {at}, which then no longer \
-         depend on it. No other cluster may go on ordering with that ledger."
+        "What ledger {id} at {url} knows will be added to the {copies} entries of the cluster at {at}, which will no longer \
+         depend on it. From then on, no other cluster may order with that ledger."
     );
     ask::confirm(&question, yes)?;
     let written = both.reconciled(&id, true).await?;
@@ -224,8 +232,8 @@ fn words(difference: Difference) -> &'static str {
         Difference::None => "is the same",
         Difference::NotStored => "is in the cluster only",
         Difference::NotCopied => "is in the store only",
-        Difference::CopyIsLater => "is further in the cluster than in the store",
-        Difference::StoreIsLater => "is further in the store than in the cluster",
-        Difference::Diverged => "differs: each knows what the other does not",
+        Difference::CopyIsLater => "is newer in the cluster than in the store",
+        Difference::StoreIsLater => "is newer in the store than in the cluster",
+        Difference::Diverged => "differs: each side has something that the other one lacks",
     }
 }
