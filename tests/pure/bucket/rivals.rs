@@ -169,6 +169,7 @@ async fn record(cluster: &Cluster, name: &str, event: Event, judge: &mut Judge) 
     }
     // Such as for a copy that was lost while the store is away.
     cluster.store.set_away(false);
+    cluster.store.forgive();
     for _ in 0..10 {
         cluster.ledger.open().await;
         if cluster.append("o", event.clone()).await.is_ok() {
