@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use kube::api::{Api, ListParams};
 use serde_json::json;
-use tenios_api::PhoneNumberOrder;
 use tenios_api::order::OrderState;
+use tenios_api::{PhoneNumberOrder, Reason};
 
-use crate::testbed::{ORDER, PATIENCE, Testbed, simulator};
-use harness::link::Storm;
+use crate::testbed::{KEY, ORDER, PATIENCE, Testbed, simulator, told};
+use harness::link::{Point, Storm, Verdict};
 use harness::{Link, OperatorOptions, TestNamespaces, wait};
 
 const ORDERS: usize = 20;
@@ -19,18 +20,25 @@ const WINDOW: Duration = Duration::from_secs(14);
 /// For each order, the first time and twice again: what it would send from, and its status.
 const MOST: usize = ORDERS * 2 * 3 + 30;
 
-#[tokio::test]
-async fn p24_an_apiserver_that_turns_everything_away_is_asked_less_and_less_and_all_is_ordered_later() {
+async fn behind_a_link(
+    name: &str,
+    options: impl FnOnce(OperatorOptions) -> OperatorOptions,
+) -> (Testbed, Link) {
     let simulator = simulator().await;
-    let namespaces = TestNamespaces::new("busy").await;
+    let namespaces = TestNamespaces::new(name).await;
     let plane = &namespaces.control_plane;
     let link = Link::to_apiserver(plane.server(), plane.authority()).await;
-    let budgets = ["--order-budget=1000/24h", "--order-budget-per-namespace=1000/24h"];
-    let options = OperatorOptions::new(simulator.url()).args(budgets);
+    let options = options(OperatorOptions::new(simulator.url()));
     let operator = namespaces.prepare_operator(&link.url(), options).await;
     operator.process.start().unwrap();
     operator.wait_ready().await;
-    let w = Testbed { namespaces, simulator, operator };
+    (Testbed { namespaces, simulator, operator }, link)
+}
+
+#[tokio::test]
+async fn p24_an_apiserver_that_turns_everything_away_is_asked_less_and_less_and_all_is_ordered_later() {
+    let budgets = ["--order-budget=1000/24h", "--order-budget-per-namespace=1000/24h"];
+    let (w, link) = behind_a_link("busy", |options| options.args(budgets)).await;
     w.namespaces.quiet().await;
     let id = w.approved_document();
     link.storm(Storm::Busy);
@@ -51,4 +59,28 @@ async fn p24_an_apiserver_that_turns_everything_away_is_asked_less_and_less_and_
     })
     .await;
     assert_eq!(w.requests(ORDER), ORDERS);
+}
+
+/// As one does whose keys for Secrets are away, while it answers everything else.
+#[tokio::test]
+async fn p24_a_secret_that_the_apiserver_fails_to_read_is_named_and_used_once_it_can_be() {
+    let (w, link) = behind_a_link("unread", OperatorOptions::hurried).await;
+    w.secret("tenios", "access-key", KEY.as_bytes()).await;
+    let read = || link.hold_where(Point::Before, |name| name.starts_with("apiserver GET secrets"));
+    let mut reads = read();
+    let key = json!({"name": "tenios", "key": "access-key"});
+    w.order("o", json!({"verificationId": w.approved_document(), "accessKeySecretRef": key})).await;
+    let order = tokio::select! {
+        order = w.order_because("o", Reason::AccessKeyNotFound) => order,
+        () = async {
+            while let Some(held) = reads.recv().await {
+                reads = read();
+                held.decide(Verdict::Answer(StatusCode::INTERNAL_SERVER_ERROR));
+            }
+        } => panic!("the link is gone"),
+    };
+    assert!(told(&order, "Secret \"tenios\" can't be read: "), "{order:?}");
+    link.let_pass();
+    w.order_at("o", OrderState::Assigned).await;
+    w.no_more_requests(ORDER, 1).await;
 }

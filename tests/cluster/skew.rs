@@ -51,8 +51,15 @@ async fn an_older_and_a_newer_crd_are_told_once_and_hold_nothing_up() {
 
     let operator = namespaces.operator(OperatorOptions::new(simulator.url())).await;
     let w = Testbed { namespaces, simulator, operator };
+    let mark = w.namespaces.control_plane.audit().mark();
     w.plain_order("o").await;
     w.order_at("o", OrderState::Assigned).await;
+    // What the older CRD drops from a status is not written again and again.
+    w.namespaces.quiet().await;
+    let user = w.namespaces.operator_identity().user();
+    let made = w.namespaces.control_plane.requests_since(mark).await.by(&user).writes();
+    let shown = made.only(|request| request.resource == "phonenumberorders/status");
+    assert!((1..=6).contains(&shown.0.len()), "{shown}");
     wait::until("the metric", PATIENCE, async || {
         let metrics = w.operator.metrics().await;
         let compatible = |kind: &str| {

@@ -289,12 +289,17 @@ fn p15_an_adoption_belongs_to_the_account_of_the_access_key_also_where_that_cann
     assert_eq!(recorded(&seen(&nothing, missing(), &Value::Null)), Some((None, true)));
     // The request that it resolves was sent with a key that is known already.
     assert!(recorded(&seen(&state(Past::Unknown), None, &theirs)).is_some());
+    // What nobody can tell at the moment is not recorded for good.
+    let unread = || Some(Found::Unread("the apiserver fails".into()));
+    let Decision::Rest(summary) = seen(&nothing, unread(), &theirs) else { panic!("it does not wait") };
+    assert!(summary.reason == Reason::AccessKeyNotFound && summary.requeue_after.is_some(), "{summary:?}");
 
     // An earlier version recorded no account: it is made up for, once.
     let event = Event::Adopted { at: at(-7), id: Some("1".into()), number: None, account: None, own: false };
     let earlier = State::default().then(&event);
     assert!(reads(&seen(&earlier, None, &theirs)));
     assert_eq!(recorded(&seen(&earlier, missing(), &theirs)), None);
+    assert_eq!(recorded(&seen(&earlier, unread(), &theirs)), None);
     let Decision::Record(events) = seen(&earlier, usable.clone(), &theirs) else { panic!("it is recorded") };
     let now = events.iter().fold(earlier.clone(), State::then);
     assert_eq!((now.account.clone(), now.bids()), (Some(account), earlier.bids()));

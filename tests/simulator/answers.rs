@@ -78,6 +78,22 @@ async fn p03_p21_an_answer_that_has_no_id_is_unknown_and_shown(#[case] body: Vec
     assert!(why.contains(shown), "{why}");
 }
 
+/// Each of these statuses alone says that nothing was placed.
+#[rstest]
+#[case::refused(400, "")]
+#[case::not_found(404, "")]
+#[case::too_many(429, "retry-after: 1\r\n")]
+#[case::unavailable_for_a_while(503, "retry-after: 1\r\n")]
+#[tokio::test]
+async fn p03_an_id_under_a_status_that_denies_it_is_unknown_and_shown(
+    #[case] status: u16,
+    #[case] headers: &str,
+) {
+    let url = answering(head(status, headers, br#"{"order_id":"900004"}"#), true).await;
+    let Outcome::Unknown { why } = send(&url, &order()).await else { panic!("it is known") };
+    assert!(why.contains(r#"yet with order_id; the answer says: {"order_id":"900004"}"#), "{why}");
+}
+
 /// Each of these says `BAD_CREDENTIALS`, which is tried again by itself.
 #[rstest]
 #[case::fields_null(r#"{"error_code":"BAD_CREDENTIALS","error_message":"No.","fields":null}"#.into(), "No.", &[])]

@@ -33,6 +33,10 @@ pub(super) fn adopt(view: &View) -> Option<Next> {
     if let Some(wait) = view.in_flight() {
         return Some(wait);
     }
+    // Whose it is stays recorded, so that no failure of a moment decides it.
+    if let (Some(Found::Unread(why)), false) = (&view.answers.access_key, state.may_have_placed()) {
+        return (news_id || news_number).then(|| view.waits_for_access_key(why));
+    }
     let Some(payer) = payer(view) else {
         return Some(Decision::Need(OrderNeed::AccessKey(view.spec.access_key_secret_ref.clone())));
     };
@@ -93,7 +97,7 @@ fn payer(view: &View) -> Option<Payer> {
     }
     let account = match view.answers.access_key.as_ref()? {
         Found::Usable(access_key) => Some(access_key.account().clone()),
-        Found::Missing(_) | Found::Invalid(_) => None,
+        Found::Missing(_) | Found::Invalid(_) | Found::Unread(_) => None,
     };
     Some(Payer { account, own: view.spec.access_key_secret_ref.is_none() })
 }

@@ -257,6 +257,11 @@ impl<'a, M: Asks> View<'a, M> {
         Decision::Rest(M::waits(reason, message).requeue_after(self.retry_policy.retry_min))
     }
 
+    /// As [`View::waits_for_secret`], for the access key.
+    pub(super) fn waits_for_access_key(&self, why: &str) -> Decision<M> {
+        self.waits_for_secret(Reason::AccessKeyNotFound, format!("waiting for the access key: {why}"))
+    }
+
     /// The access key, or what has to come first.
     pub(super) fn access_key(
         &self,
@@ -265,8 +270,8 @@ impl<'a, M: Asks> View<'a, M> {
         Err(Box::new(match &self.answers.access_key {
             Some(Found::Usable(access_key)) => return Ok(access_key),
             None => Decision::Need(need()),
-            Some(Found::Missing(why) | Found::Invalid(why)) => {
-                self.waits_for_secret(Reason::AccessKeyNotFound, format!("waiting for the access key: {why}"))
+            Some(Found::Missing(why) | Found::Invalid(why) | Found::Unread(why)) => {
+                self.waits_for_access_key(why)
             }
         }))
     }

@@ -20,6 +20,8 @@ pub enum Found<T> {
     Missing(String),
     /// It is there and can't be used.
     Invalid(String),
+    /// Nobody can tell now: the apiserver fails, such as one whose keys for Secrets are away.
+    Unread(String),
 }
 
 impl<T> Found<T> {
@@ -29,6 +31,7 @@ impl<T> Found<T> {
             Self::Usable(value) => Found::Usable(f(value)),
             Self::Missing(why) => Found::Missing(why),
             Self::Invalid(why) => Found::Invalid(why),
+            Self::Unread(why) => Found::Unread(why),
         }
     }
 }

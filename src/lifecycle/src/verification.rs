@@ -181,7 +181,7 @@ impl Asks for PhoneVerification {
         let another = match &view.answers.document {
             None => return Err(VerificationNeed::Document(view.spec.document.secret_ref.clone())),
             Some(Found::Usable(document)) => refused.get(terms::DOCUMENT_DIGEST) != Some(&digest(document)),
-            Some(Found::Missing(_) | Found::Invalid(_)) => false,
+            Some(Found::Missing(_) | Found::Invalid(_) | Found::Unread(_)) => false,
         };
         Ok(another || terms::edited(&terms_beside(view.spec, refused), refused))
     }
@@ -195,7 +195,7 @@ impl Asks for PhoneVerification {
             };
         match &view.answers.document {
             None => Decision::Need(VerificationNeed::Document(spec.document.secret_ref.clone())),
-            Some(Found::Missing(why)) => {
+            Some(Found::Missing(why) | Found::Unread(why)) => {
                 view.waits_for_secret(Reason::DocumentNotFound, format!("waiting for the document: {why}"))
             }
             Some(Found::Invalid(why)) => view.waits_for_secret(

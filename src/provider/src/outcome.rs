@@ -81,11 +81,14 @@ pub(super) fn classify(
 ) -> Outcome {
     let status = answer.status;
     let retry_after = answer.retry_after.as_deref().and_then(|text| parse_retry_after(text, now));
+    let id = accepted(answer, id_field);
     let seen = match status {
-        200..=299 => match accepted(answer, id_field) {
+        200..=299 => match id {
             Ok(id) => return Outcome::Accepted { id },
             Err(why) => format!("HTTP {status} {why}"),
         },
+        // Whoever gives an id has taken something, whatever a proxy made of the status.
+        _ if id.is_ok() => format!("HTTP {status}, yet with {id_field}"),
         429 => return not_processed(status, retry_after),
         503 if answer.retry_after.is_some() => return not_processed(status, retry_after),
         300..=399 => format!("HTTP {status}: a redirect, which is not followed"),

@@ -101,8 +101,7 @@ fn refused(error: &Failed) -> Seen {
         Failed::Apiserver(kube::Error::Api(status)) if status.code == 403 => {
             Seen::Forbidden(status.message.clone())
         }
-        Failed::Apiserver(kube::Error::Api(status)) => Seen::Failed(status.message.clone()),
-        other => Seen::Failed(other.to_string()),
+        other => Seen::Failed(other.words()),
     }
 }
 

@@ -45,7 +45,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::push::PushSigner;
 use crate::telemetry::{Metrics, TrackedResource};
-use tenios_api::{FIELD_MANAGER, Reason};
+use tenios_api::{FIELD_MANAGER, Reason, causes};
 use tenios_ledger::{Event, Key, Kind, LedgerCache, LedgerChange, Origin};
 use tenios_lifecycle::{RetryPolicy, Warning};
 use tenios_provider::Tenios;
@@ -328,6 +328,14 @@ pub enum Failed {
 }
 
 impl Failed {
+    /// For a message: what the apiserver said itself, where it said anything.
+    fn words(&self) -> String {
+        match self {
+            Self::Apiserver(kube::Error::Api(status)) => status.message.clone(),
+            other => causes(other),
+        }
+    }
+
     /// What the apiserver refuses again and again, until a person helps.
     fn refusal(&self) -> Option<&str> {
         match self {

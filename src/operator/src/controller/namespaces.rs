@@ -126,7 +126,7 @@ impl Namespaces {
     }
 
     /// Whether it was read as ours a moment ago, and the watch has not said otherwise since. Only where there is a
-    /// watch that could.
+    /// watch that would.
     pub(super) fn is_confirmed(&self, namespace: &str) -> bool {
         self.confirmed.lock().is_fresh(namespace, Instant::now())
     }

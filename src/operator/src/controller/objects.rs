@@ -69,7 +69,7 @@ impl<K: Reconciled> Objects<K> {
 
     /// Takes over one of a list, or a change. True where there is anything to look at.
     pub(super) fn take_in(&self, object: &DeserializeGuard<K>, listed: bool) -> bool {
-        let (name, version) = (object.name_any(), version(object));
+        let (name, version, packed) = (object.name_any(), version(object), Packed::new(object));
         let mut all = self.all.write();
         let listing = all.listing;
         let here = match all.namespaces.get_mut(object.namespace().unwrap_or_default().as_str()) {
@@ -82,14 +82,12 @@ impl<K: Reconciled> Objects<K> {
                 return false;
             }
             kept.awaited = false;
-            if version.is_some() && kept.version == version {
+            // A store that was set back gives the same versions once more, to what may be something else.
+            if version.is_some() && kept.version == version && kept.packed.is_same_as(&packed) {
                 return false;
             }
         }
-        here.insert(
-            name.into_boxed_str(),
-            Kept { version, listing, awaited: false, packed: Packed::new(object) },
-        );
+        here.insert(name.into_boxed_str(), Kept { version, listing, awaited: false, packed });
         true
     }
 
@@ -167,6 +165,18 @@ impl<K: Reconciled> Packed<K> {
         match small.filter(|(resource, small)| unpack(small).as_ref() == Some(*resource)) {
             Some((_, small)) => Self::Small(small),
             None => Self::Whole(Arc::new(object.clone())),
+        }
+    }
+
+    fn is_same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Small(one), Self::Small(other)) => one == other,
+            (Self::Whole(one), Self::Whole(other)) => match (&one.0, &other.0) {
+                (Ok(one), Ok(other)) => one == other,
+                (Err(one), Err(other)) => one.error == other.error && one.metadata == other.metadata,
+                _ => false,
+            },
+            _ => false,
         }
     }
 }
@@ -258,6 +268,21 @@ mod tests {
         assert!(objects.holds("shop", "stays") && !objects.holds("shop", "goes"));
         objects.remove("shop", "stays");
         assert!(objects.namespaces().is_empty());
+    }
+
+    #[test]
+    fn p08_p25_a_store_that_was_set_back_and_written_anew_up_to_the_same_version_is_looked_at() {
+        let objects = Objects::default();
+        let suspended = order("o", 7, |order| order["spec"]["suspend"] = json!(true));
+        let [unreadable, other] =
+            [json!(7), json!(true)].map(|wrong| order("o", 7, |order| order["spec"]["suspend"] = wrong));
+        objects.take_in(&plain("o", 7), true);
+        for now in [suspended, unreadable, other, shown(7, "Waiting"), plain("o", 7)] {
+            objects.begin_list();
+            assert!(objects.take_in(&now, true), "{now:?}");
+            objects.end_list();
+            assert!(!objects.take_in(&now, true) && !objects.take_in(&now, false), "{now:?}");
+        }
     }
 
     #[test]

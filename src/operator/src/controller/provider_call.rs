@@ -157,8 +157,9 @@ pub(super) async fn start(
 
 /// Nothing is sent from a namespace that this ledger was not the first to claim.
 async fn acquire_namespace(context: &Context, namespace: &str) -> Result<(), NotStarted> {
-    let is_confirmed =
-        || context.stores.know_the_owner(namespace) && context.namespaces.is_confirmed(namespace);
+    let is_confirmed = || {
+        context.stores.would_hear_of_another_owner(namespace) && context.namespaces.is_confirmed(namespace)
+    };
     if is_confirmed() {
         return Ok(());
     }

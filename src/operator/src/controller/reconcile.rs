@@ -59,7 +59,7 @@ pub(super) async fn reconcile<K: Reconciled>(
         if let Some(kind) = K::FOLLOW_UP.filter(|_| K::asks_more(resource.spec())) {
             context.ledger.ask_once(&key.of(kind)).await;
         }
-        let summary = match run_to_rest(context, key, &object, resource, &mut rounds).await? {
+        let summary = match run_to_rest(context, key, &object, resource, &mut rounds).await {
             Ended::Rests(summary) => summary,
             Ended::Changed(now) => {
                 object = now;
@@ -81,7 +81,7 @@ async fn run_to_rest<K: Reconciled>(
     object: &DeserializeGuard<K>,
     resource: &K,
     rounds: &mut Rounds,
-) -> Result<Ended<K, K::Step>, Failed> {
+) -> Ended<K, K::Step> {
     let mut answered = Answered::default();
     let ended = loop {
         if !rounds.another() {
@@ -97,7 +97,7 @@ async fn run_to_rest<K: Reconciled>(
             {
                 break Ended::Rests(provider_call::awaits_its_turn(K::WORDS.waiting));
             }
-            Next::Need(need) => get(context, &key.of(of), need, &mut answered).await?,
+            Next::Need(need) => get(context, &key.of(of), need, &mut answered).await,
             Next::Record(events) => match context.ledger.append(&known.about(of).entry, &events).await {
                 Ok(()) | Err(AppendError::Conflict(_)) => {}
                 Err(error) => {
@@ -113,24 +113,19 @@ async fn run_to_rest<K: Reconciled>(
         }
     };
     answered.give_back(context);
-    Ok(ended)
+    ended
 }
 
 /// Gets what the decision asks for.
-async fn get<'a>(
-    context: &'a Context,
-    key: &Key,
-    need: Need,
-    answered: &mut Answered<'a>,
-) -> Result<(), Failed> {
+async fn get<'a>(context: &'a Context, key: &Key, need: Need, answered: &mut Answered<'a>) {
     let answers = &mut answered.answers;
     match need {
         Need::AccessKey(reference) => {
-            let found = context.secrets.access_key(&key.namespace, reference.as_ref()).await?;
+            let found = context.secrets.access_key(&key.namespace, reference.as_ref()).await;
             answers.access_key = Some(found.map(AccessKey::new));
         }
         Need::Document(reference) => {
-            answers.document = Some(context.secrets.document(&key.namespace, &reference).await?);
+            answers.document = Some(context.secrets.document(&key.namespace, &reference).await);
         }
         Need::Budget(payer) => {
             answers.budget = Some(match reserve(context, key, &payer) {
@@ -142,7 +137,6 @@ async fn get<'a>(
             });
         }
     }
-    Ok(())
 }
 
 /// Who finds no place looks again when one is given back.
@@ -188,7 +182,7 @@ async fn send<K: Reconciled>(
     };
     let now = match look::once_more(&context.client, object).await {
         Ok(now) => now,
-        Err(why) => return rests(NotStarted::Unseen(why.to_string())),
+        Err(why) => return rests(NotStarted::Unseen(why.words())),
     };
     // What it refers to may be another by now as well.
     let known = Known::of::<K>(context, key);
@@ -323,7 +317,12 @@ async fn update_status<K: Reconciled>(
     let state = format!("{:?}", summary.state);
     let unwritten = told.as_ref().filter(|told| told.fails()).map(|told| told.reason);
     context.track(key, TrackedResource { state, reason: summary.reason, since, expires, unwritten });
-    if let Some(written) = status::write(&context.client, object, &previous, &next).await? {
+    // What the apiserver drops, as under an older CRD, is no change: looked at again at once, it would be without end.
+    let is_changed = |written: &DeserializeGuard<K>| {
+        written.0.as_ref().map_or(true, |written| written.status().cloned().unwrap_or_default() != previous)
+    };
+    let written = status::write(&context.client, object, &previous, &next).await?;
+    if let Some(written) = written.filter(is_changed) {
         let is_as_written = written.0.as_ref().is_ok_and(|written| written.status() == Some(&next));
         if context.stores.wrote(&key.namespace, object, &written) || !is_as_written {
             context.requeue.now(key);

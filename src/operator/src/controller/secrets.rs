@@ -37,75 +37,77 @@ impl Secrets {
         &self,
         namespace: &str,
         reference: Option<&SecretKeyRef>,
-    ) -> Result<Found<SecretString>, Failed> {
+    ) -> Found<SecretString> {
         let (bytes, whence) = match (reference, &self.own_access_key) {
-            (Some(reference), _) => match self.read(namespace, reference).await? {
+            (Some(reference), _) => match self.read(namespace, reference).await {
                 Found::Usable(bytes) => (bytes, reference.to_string()),
-                Found::Missing(why) => return Ok(Found::Missing(why)),
-                Found::Invalid(why) => return Ok(Found::Invalid(why)),
+                Found::Missing(why) => return Found::Missing(why),
+                Found::Invalid(why) => return Found::Invalid(why),
+                Found::Unread(why) => return Found::Unread(why),
             },
             (None, None) => {
                 let why =
                     "spec.accessKeySecretRef is not set, and the operator runs without --access-key-file";
-                return Ok(Found::Missing(why.into()));
+                return Found::Missing(why.into());
             }
             (None, Some(path)) => match tokio::fs::read(path).await {
                 Ok(bytes) => (bytes, "the operator's --access-key-file".into()),
                 Err(error) => {
                     let kind = error.kind();
-                    return Ok(Found::Missing(format!(
-                        "the operator's --access-key-file can't be read: {kind}"
-                    )));
+                    return Found::Missing(format!("the operator's --access-key-file can't be read: {kind}"));
                 }
             },
         };
-        Ok(match access_key(bytes) {
+        match access_key(bytes) {
             Ok(access_key) => Found::Usable(access_key),
             Err(why) => Found::Invalid(format!("{whence} {why}")),
-        })
+        }
     }
 
     /// The PDF that the spec names.
-    pub(super) async fn document(
-        &self,
-        namespace: &str,
-        reference: &SecretKeyRef,
-    ) -> Result<Found<Document>, Failed> {
-        Ok(match self.read(namespace, reference).await? {
+    pub(super) async fn document(&self, namespace: &str, reference: &SecretKeyRef) -> Found<Document> {
+        match self.read(namespace, reference).await {
             Found::Missing(why) => Found::Missing(why),
             Found::Invalid(why) => Found::Invalid(why),
+            Found::Unread(why) => Found::Unread(why),
             Found::Usable(bytes) => match Document::new(bytes) {
                 Ok(document) => Found::Usable(document),
                 Err(why) => Found::Invalid(format!("{reference} {why}")),
             },
-        })
+        }
     }
 
-    async fn read(&self, namespace: &str, reference: &SecretKeyRef) -> Result<Found<Vec<u8>>, Failed> {
+    async fn read(&self, namespace: &str, reference: &SecretKeyRef) -> Found<Vec<u8>> {
         // A tenant chose it, and it stands in the path of a request as it is.
         if !is_dns_subdomain(&reference.name) {
-            return Ok(Found::Missing(format!(
+            return Found::Missing(format!(
                 "Secret {:?} can't exist: that is not a valid name for a Secret",
                 reference.name
-            )));
+            ));
         }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let _turn = self.reading.turn(namespace).await;
         let secret = match call(api.get_opt(&reference.name)).await {
             Ok(Some(secret)) => secret,
-            Ok(None) => return Ok(Found::Missing(format!("Secret {:?} does not exist", reference.name))),
+            Ok(None) => return Found::Missing(format!("Secret {:?} does not exist", reference.name)),
             Err(Failed::Apiserver(kube::Error::Api(status))) if status.code == 403 => {
-                return Ok(Found::Missing(format!(
+                return Found::Missing(format!(
                     "the operator is not allowed to read Secret {:?}",
                     reference.name
-                )));
+                ));
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                return Found::Unread(format!(
+                    "Secret {:?} can't be read: {}",
+                    reference.name,
+                    error.words()
+                ));
+            }
         };
-        Ok(match secret.data.and_then(|mut data| data.remove(&reference.key)) {
+        match secret.data.and_then(|mut data| data.remove(&reference.key)) {
             Some(bytes) => Found::Usable(bytes.0),
             None => Found::Missing(format!("{reference} does not exist")),
-        })
+        }
     }
 }
 

@@ -129,6 +129,12 @@ impl Stores {
         self.of(namespace, |w| Some(w.leases.is_listed())).unwrap_or_default()
     }
 
+    /// Whether a watch would tell now that this namespace went to somebody else.
+    pub(super) fn would_hear_of_another_owner(&self, namespace: &str) -> bool {
+        let hears = |w: &NamespaceStores| Some(w.leases.is_listed() && !w.leases.is_missing());
+        self.of(namespace, hears).unwrap_or_default()
+    }
+
     /// Whether each was listed, or is known not to be possible now. A pod that waits for one namespace would
     /// take no pushes for the others.
     pub(super) fn were_tried(&self) -> bool {
@@ -140,5 +146,27 @@ impl Stores {
     pub(super) fn missing(&self) -> usize {
         let all = self.0.read();
         all.iter().filter(|w| w.listings().any(|listing| listing.is_missing())).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::watcher;
+
+    use super::super::listing::Watching;
+    use super::{Arc, Listing, NamespaceStores, Stores};
+
+    #[test]
+    fn p13_a_watch_of_the_leases_that_broke_tells_nothing_of_another_owner() {
+        let (stores, leases) = (Stores::default(), Arc::new(Listing::new(Watching::Leases, None)));
+        assert!(!stores.would_hear_of_another_owner("shop"));
+        stores.set(vec![NamespaceStores { namespace: None, kinds: Vec::new(), leases: leases.clone() }]);
+        assert!(!stores.would_hear_of_another_owner("shop"), "it was not listed yet");
+        leases.complete();
+        assert!(stores.would_hear_of_another_owner("shop"));
+        leases.failed(&watcher::Error::NoResourceVersion);
+        assert!(!stores.would_hear_of_another_owner("shop") && stores.know_the_owner("shop"));
+        leases.complete();
+        assert!(stores.would_hear_of_another_owner("shop"));
     }
 }
