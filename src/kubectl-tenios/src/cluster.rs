@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use super::Failure;
 use tenios_api::causes;
 use tenios_api::name::is_dns_label;
-use tenios_net::{Bearer, kubeconfig};
+use tenios_net::{Bearer, kubeconfig, trimmed};
 
 /// For the apiserver's audit log.
 const USER_AGENT: http::HeaderValue =
@@ -90,6 +90,15 @@ fn namespace(text: &str) -> Result<String, String> {
         Err("expected the name of a namespace: lower-case letters, digits and -, at most 63 characters"
             .into())
     }
+}
+
+/// Where the operator runs by default.
+pub(super) const OPERATOR_NAMESPACE: &str = "tenios-system";
+
+/// The operator's own. It comes by a variable, too, which may be set to nothing.
+pub(super) fn operator_namespace(text: &str) -> Result<String, String> {
+    let given = trimmed(text);
+    namespace(if given.is_empty() { OPERATOR_NAMESPACE } else { given })
 }
 
 fn request_timeout(text: &str) -> Result<Duration, String> {

@@ -7,7 +7,7 @@ use kube::api::{Api, DynamicObject, ListParams};
 use serde::Serialize;
 use serde_json::json;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, OPERATOR_NAMESPACE, operator_namespace};
 use super::out::{self, Format};
 use super::table::{self, Cell};
 use super::target::{self, Target};
@@ -22,7 +22,7 @@ pub(super) struct HistoryOptions {
     /// pno/NAME or pver/NAME.
     target: Target,
     /// The operator's own namespace, where the ledger is.
-    #[arg(long, env = "TENIOS_NAMESPACE", default_value = "tenios-system")]
+    #[arg(long, env = "TENIOS_NAMESPACE", default_value = OPERATOR_NAMESPACE, value_parser = operator_namespace)]
     operator_namespace: String,
     /// Machine-readable output.
     #[arg(long, short)]

@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Preconditions};
 use serde_json::{Value, json};
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, OPERATOR_NAMESPACE, operator_namespace};
 use super::out::{self, Format};
 use super::table::{self, Cell};
 use super::target::Target;
@@ -25,7 +25,7 @@ use transfer::{Both, Side};
 #[derive(Debug, Args)]
 pub(super) struct LedgerOptions {
     /// The operator's own namespace.
-    #[arg(long, global = true, env = "TENIOS_NAMESPACE", default_value = "tenios-system")]
+    #[arg(long, global = true, env = "TENIOS_NAMESPACE", default_value = OPERATOR_NAMESPACE, value_parser = operator_namespace)]
     operator_namespace: String,
     /// Allow http:// for the object storage.
     #[arg(long, global = true, env = "TENIOS_ALLOW_HTTP", value_parser = FalseyValueParser::new())]

@@ -89,8 +89,8 @@ fn cluster_user_and_server_are_chosen_as_with_kubectl() {
     }
 }
 
-/// What a proxy that listens for one connection is asked; it refuses.
-fn asked_of_a_proxy(listener: TcpListener) -> JoinHandle<String> {
+/// What somebody who listens for one connection is asked; he refuses.
+fn asked_of(listener: TcpListener) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut head = Vec::new();
@@ -114,7 +114,7 @@ fn p21_a_proxy_is_told_the_name_and_the_password_in_its_url_and_the_terminal_is_
         "config",
         content.replace("cluster: {server", &format!("cluster: {{proxy-url: '{url}', server")),
     );
-    let asked = asked_of_a_proxy(listener);
+    let asked = asked_of(listener);
     let said = status(&directory, "config", &[]).stderr;
     let asked = asked.join().unwrap();
     // `jane:hunter2@:%`
@@ -139,4 +139,34 @@ fn a_token_file_may_end_with_its_line() {
     directory.write("config", by_file("no-token"));
     let said = status(&directory, "config", &[]).stderr;
     assert!(said.contains("no-token") && said.contains("No such file"), "{said}");
+}
+
+#[test]
+fn the_operators_namespace_that_is_set_to_nothing_is_the_default_one_and_what_no_namespace_is_called_is_refused()
+ {
+    let directory = Scratch::new();
+    let ledger = |set: &str, arguments: &[&str]| {
+        let environment = [("KUBECONFIG", "config"), ("HOME", "/nowhere"), ("TENIOS_NAMESPACE", set)];
+        let arguments: Vec<&str> = ["ledger", "list"].iter().chain(arguments).copied().collect();
+        plugin_with(directory.path(), &environment, &arguments, "")
+    };
+    for (set, arguments, expected) in [
+        ("", vec![], "tenios-system"),
+        (" phones\n", vec![], "phones"),
+        ("phones", vec!["--operator-namespace="], "tenios-system"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = format!("{}/", listener.local_addr().unwrap());
+        let content = kubeconfig("a", "current-context: a").replace("127.0.0.1:9/a", &server);
+        directory.write("config", content);
+        let asked = asked_of(listener);
+        ledger(set, &arguments);
+        let asked = asked.join().unwrap();
+        let path = format!("/apis/tenios.dev/v1alpha1/namespaces/{expected}/ledgerentries");
+        assert!(asked.starts_with(&format!("GET {path}")), "{set:?} {arguments:?}: {asked}");
+    }
+    for name in ["../default", "Phones", "a b"] {
+        let said = ledger(name, &[]);
+        assert!(said.code == Some(2) && said.stderr.contains("the name of a namespace"), "{}", said.stderr);
+    }
 }

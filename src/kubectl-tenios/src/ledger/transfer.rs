@@ -13,6 +13,7 @@ use tenios_api::LedgerEntry;
 use tenios_ledger::kubernetes::{KubernetesLedger, to_entry};
 use tenios_ledger::{Entry, Key};
 use tenios_ledger_object_store::{Difference, LedgerUrl, Moved, ObjectStoreLedger};
+use tenios_net::trimmed;
 
 /// Entries of a list that are read at a time.
 const PAGE: u32 = 100;
@@ -31,7 +32,7 @@ impl FromStr for Side {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
+        match trimmed(text) {
             "kubernetes" => Ok(Self::Kubernetes),
             url => url
                 .parse()
