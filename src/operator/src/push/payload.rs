@@ -14,7 +14,7 @@ pub(super) struct Push {
     phonenumber: Value,
     #[serde(default, alias = "orderId")]
     order_id: Value,
-    #[serde(rename = "push_secret")]
+    #[serde(rename = "push_secret", alias = "pushSecret")]
     secret: String,
 }
 
@@ -31,15 +31,20 @@ impl Push {
     /// None where the body is no push.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
         let text = decode::text(body, BODY_LIMIT)?;
-        serde_json::from_str(&text).ok().or_else(|| Self::of_form(&text))
+        let one = || serde_json::from_str::<[Self; 1]>(&text).ok().map(|[push]| push);
+        serde_json::from_str(&text).ok().or_else(one).or_else(|| Self::of_form(&text))
     }
 
-    /// What a form sends: any content type is taken, and this is the other one that such calls are made with.
+    /// What a form sends: any content type is taken, and these two are the others that such calls are made with.
     fn of_form(text: &str) -> Option<Self> {
+        let form = match parts(text) {
+            Some(parts) => parts,
+            None => url::form_urlencoded::parse(text.as_bytes()).into_owned().collect(),
+        };
         let mut fields = Map::new();
-        for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
+        for (name, value) in form {
             // Twice the same name is no more a push than in JSON.
-            if fields.insert(name.into_owned(), Value::String(value.into_owned())).is_some() {
+            if fields.insert(name, Value::String(value)).is_some() {
                 return None;
             }
         }
@@ -68,6 +73,18 @@ impl Push {
         let is_part = |c: char| c.is_ascii_digit() || matches!(c, '+' | ' ' | '(' | ')' | '-' | '/' | '.');
         if text.len() <= 32 && text.chars().all(is_part) { text } else { "(not shown)".into() }
     }
+}
+
+/// The fields of `multipart/form-data` (RFC 7578), such as PHP makes of an array. Its first line is what parts them.
+fn parts(text: &str) -> Option<Vec<(String, String)>> {
+    let (boundary, _) =
+        text.split_once("\r\n").filter(|(line, _)| line.len() > 2 && line.starts_with("--"))?;
+    let parts = text.split(boundary).filter_map(|part| part.split_once("\r\n\r\n"));
+    let field = |(head, value): (&str, &str)| {
+        let name = head.split_once("name=\"")?.1.split_once('"')?.0;
+        Some((name.to_owned(), value.strip_suffix("\r\n")?.to_owned()))
+    };
+    parts.map(field).collect()
 }
 
 /// A text, or a whole number as one.
@@ -187,7 +204,14 @@ mod tests {
             ("\u{feff}{\"push_secret\":\"\",\"phonenumber\":\"+491\"}", Some("+491"), None),
             ("phonenumber=%2B491&order_id=7&push_secret=a", Some("+491"), Some("7")),
             ("push_secret=a&phonenumber=+49221+12345678", Some("+4922112345678"), None),
-            (r#"{"push_secret":"","phone_number":"+491","orderId":7}"#, Some("+491"), Some("7")),
+            (r#"{"pushSecret":"","phone_number":"+491","orderId":7}"#, Some("+491"), Some("7")),
+            (r#"[{"push_secret":"","phonenumber":"+491","order_id":7}]"#, Some("+491"), Some("7")),
+            (
+                "--x-1\r\nContent-Disposition: form-data; name=\"push_secret\"\r\n\r\na\r\n--x-1\r\nContent-Type: \
+                 text/plain\r\nContent-Disposition: form-data; name=\"phonenumber\"\r\n\r\n+491\r\n--x-1--\r\n",
+                Some("+491"),
+                None,
+            ),
         ] {
             let content = Push::read(body.as_bytes()).map(|push| push.content());
             let content = content.map(|content| (content.number.map(|n| n.to_string()), content.order_id));
@@ -200,6 +224,9 @@ mod tests {
             r#"{"push_secret":7}"#,
             r#"{"push_secret":"","push_secret":""}"#,
             "push_secret=a&push_secret=a",
+            r#"[{"push_secret":""},{"push_secret":""}]"#,
+            "--x\r\nContent-Disposition: form-data; name=\"push_secret\"\r\n\r\na",
+            "--x\r\n",
             "order_id=7",
         ] {
             assert!(Push::read(body.as_bytes()).is_none(), "{body}");
