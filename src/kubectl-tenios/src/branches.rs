@@ -99,18 +99,17 @@ impl<'a> Table<'a> {
     /// Excel takes the delimiter from a first line such as `sep=;`, and writes semicolons where the decimal
     /// point is a comma.
     fn of(text: &'a str) -> Self {
-        let end = text.find(['\r', '\n']).unwrap_or(text.len());
+        let end = first_line(text).len();
         let first = text[..end].trim_matches('"');
         let named =
             first.get(..4).filter(|word| word.eq_ignore_ascii_case("sep=")).map(|_| &first.as_bytes()[4..]);
         if let Some([delimiter]) = named {
-            let rest = &text[end..];
-            let begin = end + (rest.len() - rest.trim_start_matches(['\r', '\n']).len());
-            return Self { text, begin, delimiter: *delimiter };
+            return Self { text, begin: header(text, end), delimiter: *delimiter };
         }
-        let count = |wanted: char| text[..end].matches(wanted).count();
+        let begin = header(text, 0);
+        let count = |wanted: char| first_line(&text[begin..]).matches(wanted).count();
         let delimiter = [';', '\t'].into_iter().find(|other| count(*other) > count(',')).unwrap_or(',');
-        Self { text, begin: 0, delimiter: if delimiter.is_ascii() { delimiter as u8 } else { b',' } }
+        Self { text, begin, delimiter: if delimiter.is_ascii() { delimiter as u8 } else { b',' } }
     }
 
     fn rows(&self) -> &'a str {
@@ -129,6 +128,24 @@ impl<'a> Table<'a> {
             _ => false,
         };
         1 + (0..at + skipped).map(|index| u64::from(ends(index))).sum::<u64>()
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    &text[..text.find(['\r', '\n']).unwrap_or(text.len())]
+}
+
+/// Where the header begins, from there on: above a table that begins further down in its sheet are rows with nothing
+/// in them.
+fn header(text: &str, mut begin: usize) -> usize {
+    loop {
+        let line = first_line(&text[begin..]);
+        let end = begin + line.len();
+        if end == text.len() || line.contains(|c: char| !(c.is_whitespace() || matches!(c, ';' | ',' | '"')))
+        {
+            return begin;
+        }
+        begin = end + 1;
     }
 }
 
@@ -219,12 +236,28 @@ fn as_typed(column: &str, cell: &str) -> Result<String, String> {
     if cell.starts_with('=') {
         return Err(format!("{cell} is a formula: export its value"));
     }
+    if is_digits && is_decimal(cell) {
+        return Err(format!(
+            "{cell} is a decimal number: the spreadsheet took digits for one. Format the column as text, enter it again, and export"
+        ));
+    }
     if column == "houseNumber" && is_date(cell) {
         return Err(format!(
             "{cell} is a date: the spreadsheet converted a house number such as 12-10. Format the column as text, enter it again, and export"
         ));
     }
     Ok(cell.to_owned())
+}
+
+/// Whole, with a fraction of nothing.
+fn is_decimal(cell: &str) -> bool {
+    let parts = cell.split_once(['.', ',']);
+    parts.is_some_and(|(whole, fraction)| {
+        !fraction.is_empty()
+            && fraction.bytes().all(|b| b == b'0')
+            && whole.bytes().all(|b| b.is_ascii_digit())
+            && !whole.is_empty()
+    })
 }
 
 /// A date as spreadsheets show them in German and English. `12/14` and `12a` are house numbers.

@@ -165,6 +165,8 @@ fn tables_are_read_however_the_spreadsheet_saved_them() {
         ("sep= and a tab", format!("sep=\t\n{}", plain.replace(',', "\t")).into_bytes()),
         ("UTF-16 LE with tabs", utf16(&plain.replace(',', "\t"), u16::to_le_bytes)),
         ("UTF-16 BE", utf16(&semicolons, u16::to_be_bytes)),
+        ("empty rows above", format!("\n;;\"\"; ;\r\n{semicolons}").into_bytes()),
+        ("empty rows above a named sign", format!("sep=;\n;;;\n\n{semicolons}").into_bytes()),
         ("empty columns at the end", plain.replace('\n', ",,\n").into_bytes()),
         ("an empty column between", plain.replace(",city", ",,city").replace(",Köln", ",,Köln").into_bytes()),
         ("lines that end in CR", plain.replace('\n', "\r").into_bytes()),
@@ -198,6 +200,8 @@ fn tables_are_read_however_the_spreadsheet_saved_them() {
         format!("{HEADER}zero,Dresden,\"=\"\"01067\"\"\",Altmarkt,1,351,CONTRACT,contract.pdf\n"),
     );
     assert!(said.stdout.contains("zip: \"01067\""), "{}{}", said.stdout, said.stderr);
+    let said = generate(&directory, format!(";;\r\n\r\n{}", semicolons.replace("50667", "5066")));
+    assert!(said.stderr.contains("branches.csv:4: column zip: "), "{}", said.stderr);
 }
 
 #[test]
@@ -240,6 +244,8 @@ fn what_a_spreadsheet_damaged_is_refused_in_words() {
             "column zip: a German postcode has 5 digits; a spreadsheet may have dropped a leading zero",
         ),
         ("4", "\"1,067E+03\"", "column zip: "),
+        ("4", "\"50667,0\"", "column zip: 50667,0 is a decimal number"),
+        ("4.0", "50667", "column houseNumber: 4.0 is a decimal number"),
         ("#NAME?", "50667", "column houseNumber: #NAME? is a spreadsheet error"),
         ("4", "########", "column zip: ######## is a spreadsheet error"),
         ("=A1", "50667", "column houseNumber: =A1 is a formula"),
