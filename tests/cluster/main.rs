@@ -42,6 +42,7 @@ mod tenant_attacks;
 mod tenants;
 mod testbed;
 mod texts;
+mod throttle;
 mod traces;
 mod turns;
 mod two_installations;

@@ -231,10 +231,10 @@ async fn p03_p05_what_is_ambiguous_is_unknown_after_one_arrival(#[case] fault: V
 }
 
 #[rstest]
-#[case::too_many(429, None, None)]
+#[case::too_many(429, None, Some(0))]
 #[case::too_many_for_a_while(429, Some("7"), Some(7))]
 #[case::unavailable_for_a_while(503, Some("3"), Some(3))]
-#[case::unavailable_for_who_knows(503, Some("soon"), None)]
+#[case::unavailable_for_who_knows(503, Some("soon"), Some(0))]
 #[tokio::test]
 async fn p04_what_the_provider_asks_to_try_later_was_not_processed(
     #[case] code: u16,

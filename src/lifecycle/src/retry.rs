@@ -49,12 +49,19 @@ impl RetryPolicy {
         grown(self.retry_min, self.retry_max, failures)
     }
 
+    /// The wait after the provider asked for so many seconds, or for an unknown time: always the same, because what grows
+    /// is the wait of its account, which is common to all that was turned away.
+    fn asked(&self, seconds: u32) -> Duration {
+        let asked = if seconds == 0 { self.retry_min } else { Duration::from_secs(seconds.into()) };
+        asked.min(self.retry_max)
+    }
+
     /// `known_for`: how long this process has known the outcome, on its own clock.
     pub(super) fn due(&self, state: &State, edited: bool, known_for: Duration, now: Timestamp) -> Due {
         let (since, wait) = match &state.phase {
             Phase::NotProcessed { at, retry_after, .. } => {
-                let asked = Duration::from_secs(u64::from(retry_after.unwrap_or(0))).min(self.retry_max);
-                (*at, self.retry(state.failures).max(asked))
+                let wait = retry_after.map_or_else(|| self.retry(state.failures), |asked| self.asked(asked));
+                (*at, wait)
             }
             Phase::Refused { at, .. } if edited => (*at, self.retry(state.failures)),
             Phase::Refused { at, refusal, .. } if refusal.can_pass => {

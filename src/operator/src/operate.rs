@@ -228,6 +228,7 @@ fn serve_metrics(
         metrics.budget(ledger.budget_remaining(now), ledger.budget_limit());
         metrics.cancel_budget(ledger.cancel_budget_remaining(now), ledger.cancel_budget_limit());
         context.count_namespaces();
+        context.count_limits();
         metrics.ledger_reachable(ledger.missing().is_none());
         std::future::ready(health::scrape(request.method(), request.uri().path(), &metrics))
     };

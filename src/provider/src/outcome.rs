@@ -25,7 +25,8 @@ pub enum Outcome {
     NotProcessed {
         /// What was seen.
         why: String,
-        /// Seconds that the provider asked to wait.
+        /// Seconds that the provider asked to wait; 0 where it asks to come back and names no time. None where the
+        /// request did not get there.
         retry_after: Option<u32>,
     },
     /// Nobody can tell (promise 3).
@@ -105,7 +106,8 @@ pub(super) fn classify(
 }
 
 fn not_processed(status: u16, retry_after: Option<u32>) -> Outcome {
-    Outcome::NotProcessed { why: format!("HTTP {status}: TENIOS asks to retry later"), retry_after }
+    let why = format!("HTTP {status}: TENIOS asks to retry later");
+    Outcome::NotProcessed { why, retry_after: Some(retry_after.unwrap_or(0)) }
 }
 
 /// The id, or why there is none.

@@ -13,6 +13,7 @@ mod listing;
 mod look;
 mod namespaces;
 mod objects;
+mod pace;
 mod provider_call;
 mod reconcile;
 mod requeue;
@@ -33,7 +34,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::api::{PatchParams, PostParams};
@@ -100,6 +101,7 @@ pub struct Context {
     awaiting: awaiting::Awaiting,
     shortage: shortage::Shortage,
     slots: slots::SendSlots,
+    pacer: pace::Pacer,
     turns: turns::Turns,
     namespaces: namespaces::Namespaces,
     /// Calls, which go on when a reconcile does not.
@@ -134,6 +136,7 @@ impl Context {
                 requeue.clone(),
             ),
             slots: slots::SendSlots::new(config.provider_concurrency, requeue.clone()),
+            pacer: pace::Pacer::new(config.retry_policy.retry_max, requeue.clone()),
             turns: turns::Turns::new(config.concurrency, requeue.clone()),
             namespaces: namespaces::Namespaces::new(client.clone(), config.namespace.clone()),
             stores: stores::Stores::default(),
@@ -166,6 +169,7 @@ impl Context {
             self.shortage.clear();
             self.forget_all(|_| true);
             self.slots.clear();
+            self.pacer.clear();
             self.namespaces.forget();
         }
     }
@@ -183,6 +187,12 @@ impl Context {
         } else {
             self.metrics.namespaces(0, 0);
         }
+    }
+
+    /// Counts the access keys that TENIOS limits, and how much it takes with all of them.
+    pub fn count_limits(&self) {
+        let (rate, keys) = self.pacer.limits();
+        self.metrics.limits(rate, keys);
     }
 
     /// A ledger entry changed: its resource and those that refer to it look again. A reconcile that appended goes on
@@ -212,9 +222,14 @@ impl Context {
             Reason::AwaitingNumber => (Some(self.awaiting.since(key)), SHOWN_AFTER),
             Reason::Ordering | Reason::Submitting => (self.in_flight.since(key), SHOWN_AFTER),
             Reason::Cancelling => (self.in_flight.since(&key.of(Kind::Cancellation)), SHOWN_AFTER),
-            _ => (self.slots.waits_since(key), TURN_SHOWN_AFTER),
+            _ => (self.waits_for_its_turn_since(key), TURN_SHOWN_AFTER),
         };
         after.checked_sub(since?.elapsed()).filter(|left| !left.is_zero())
+    }
+
+    /// Since when this resource has waited for a request slot or for the pace that TENIOS allows.
+    fn waits_for_its_turn_since(&self, key: &Key) -> Option<Instant> {
+        self.slots.waits_since(key).or_else(|| self.pacer.waits_since(key))
     }
 
     /// How long to wait for what no watch tells of; longer each time in a row.
@@ -290,6 +305,7 @@ impl Context {
         self.warned.forget(key);
         self.requeue.forget(key);
         self.slots.forget(key);
+        self.pacer.forget(key);
         self.turns.forget(key);
         self.contested.forget(key);
         self.awaiting.forget(key);
@@ -306,6 +322,7 @@ impl Context {
         let mut keys: HashSet<Key> = self.metrics.resources().into_iter().collect();
         keys.extend(self.requeue.waiters());
         keys.extend(self.slots.waiters());
+        keys.extend(self.pacer.waiters());
         keys.extend(self.turns.waiters());
         keys.extend(self.waits.lock().keys().cloned());
         keys.extend(self.warned.keys());

@@ -4,7 +4,7 @@
 //! that is dropped do not abandon it. It ends when its outcome is recorded.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -14,10 +14,11 @@ use tracing::field::Empty;
 
 use super::Context;
 use super::namespaces::{NAMESPACE_LEASE, NamespaceOwner, served_by_another};
+use super::pace::PacePermit;
 use super::slots::SendPermit;
 use crate::telemetry::{Metrics, ReconcileError, RequestOutcome, traced, traceparent};
 use tenios_api::{Reason, causes};
-use tenios_ledger::{AttemptId, Entry, Event, Key, Payer, Purse, Terms};
+use tenios_ledger::{Account, AttemptId, Entry, Event, Key, Payer, Purse, Terms};
 use tenios_lifecycle::attempt::Intended;
 use tenios_lifecycle::{RetryPolicy, StatusSummary};
 use tenios_provider::{Outcome, Request, SendDeadline};
@@ -40,6 +41,8 @@ pub(super) enum NotStarted {
     Busy,
     /// As many requests are in flight as may be; this resource is woken when it is its turn.
     Full,
+    /// TENIOS turned away another request with this access key; this resource is woken when it is its turn.
+    Paced,
     /// The process was told to stop.
     Stopping,
     /// The requests of this namespace are in another ledger.
@@ -64,6 +67,7 @@ impl NotStarted {
             // Its ledger entry was deleted under it; the call wakes this resource when it ends.
             Self::Busy => StatusSummary::new(sending, sent, "an earlier request is still being sent"),
             Self::Full => awaits_its_turn(waiting),
+            Self::Paced => awaits_the_pace(waiting),
             Self::Stopping => {
                 StatusSummary::new(waiting, sent, "the operator is shutting down; nothing is sent")
             }
@@ -82,9 +86,16 @@ impl NotStarted {
 }
 
 /// It is woken when it is.
-pub(super) fn awaits_its_turn<S>(waiting: S) -> StatusSummary<S> {
+fn awaits_its_turn<S>(waiting: S) -> StatusSummary<S> {
     let message =
         "waiting for its turn: as many requests to TENIOS are in flight as --provider-concurrency allows";
+    StatusSummary::new(waiting, Reason::ProviderUnavailable, message)
+}
+
+/// The same.
+fn awaits_the_pace<S>(waiting: S) -> StatusSummary<S> {
+    let message = "waiting for its turn: TENIOS limits how often it is asked with this access key (HTTP 429), and takes \
+                   one request after the other";
     StatusSummary::new(waiting, Reason::ProviderUnavailable, message)
 }
 
@@ -101,11 +112,38 @@ pub(super) fn never_rests<S>(waiting: S) -> StatusSummary<S> {
     StatusSummary::new(waiting, Reason::LedgerUnavailable, message)
 }
 
-/// The right to send one request from this namespace. To wait for it may take long.
-pub(super) async fn prepare(context: &Context, key: &Key) -> Result<SendPermit, NotStarted> {
-    let Some(permit) = context.slots.take(key) else { return Err(NotStarted::Full) };
+/// Where a resource rests that asked before, as it is, and whose turn it is not yet. It need not be read for what to
+/// send.
+pub(super) fn still_waits<S>(
+    context: &Context,
+    key: &Key,
+    generation: i64,
+    waiting: S,
+) -> Option<StatusSummary<S>> {
+    if context.slots.still_waits(key) {
+        return Some(awaits_its_turn(waiting));
+    }
+    context.pacer.still_waits(key, generation).then(|| awaits_the_pace(waiting))
+}
+
+/// The right to send one request.
+pub(super) struct Permit {
+    slot: SendPermit,
+    pace: PacePermit,
+}
+
+/// The right to send one request of this resource, which is of this generation, with this access key. To wait for it
+/// may take long, and does not happen here. Who waits for the pace of its account has no slot meanwhile.
+pub(super) async fn prepare(
+    context: &Context,
+    key: &Key,
+    generation: i64,
+    account: &Account,
+) -> Result<Permit, NotStarted> {
+    let Some(pace) = context.pacer.take(account, key, generation) else { return Err(NotStarted::Paced) };
+    let Some(slot) = context.slots.take(key) else { return Err(NotStarted::Full) };
     acquire_namespace(context, &key.namespace).await?;
-    Ok(permit)
+    Ok(Permit { slot, pace })
 }
 
 /// Records the intent and, where that was won, sends in a task, whose outcome wakes the resource.
@@ -113,13 +151,16 @@ pub(super) async fn start(
     context: &Arc<Context>,
     base: &Entry,
     provider_call: ProviderCall,
-    permit: SendPermit,
+    mut permit: Permit,
 ) -> Result<(), NotStarted> {
     let ProviderCall { key, attempt, terms, .. } = &provider_call;
     // Held before asking: from here on, who drains waits for this call.
     let drained = context.tasks.token();
     if context.draining.is_cancelled() {
         return Err(NotStarted::Stopping);
+    }
+    if !permit.pace.holds() {
+        return Err(NotStarted::Paced);
     }
     if !context.in_flight.begin(key, attempt) {
         return Err(NotStarted::Busy);
@@ -194,19 +235,32 @@ async fn call(
     context: Arc<Context>,
     provider_call: ProviderCall,
     send_by: SendDeadline,
-    permit: SendPermit,
+    permit: Permit,
 ) -> Event {
     let ProviderCall { attempt, request, access_key, .. } = provider_call;
+    let Permit { slot, mut pace } = permit;
+    if let Err(left) = pace.depart().await {
+        return event(&attempt, not_sent(left));
+    }
     let (began, endpoint) = (Instant::now(), request.endpoint);
     let tenios = context.tenios.clone().within(traceparent());
     let outcome = tenios.send(&request, &access_key, send_by).await;
-    drop((request, access_key, permit));
+    pace.answered(&outcome);
+    drop((request, access_key, slot));
     let label = RequestOutcome::from(&outcome);
     tracing::Span::current().record("outcome", label.as_str());
     let took = began.elapsed();
     context.metrics.provider_request(endpoint, label, took.as_secs_f64());
     tracing::info!(?outcome, ?took, "the provider was called");
     event(&attempt, outcome)
+}
+
+/// TENIOS asked for silence between the intent and the request.
+fn not_sent(left: Duration) -> Outcome {
+    let why =
+        "it was not sent: TENIOS turned away another request with this access key and asks to retry later";
+    let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+    Outcome::NotProcessed { why: why.into(), retry_after: Some(seconds) }
 }
 
 async fn record(context: &Context, key: &Key, attempt: &AttemptId, event: &Event) {

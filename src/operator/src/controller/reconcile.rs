@@ -91,13 +91,16 @@ async fn run_to_rest<K: Reconciled>(
         let Decided { of, next, sending } = decide(context, key, resource, &known, &answered.answers);
         match next {
             Next::Rest(summary) => break Ended::Rests(summary),
-            // Adopting sends nothing, and waits for no slot.
-            Next::Need(_)
-                if !(of == K::KIND && K::adopts(resource.spec())) && context.slots.still_waits(key) =>
-            {
-                break Ended::Rests(provider_call::awaits_its_turn(K::WORDS.waiting));
+            Next::Need(need) => {
+                let generation = resource.meta().generation.unwrap_or_default();
+                let waits = || provider_call::still_waits(context, key, generation, K::WORDS.waiting);
+                // Adopting sends nothing, and waits for no turn.
+                let adopts = of == K::KIND && K::adopts(resource.spec());
+                match (!adopts).then(waits).flatten() {
+                    Some(waits) => break Ended::Rests(waits),
+                    None => get(context, &key.of(of), need, &mut answered).await,
+                }
             }
-            Next::Need(need) => get(context, &key.of(of), need, &mut answered).await,
             Next::Record(events) => match context.ledger.append(&known.about(of).entry, &events).await {
                 Ok(()) | Err(AppendError::Conflict(_)) => {}
                 Err(error) => {
@@ -176,7 +179,9 @@ async fn send<K: Reconciled>(
     let rests = |why: NotStarted| {
         why.summary(K::WORDS.waiting, sending, reason, &context.config.retry_policy).map(Ended::Rests)
     };
-    let permit = match provider_call::prepare(context, key).await {
+    let generation = object.meta().generation.unwrap_or_default();
+    let account = intent.access_key().account();
+    let permit = match provider_call::prepare(context, key, generation, account).await {
         Ok(permit) => permit,
         Err(why) => return rests(why),
     };

@@ -55,7 +55,8 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
         reconciled.cancel();
     };
     let events = context.events.publish(&context.client, &reconciled);
-    futures::future::join4(reconciling, events, slots, sweep::run(context.clone(), stop)).await;
+    let turns = join(slots, context.pacer.clone().run(stop.clone()));
+    futures::future::join4(reconciling, events, turns, sweep::run(context.clone(), stop)).await;
 }
 
 /// Every kind that the operator looks after, each with its controller. A new one is registered here.
@@ -254,7 +255,7 @@ async fn reconcile<K: Reconciled>(
     let (within, reconciled, seen) = (context.clone(), key.clone(), object.clone());
     // A task, whose panic ends here.
     let task = async move {
-        let _reconciling = within.slots.reconciling(&reconciled);
+        let _reconciling = (within.slots.reconciling(&reconciled), within.pacer.reconciling(&reconciled));
         (reconcile::reconcile(&within, &reconciled, &seen).await, turn)
     };
     let task = tokio::spawn(task.instrument(span));

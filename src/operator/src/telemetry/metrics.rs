@@ -1,7 +1,7 @@
 //! The metrics of `/metrics`. No label carries a name, a namespace or an id.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -70,6 +70,8 @@ pub struct Metrics {
     registry: Registry,
     provider_requests: Family<ProviderLabels, Counter>,
     provider_duration: Histograms<EndpointLabel>,
+    limited_keys: Gauge,
+    limited_rate: Gauge<f64, AtomicU64>,
     resources: Family<StateLabels, Gauge<i64, AtomicI64>>,
     gauges: Arc<ResourceGauges>,
     pushes: Family<ResultLabel, Counter>,
@@ -99,6 +101,8 @@ impl Default for Metrics {
             registry: Registry::with_prefix("tenios"),
             provider_requests: Family::default(),
             provider_duration: Family::new_with_constructor(milliseconds_to_minutes),
+            limited_keys: Gauge::default(),
+            limited_rate: Gauge::default(),
             resources: Family::default(),
             gauges: Arc::default(),
             pushes: Family::default(),
@@ -131,6 +135,16 @@ impl Metrics {
             "provider_request_duration_seconds",
             "Duration of requests to TENIOS",
             self.provider_duration.clone(),
+        );
+        r.register(
+            "provider_limited_keys",
+            "Access keys with which TENIOS answered 429 lately, so that requests are paced",
+            self.limited_keys.clone(),
+        );
+        r.register(
+            "provider_limited_requests_per_second",
+            "Requests a second at which TENIOS is asked at most with all of these access keys",
+            self.limited_rate.clone(),
         );
         r.register("resources", "Resources by state", self.resources.clone());
         r.register_collector(Box::new(self.gauges.clone()));
@@ -226,6 +240,12 @@ impl Metrics {
     pub fn provider_request(&self, endpoint: Endpoint, outcome: RequestOutcome, seconds: f64) {
         self.provider_duration.get_or_create(&EndpointLabel { endpoint: endpoint.path() }).observe(seconds);
         self.provider_requests(endpoint, outcome).inc();
+    }
+
+    /// At most so many requests a second are sent with so many access keys that the provider limits.
+    pub fn limits(&self, rate: f64, keys: usize) {
+        self.limited_rate.set(rate);
+        self.limited_keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
     }
 
     /// A resource stands here now; nowhere where it is gone.

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::requeue::Requeue;
-use queue::{KEPT_FOR, Queue};
+pub(super) use queue::{KEPT_FOR, Queue};
 use tenios_ledger::Key;
 
 /// See the module documentation.

@@ -10,12 +10,12 @@ use tenios_ledger::Key;
 
 /// How long a slot is kept for someone whose reconcile has not begun yet. A wake brings it about at once, unless
 /// the controller has its hands full; from then on the slot is anybody's who asks.
-pub(super) const KEPT_FOR: Duration = Duration::from_secs(2);
+pub(in super::super) const KEPT_FOR: Duration = Duration::from_secs(2);
 
 /// See the module documentation. Every slot is free, offered, or taken; who waits stands in a lane or has an
 /// offer.
 #[derive(Clone, Debug)]
-pub(super) struct Queue {
+pub(in super::super) struct Queue {
     free: usize,
     waiters: HashMap<Key, Waiter>,
     /// Those without an offer, by namespace.
@@ -42,26 +42,26 @@ struct Offer {
 }
 
 impl Queue {
-    pub(super) fn new(slots: usize) -> Self {
+    pub(in super::super) fn new(slots: usize) -> Self {
         Self { free: slots, waiters: HashMap::new(), lanes: HashMap::new(), turns: VecDeque::new() }
     }
 
     /// A reconcile of this resource begins.
-    pub(super) fn begin(&mut self, key: &Key) {
+    pub(in super::super) fn begin(&mut self, key: &Key) {
         if let Some(waiter) = self.waiters.get_mut(key) {
             (waiter.reconciling, waiter.asked) = (true, false);
         }
     }
 
     /// It ends. Who did not ask needs none any more; whoever is returned is woken.
-    pub(super) fn end(&mut self, key: &Key, now: Instant) -> Option<Key> {
+    pub(in super::super) fn end(&mut self, key: &Key, now: Instant) -> Option<Key> {
         let waiter = self.waiters.get_mut(key)?;
         waiter.reconciling = false;
         if waiter.asked { None } else { self.forget(key, now) }
     }
 
     /// A slot, or a place in the queue.
-    pub(super) fn take(&mut self, key: &Key, now: Instant) -> bool {
+    pub(in super::super) fn take(&mut self, key: &Key, now: Instant) -> bool {
         let offered = self.waiters.get(key).is_some_and(|waiter| waiter.offer.is_some());
         if offered {
             self.waiters.remove(key);
@@ -79,12 +79,12 @@ impl Queue {
     }
 
     /// A slot was given back; whoever is returned has it offered and is woken.
-    pub(super) fn give(&mut self, now: Instant) -> Option<Key> {
+    pub(in super::super) fn give(&mut self, now: Instant) -> Option<Key> {
         self.offer(now, false)
     }
 
     /// This resource is gone, or needs none any more; whoever is returned is woken.
-    pub(super) fn forget(&mut self, key: &Key, now: Instant) -> Option<Key> {
+    pub(in super::super) fn forget(&mut self, key: &Key, now: Instant) -> Option<Key> {
         let waiter = self.waiters.remove(key)?;
         if waiter.offer.is_some() {
             return self.offer(now, false);
@@ -95,7 +95,7 @@ impl Queue {
 
     /// Passes on what nobody came for; those that are returned are woken. Who did not come was woken as well,
     /// and queues up anew if it still needs one.
-    pub(super) fn overdue(&mut self, now: Instant) -> Vec<Key> {
+    pub(in super::super) fn overdue(&mut self, now: Instant) -> Vec<Key> {
         let late = |waiter: &Waiter| {
             let old = |offer: &Offer| now.duration_since(offer.at) >= KEPT_FOR;
             !waiter.reconciling && waiter.offer.as_ref().is_some_and(old)
@@ -109,12 +109,12 @@ impl Queue {
     }
 
     /// Since when this resource has waited, where its last reconcile asked for a slot and got none.
-    pub(super) fn waits_since(&self, key: &Key) -> Option<Instant> {
+    pub(in super::super) fn waits_since(&self, key: &Key) -> Option<Instant> {
         self.waiters.get(key).filter(|waiter| waiter.asked).map(|waiter| waiter.since)
     }
 
     /// Whether this resource waits and it is not its turn; then it has asked.
-    pub(super) fn still_waits(&mut self, key: &Key) -> bool {
+    pub(in super::super) fn still_waits(&mut self, key: &Key) -> bool {
         let waiter = self.waiters.get_mut(key).filter(|waiter| waiter.offer.is_none());
         waiter.is_some_and(|waiter| {
             waiter.asked = true;
@@ -122,16 +122,33 @@ impl Queue {
         })
     }
 
-    pub(super) fn has_offers(&self) -> bool {
+    /// Whether somebody waits without an offer.
+    pub(in super::super) fn has_line(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
+    /// Whether this resource waits, or has an offer.
+    pub(in super::super) fn waits(&self, key: &Key) -> bool {
+        self.waiters.contains_key(key)
+    }
+
+    /// Takes back a slot that nobody has and nobody waits for. False where there is none.
+    pub(in super::super) fn reclaim(&mut self) -> bool {
+        let reclaimed = self.free > 0;
+        self.free -= usize::from(reclaimed);
+        reclaimed
+    }
+
+    pub(in super::super) fn has_offers(&self) -> bool {
         self.waiters.values().any(|waiter| waiter.offer.is_some())
     }
 
-    pub(super) fn waiters(&self) -> Vec<Key> {
+    pub(in super::super) fn waiters(&self) -> Vec<Key> {
         self.waiters.keys().cloned().collect()
     }
 
     /// Nobody waits any more. What is taken comes back later.
-    pub(super) fn clear(&mut self) {
+    pub(in super::super) fn clear(&mut self) {
         self.free += self.waiters.drain().filter(|(_, waiter)| waiter.offer.is_some()).count();
         self.lanes.clear();
         self.turns.clear();
@@ -177,7 +194,8 @@ impl Queue {
         true
     }
 
-    fn wait(&mut self, key: &Key, now: Instant) {
+    /// A place in the queue for a resource that is being reconciled.
+    pub(in super::super) fn wait(&mut self, key: &Key, now: Instant) {
         if let Some(waiter) = self.waiters.get_mut(key) {
             waiter.asked = true;
             return;
