@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod model;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use tenios_ledger::Key;
@@ -18,8 +18,12 @@ pub(in super::super) const KEPT_FOR: Duration = Duration::from_secs(2);
 pub(in super::super) struct Queue {
     free: usize,
     waiters: HashMap<Key, Waiter>,
-    /// Those without an offer, by namespace.
-    lanes: HashMap<String, VecDeque<Key>>,
+    /// Those with an offer: never more than there are slots.
+    offered: HashSet<Key>,
+    /// Those without one, by namespace and place.
+    lanes: HashMap<String, BTreeMap<i64, Key>>,
+    /// The places before and behind all others.
+    ends: (i64, i64),
     /// The namespaces that have a lane, the next one first.
     turns: VecDeque<String>,
 }
@@ -27,6 +31,8 @@ pub(in super::super) struct Queue {
 #[derive(Clone, Debug)]
 struct Waiter {
     since: Instant,
+    /// In the lane, while it has no offer.
+    place: i64,
     offer: Option<Offer>,
     /// It is being reconciled.
     reconciling: bool,
@@ -43,7 +49,14 @@ struct Offer {
 
 impl Queue {
     pub(in super::super) fn new(slots: usize) -> Self {
-        Self { free: slots, waiters: HashMap::new(), lanes: HashMap::new(), turns: VecDeque::new() }
+        Self {
+            free: slots,
+            waiters: HashMap::new(),
+            offered: HashSet::new(),
+            lanes: HashMap::new(),
+            ends: (-1, 0),
+            turns: VecDeque::new(),
+        }
     }
 
     /// A reconcile of this resource begins.
@@ -62,8 +75,7 @@ impl Queue {
 
     /// A slot, or a place in the queue.
     pub(in super::super) fn take(&mut self, key: &Key, now: Instant) -> bool {
-        let offered = self.waiters.get(key).is_some_and(|waiter| waiter.offer.is_some());
-        if offered {
+        if self.offered.remove(key) {
             self.waiters.remove(key);
             return true;
         }
@@ -73,8 +85,9 @@ impl Queue {
             self.wait(key, now);
             return false;
         }
-        self.waiters.remove(key);
-        self.leave_lane(key);
+        if let Some(waiter) = self.waiters.remove(key) {
+            self.leave_lane(key, waiter.place);
+        }
         true
     }
 
@@ -86,23 +99,24 @@ impl Queue {
     /// This resource is gone, or needs none any more; whoever is returned is woken.
     pub(in super::super) fn forget(&mut self, key: &Key, now: Instant) -> Option<Key> {
         let waiter = self.waiters.remove(key)?;
-        if waiter.offer.is_some() {
+        if self.offered.remove(key) {
             return self.offer(now, false);
         }
-        self.leave_lane(key);
+        self.leave_lane(key, waiter.place);
         None
     }
 
     /// Passes on what nobody came for; those that are returned are woken. Who did not come was woken as well,
     /// and queues up anew if it still needs one.
     pub(in super::super) fn overdue(&mut self, now: Instant) -> Vec<Key> {
-        let late = |waiter: &Waiter| {
+        let late = |key: &&Key| {
             let old = |offer: &Offer| now.duration_since(offer.at) >= KEPT_FOR;
-            !waiter.reconciling && waiter.offer.as_ref().is_some_and(old)
+            let waiter = self.waiters.get(*key).filter(|waiter| !waiter.reconciling);
+            waiter.is_some_and(|waiter| waiter.offer.as_ref().is_some_and(old))
         };
-        let late: Vec<Key> =
-            self.waiters.iter().filter(|(_, w)| late(w)).map(|(key, _)| key.clone()).collect();
+        let late: Vec<Key> = self.offered.iter().filter(late).cloned().collect();
         for key in &late {
+            self.offered.remove(key);
             self.waiters.remove(key);
         }
         late.iter().filter_map(|_| self.offer(now, true)).collect()
@@ -140,7 +154,7 @@ impl Queue {
     }
 
     pub(in super::super) fn has_offers(&self) -> bool {
-        self.waiters.values().any(|waiter| waiter.offer.is_some())
+        !self.offered.is_empty()
     }
 
     pub(in super::super) fn waiters(&self) -> Vec<Key> {
@@ -149,7 +163,8 @@ impl Queue {
 
     /// Nobody waits any more. What is taken comes back later.
     pub(in super::super) fn clear(&mut self) {
-        self.free += self.waiters.drain().filter(|(_, waiter)| waiter.offer.is_some()).count();
+        self.free += self.offered.drain().count();
+        self.waiters.clear();
         self.lanes.clear();
         self.turns.clear();
     }
@@ -161,6 +176,7 @@ impl Queue {
         };
         if let Some(waiter) = self.waiters.get_mut(&next) {
             waiter.offer = Some(Offer { at: now, loose });
+            self.offered.insert(next.clone());
         }
         Some(next)
     }
@@ -169,7 +185,7 @@ impl Queue {
     fn next(&mut self) -> Option<Key> {
         let namespace = self.turns.pop_front()?;
         let lane = self.lanes.get_mut(&namespace)?;
-        let key = lane.pop_front();
+        let key = lane.pop_first().map(|(_, key)| key);
         if lane.is_empty() {
             self.lanes.remove(&namespace);
         } else {
@@ -180,17 +196,19 @@ impl Queue {
 
     /// Takes a slot back for which somebody else was woken: that one keeps its place, and is reconciled anyway.
     fn catch_loose(&mut self) -> bool {
-        let loose =
-            |waiter: &Waiter| !waiter.reconciling && waiter.offer.as_ref().is_some_and(|offer| offer.loose);
-        let Some((key, waiter)) = self.waiters.iter_mut().find(|(_, waiter)| loose(waiter)) else {
-            return false;
+        let loose = |key: &&Key| {
+            let waiter = self.waiters.get(*key).filter(|waiter| !waiter.reconciling);
+            waiter.is_some_and(|waiter| waiter.offer.as_ref().is_some_and(|offer| offer.loose))
         };
-        waiter.offer = None;
-        let (namespace, key) = (key.namespace.clone(), key.clone());
-        self.lanes.entry(namespace.clone()).or_default().push_front(key);
-        if !self.turns.contains(&namespace) {
-            self.turns.push_front(namespace);
+        let Some(key) = self.offered.iter().find(loose).cloned() else { return false };
+        self.offered.remove(&key);
+        if let Some(waiter) = self.waiters.get_mut(&key) {
+            (waiter.offer, waiter.place) = (None, self.ends.0);
         }
+        if self.enter_lane(&key, self.ends.0) {
+            self.turns.push_front(key.namespace);
+        }
+        self.ends.0 -= 1;
         true
     }
 
@@ -200,16 +218,25 @@ impl Queue {
             waiter.asked = true;
             return;
         }
-        self.waiters.insert(key.clone(), Waiter { since: now, offer: None, reconciling: true, asked: true });
-        self.lanes.entry(key.namespace.clone()).or_default().push_back(key.clone());
-        if !self.turns.contains(&key.namespace) {
+        let place = self.ends.1;
+        self.ends.1 += 1;
+        let waiter = Waiter { since: now, place, offer: None, reconciling: true, asked: true };
+        self.waiters.insert(key.clone(), waiter);
+        if self.enter_lane(key, place) {
             self.turns.push_back(key.namespace.clone());
         }
     }
 
-    fn leave_lane(&mut self, key: &Key) {
+    /// True where it is the first one of its namespace.
+    fn enter_lane(&mut self, key: &Key, place: i64) -> bool {
+        let lane = self.lanes.entry(key.namespace.clone()).or_default();
+        lane.insert(place, key.clone());
+        lane.len() == 1
+    }
+
+    fn leave_lane(&mut self, key: &Key, place: i64) {
         let Some(lane) = self.lanes.get_mut(&key.namespace) else { return };
-        lane.retain(|other| other != key);
+        lane.remove(&place);
         if lane.is_empty() {
             self.lanes.remove(&key.namespace);
             self.turns.retain(|namespace| *namespace != key.namespace);

@@ -306,10 +306,13 @@ impl Model {
         if queue.free + offers + held + sent != self.size.slots {
             return Some(format!("{} free, {offers} offered, {held} held, {sent} sent", queue.free));
         }
+        if offers != queue.offered.len() {
+            return Some(format!("{offers} offers, and {} are known to have one", queue.offered.len()));
+        }
         if queue.free > 0 && offers < queue.waiters.len() {
             return Some("a slot is free while somebody waits without an offer".into());
         }
-        let mut summary: Vec<&Key> = queue.lanes.values().flatten().collect();
+        let mut summary: Vec<&Key> = queue.lanes.values().flat_map(BTreeMap::values).collect();
         let mut waiting: Vec<&Key> =
             queue.waiters.iter().filter(|(_, w)| w.offer.is_none()).map(|(key, _)| key).collect();
         let mut lanes: Vec<&String> = queue.lanes.keys().collect();
@@ -318,7 +321,7 @@ impl Model {
         waiting.sort();
         lanes.sort();
         turns.sort();
-        if summary != waiting || lanes != turns || queue.lanes.values().any(VecDeque::is_empty) {
+        if summary != waiting || lanes != turns || queue.lanes.values().any(BTreeMap::is_empty) {
             return Some("the lanes and turns are not those of who waits".into());
         }
         if let Some(((waiting, another), turns)) = passed_over.iter().find(|(_, turns)| **turns > 1) {
@@ -386,7 +389,8 @@ impl Model {
                 let offer = offer.map(|offer| (now.duration_since(offer.at) >= KEPT_FOR, offer.loose));
                 (offer, waiter.reconciling, waiter.asked)
             });
-            (waiter, queue.lanes.get(&key.namespace)).hash(&mut hasher);
+            let lane: Option<Vec<&Key>> = queue.lanes.get(&key.namespace).map(|lane| lane.values().collect());
+            (waiter, lane).hash(&mut hasher);
         }
         passed_over.hash(&mut hasher);
         hasher.finish()
