@@ -12,6 +12,7 @@ use tenios_api::ledger_entry::LedgerEntrySpec;
 use crate::meddle::{Intent, old_views};
 use crate::status_observer::Unknown;
 use crate::testbed::Testbed;
+use crate::{clusters, outside};
 
 const ORDER: &str = "/number/order";
 const VERIFICATION: &str = "/verification/create";
@@ -61,6 +62,8 @@ pub async fn judge(testbed: &Testbed, expected: Expected) -> Vec<Wrong> {
     unwritten(testbed, &mut wrong).await;
     wrong.extend(old_views(testbed, &ledger.intents()).into_iter().map(Wrong::OldView));
     needless(testbed, &ledger, expected.harmed, &mut wrong);
+    outside::judge(testbed, &mut wrong).await;
+    clusters::judge(testbed, &mut wrong).await;
     wrong
 }
 

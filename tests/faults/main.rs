@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't set up its testbed fails")]
 
 mod attack;
+mod clusters;
 mod collide;
 mod grid;
 mod judge;
 mod meddle;
 mod nemesis;
+mod outside;
 mod person;
 mod replicas;
 mod restore;
@@ -21,8 +23,11 @@ mod testbed;
 mod topology;
 mod walk;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::Instant;
+
+use futures::FutureExt;
 
 use settings::Settings;
 use table::Table;
@@ -57,9 +62,17 @@ async fn play(settings: &Settings) -> ExitCode {
     );
     if let Some(length) = settings.attack() {
         println!("an attack of {:.0} min", length.as_secs_f64() / 60.0);
-        for (figure, goal, measured, reached) in attack::run(length).await.rows() {
-            table.row(figure, goal, measured, reached);
+        match AssertUnwindSafe(attack::run(length)).catch_unwind().await {
+            Ok(attacked) => {
+                for (figure, goal, measured, reached) in attacked.rows() {
+                    table.row(figure, goal, measured, reached);
+                }
+            }
+            Err(_) => table.row("a tenant with `edit` attacks", "it ends", "the test panicked".into(), false),
         }
+    }
+    if !table.failures().is_empty() {
+        println!("\n{} failures\n{}", table.failures().len(), table.failures().join("\n"));
     }
     println!("\n{table}");
     if settings.is_full() {
@@ -73,16 +86,18 @@ async fn grid(settings: &Settings, table: &mut Table, began: Instant) {
     let (mut cells, recorded) = if one.is_some() || settings.needs_no_record() {
         (Vec::new(), Vec::new())
     } else {
-        grid::record(settings.recorded_at_once()).await
+        grid::record(settings.recorded_at_once(), |topology| settings.records(topology)).await
     };
     for ran in &recorded {
         println!("{}: {} requests, {} unknown", ran.case, ran.requests.len(), ran.unknown);
         table::say_wrong(ran);
     }
     cells.extend(replicas::cells());
+    cells.extend(clusters::cells());
     let all = cells.len();
     let cells = one.map_or_else(|| settings.choose(cells), |case| vec![case]);
-    println!("{} of {all} runs", cells.len());
+    let outside = cells.iter().filter(|case| case.topology.is_outside()).count();
+    println!("{} of {all} runs, {outside} of them with the ledger on object storage", cells.len());
     let (total, mut done) = (cells.len(), 0);
     let ran = grid::all(cells, settings.jobs, |ran| {
         done += 1;

@@ -22,6 +22,16 @@ pub enum Action {
     ErrorAfter,
     Delay,
     Late,
+    /// As late, and later than everything that came of it.
+    Later,
+    /// Answered as by a store that is overloaded, and not done.
+    Unavailable,
+    /// Answered as where a delete races, and not done.
+    ConflictBefore,
+    /// The same, and done.
+    ConflictAfter,
+    /// Done, and answered as if another one had been there before.
+    ExistsAfter,
     KillBefore,
     KillAfter,
     KillHalfRequest,
@@ -47,12 +57,17 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 35] = [
         Self::DropBefore,
         Self::DropAnswer,
         Self::ErrorAfter,
         Self::Delay,
         Self::Late,
+        Self::Later,
+        Self::Unavailable,
+        Self::ConflictBefore,
+        Self::ConflictAfter,
+        Self::ExistsAfter,
         Self::KillBefore,
         Self::KillAfter,
         Self::KillHalfRequest,
@@ -71,6 +86,8 @@ impl Action {
         Self::Storm(Storm::FalseConflicts),
         Self::Storm(Storm::Unanswered),
         Self::Storm(Storm::AnswersLost),
+        Self::Storm(Storm::Away),
+        Self::Storm(Storm::Unconditional),
         Self::SetBack(Storm::Unanswered),
         Self::SetBack(Storm::AnswersLost),
         Self::Meddle(Meddling::Delete),
@@ -88,6 +105,11 @@ impl Action {
             Self::ErrorAfter => "error-after",
             Self::Delay => "delay",
             Self::Late => "late",
+            Self::Later => "later",
+            Self::Unavailable => "unavailable",
+            Self::ConflictBefore => "conflict-before",
+            Self::ConflictAfter => "conflict-after",
+            Self::ExistsAfter => "exists-after",
             Self::KillBefore => "kill-before",
             Self::KillAfter => "kill-after",
             Self::KillHalfRequest => "kill-half-request",
@@ -111,6 +133,8 @@ impl Action {
             Self::Storm(Storm::Unanswered) => "unanswered-writes",
             Self::Storm(Storm::AnswersLost) => "answers-lost",
             Self::Storm(Storm::Busy) => "busy-apiserver",
+            Self::Storm(Storm::Away) => "store-away",
+            Self::Storm(Storm::Unconditional) => "conditions-ignored",
         }
     }
 
@@ -118,8 +142,16 @@ impl Action {
     /// it need not begin at each.
     pub fn suits(self, request: &str) -> bool {
         let bodiless = ["GET", "LIST", "WATCH"].iter().any(|verb| request.contains(&format!(" {verb} ")));
+        let is_stored = request.starts_with("store PUT ");
         match self {
             Self::KillHalfRequest => !bodiless,
+            Self::Later
+            | Self::ConflictBefore
+            | Self::ConflictAfter
+            | Self::ExistsAfter
+            | Self::Storm(Storm::Away | Storm::Unconditional) => is_stored,
+            Self::Unavailable => request.starts_with("store"),
+            Self::Meddle(_) => !request.starts_with("store") || is_stored,
             Self::Storm(_) | Self::SetBack(_) => {
                 request.starts_with("provider") || request.contains(" ledgerentries ") && !bodiless
             }
@@ -136,6 +168,11 @@ impl Action {
                 | Self::ErrorAfter
                 | Self::Delay
                 | Self::Late
+                | Self::Later
+                | Self::Unavailable
+                | Self::ConflictBefore
+                | Self::ConflictAfter
+                | Self::ExistsAfter
                 | Self::StealLease
                 | Self::Storm(_)
                 | Self::Meddle(_)
@@ -150,6 +187,9 @@ impl Action {
             Self::DropBefore
             | Self::Delay
             | Self::Late
+            | Self::Later
+            | Self::Unavailable
+            | Self::ConflictBefore
             | Self::KillBefore
             | Self::StopBefore
             | Self::TerminateBefore
@@ -158,6 +198,8 @@ impl Action {
             | Self::Storm(_) => Point::Before,
             Self::DropAnswer
             | Self::ErrorAfter
+            | Self::ConflictAfter
+            | Self::ExistsAfter
             | Self::KillAfter
             | Self::StopAfter
             | Self::TerminateAfter
@@ -193,6 +235,9 @@ impl fmt::Display for Action {
 /// Between the operator's look at what became of a request and its next try.
 const LATE: Duration = Duration::from_millis(6);
 
+/// After an order has come to its end.
+const LATER: Duration = Duration::from_secs(2);
+
 /// Enough for another replica to take over, wait for the first one's request, ask a person, and order.
 const PAUSE_FOR_ANOTHER: Duration = Duration::from_secs(12);
 
@@ -211,7 +256,7 @@ pub struct Fault {
 
 /// Waits for the request and lets it happen. Returns when it is over.
 pub async fn strike(testbed: &Testbed, end: &End, fault: &Fault) {
-    let link = if fault.request.starts_with("provider") { &testbed.provider } else { &testbed.apiserver };
+    let link = testbed.link_of(&fault.request);
     let mut told = link.hold(&fault.request, fault.action.point());
     let Some(held) = told.recv().await else { return std::future::pending().await };
     testbed.fault_window.send_replace(FaultWindow { begun: true, open: true, over: None });
@@ -224,7 +269,13 @@ pub async fn strike(testbed: &Testbed, end: &End, fault: &Fault) {
 async fn act(testbed: &Testbed, end: &End, fault: &Fault, held: Held) {
     match fault.action {
         Action::DropBefore | Action::DropAnswer => drop(held.decide(Verdict::Drop).await),
-        Action::ErrorAfter => drop(held.decide(Verdict::Answer(gateway_error(&fault.request))).await),
+        Action::ErrorAfter | Action::Unavailable => {
+            drop(held.decide(Verdict::Answer(gateway_error(&fault.request))).await);
+        }
+        Action::ConflictBefore | Action::ConflictAfter => {
+            drop(held.decide(Verdict::Answer(StatusCode::CONFLICT)).await);
+        }
+        Action::ExistsAfter => drop(held.decide(Verdict::Answer(StatusCode::PRECONDITION_FAILED)).await),
         Action::Delay => {
             tokio::time::sleep(beyond_time_out(&fault.request)).await;
             let _ = held.decide(Verdict::DropAnswer).await;
@@ -241,8 +292,11 @@ async fn act(testbed: &Testbed, end: &End, fault: &Fault, held: Held) {
         Action::Late => {
             let _ = held.decide(Verdict::Late(LATE)).await;
         }
+        Action::Later => {
+            let _ = held.decide(Verdict::Late(LATER)).await;
+        }
         Action::KillForGood => {
-            testbed.operator.kill().await;
+            testbed.lose_the_first().await;
             let _ = held.decide(Verdict::Drop).await;
         }
         Action::StealLease => {
@@ -274,10 +328,13 @@ async fn act(testbed: &Testbed, end: &End, fault: &Fault, held: Held) {
             if matches!(fault.action, Action::SetBack(_)) {
                 set_back(testbed).await;
             }
-            testbed.apiserver.storm(storm);
+            let outside = matches!(storm, Storm::Away | Storm::Unconditional);
+            let link =
+                testbed.store.as_ref().filter(|_| outside).map_or(&testbed.apiserver, |store| &store.link);
+            link.storm(storm);
             let passed = held.decide(Verdict::GoOn);
             tokio::time::sleep(STORM).await;
-            testbed.apiserver.storm(Storm::Calm);
+            link.storm(Storm::Calm);
             let _ = passed.await;
         }
         Action::Meddle(meddling) => meddle(testbed, meddling, &fault.request, held).await,
@@ -320,13 +377,19 @@ fn quick_pause(pid: u32) -> impl FnOnce() {
 
 /// What a gateway in between says when it waited in vain.
 fn gateway_error(request: &str) -> StatusCode {
-    if request.starts_with("provider") { StatusCode::BAD_GATEWAY } else { StatusCode::GATEWAY_TIMEOUT }
+    match request.split(' ').next() {
+        Some("provider") => StatusCode::BAD_GATEWAY,
+        Some("store") => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::GATEWAY_TIMEOUT,
+    }
 }
 
 /// Longer than the operator waits: its own time-outs, or the flag's.
 fn beyond_time_out(request: &str) -> Duration {
     if request.starts_with("provider") {
         Duration::from_millis(1500)
+    } else if request.starts_with("store") {
+        Duration::from_millis(4500)
     } else if request.contains("leases") {
         Duration::from_millis(5500)
     } else {

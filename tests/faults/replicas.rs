@@ -39,7 +39,7 @@ pub fn cells() -> Vec<Case> {
     let mut cells = Vec::new();
     for (scenario, topology) in scenarios()
         .flat_map(|scenario| Topology::ALL.map(|topology| (scenario, topology)))
-        .filter(|(_, topology)| *topology != Topology::Alone)
+        .filter(|(_, topology)| topology.has_second() && !topology.is_shared())
     {
         let actions: &[Action] = if matches!(topology, Topology::Standby | Topology::Rivals) {
             &ACTIONS

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 
+use crate::clusters;
 use crate::judge::{Expected, Wrong, judge};
 use crate::meddle;
 use crate::nemesis::{Fault, strike};
@@ -26,6 +27,10 @@ const UNTIL_STRUCK: Duration = Duration::from_secs(40);
 const STILL_COMES: Duration = Duration::from_secs(2);
 /// What a person sees change in a run at most: a quiet one has about 20 changes.
 const CHANGES: usize = 70;
+/// Longer than every wait of a run together.
+const HUNG: Duration = Duration::from_secs(300);
+/// How long a cluster that is to be lost has for an order.
+const UNTIL_LOST: Duration = Duration::from_secs(10);
 /// How long the named end has to hold.
 const HOLDS: Duration = Duration::from_millis(400);
 
@@ -77,14 +82,32 @@ pub struct Ran {
     pub recovered: Option<Duration>,
     pub unknown: usize,
     pub wrong: Vec<Wrong>,
-    /// The operator's requests on both links.
+    /// The operator's requests on all links.
     pub requests: Vec<Passed>,
     /// Where the report of a failure is.
     pub report: Option<PathBuf>,
 }
 
-/// Runs it.
+/// Runs it. Whatever goes wrong, the others are run, too.
 pub async fn run(case: Case) -> Ran {
+    let ran = AssertUnwindSafe(tokio::time::timeout(HUNG, run_once(case.clone()))).catch_unwind().await;
+    let why = match ran {
+        Ok(Ok(ran)) => return ran,
+        Ok(Err(_)) => format!("it did not end in {HUNG:?}"),
+        Err(_) => "the test panicked outside the run".to_owned(),
+    };
+    Ran {
+        case,
+        struck: false,
+        recovered: None,
+        unknown: 0,
+        wrong: vec![Wrong::Broken(why)],
+        requests: Vec::new(),
+        report: None,
+    }
+}
+
+async fn run_once(case: Case) -> Ran {
     let testbed = Testbed::new(case.scenario.name, case.topology).await;
     let played = AssertUnwindSafe(play(&testbed, &case)).catch_unwind().await;
     let End { orders, submissions, cancelled, .. } = case.scenario.end;
@@ -105,7 +128,7 @@ pub async fn run(case: Case) -> Ran {
     let asked = std::env::var_os("REPORT").is_some();
     let report =
         if wrong.is_empty() && !asked { None } else { report(&testbed, &case.to_string(), &wrong).await };
-    let requests = [testbed.apiserver.passed(), testbed.provider.passed()].concat();
+    let requests = testbed.links().into_iter().flat_map(|(_, link)| link.passed()).collect();
     strike_the_set(&testbed).await;
     Ran {
         struck: over.is_some(),
@@ -141,7 +164,10 @@ async fn play(testbed: &Testbed, case: &Case) -> Result<(), Wrong> {
     let course = async {
         testbed.start_operators().await;
         (case.scenario.play)(testbed).await;
-        testbed.observer.until(|seen| case.scenario.end.is_reached(seen)).await;
+        if case.topology == Topology::Moved {
+            move_on(testbed, &case.scenario.end).await;
+        }
+        reach(testbed, &case.scenario.end).await;
         let mut fault_window = testbed.fault_window.subscribe();
         // Renewals of the lease come when everything else is done.
         let patience = if case.fault.is_some() { STILL_COMES } else { Duration::ZERO };
@@ -153,7 +179,7 @@ async fn play(testbed: &Testbed, case: &Case) -> Result<(), Wrong> {
         }
         // A replica that was paused may show its older view once, before its watch tells it better.
         loop {
-            testbed.observer.until(|seen| case.scenario.end.is_reached(seen)).await;
+            reach(testbed, &case.scenario.end).await;
             testbed.observer.note("the named end is reached");
             let mut seen = testbed.observer.subscribe();
             let left = seen.wait_for(|seen| !case.scenario.end.is_reached(seen));
@@ -167,11 +193,32 @@ async fn play(testbed: &Testbed, case: &Case) -> Result<(), Wrong> {
         () = fault => {}
         () = person::answer(testbed) => {}
         () = meddle::take_back(testbed) => {}
+        () = clusters::copy(testbed) => {}
         () = too_late(testbed) => {
-            return Err(Wrong::NotConverged(format!("the named end is not reached {BOUND:?} after the fault")));
+            return Err(Wrong::NotConverged("the named end is not reached in time after the fault".into()));
         }
     }
     Ok(())
+}
+
+/// Waits for the named end, in each cluster that there is.
+async fn reach(testbed: &Testbed, end: &End) {
+    testbed.observer.until(|seen| end.is_reached(seen)).await;
+    if let Some(twin) = &testbed.twin {
+        twin.reaches(end).await;
+    }
+}
+
+/// The first cluster is lost by the fault or, where its request does not come, when everything is done there.
+async fn move_on(testbed: &Testbed, end: &End) {
+    let Some(twin) = &testbed.twin else { return };
+    // Nobody there is asked about what may be unknown.
+    let _ = tokio::time::timeout(UNTIL_LOST, twin.reaches(end)).await;
+    let mut fault_window = testbed.fault_window.subscribe();
+    let _ = tokio::time::timeout(STILL_COMES, fault_window.wait_for(|fault_window| fault_window.begun)).await;
+    if !twin.is_lost() {
+        testbed.lose_the_first().await;
+    }
 }
 
 /// Ends when the run has had all the time that it may have.
@@ -179,7 +226,8 @@ async fn too_late(testbed: &Testbed) {
     let mut fault_window = testbed.fault_window.subscribe();
     let struck = fault_window.wait_for(|fault_window| fault_window.over.is_some());
     let _ = tokio::time::timeout(UNTIL_STRUCK, struck).await;
-    tokio::time::sleep(BOUND).await;
+    // What another cluster did is looked up, and not at once.
+    tokio::time::sleep(if testbed.twin.is_some() { 2 * BOUND } else { BOUND }).await;
 }
 
 /// Everything that there is to know about a failure, in a file.
@@ -196,7 +244,7 @@ pub async fn report(testbed: &Testbed, case: &str, wrong: &[Wrong]) -> Option<Pa
     let path = directory.join(format!("{name}.txt"));
     let mut text =
         format!("{case}\n{wrong:#?}\n\nwhat a person saw\n{}\n", testbed.observer.notes().join("\n"));
-    for (what, link) in [("apiserver", &testbed.apiserver), ("provider", &testbed.provider)] {
+    for (what, link) in testbed.links() {
         let _ = writeln!(text, "\n{what}'s link");
         for passed in link.passed() {
             let _ =
@@ -208,6 +256,9 @@ pub async fn report(testbed: &Testbed, case: &str, wrong: &[Wrong]) -> Option<Pa
     let _ = writeln!(text, "\nthe pushes\n{}", lines(&testbed.simulator.pushes()));
     let _ = writeln!(text, "\nthe ledger\n{}", ledger.join("\n"));
     let _ = writeln!(text, "\nthe operator's log\n{}", tail(&testbed.operator));
+    if let Some(twin) = &testbed.twin {
+        let _ = writeln!(text, "\nin the first cluster\n{}", twin.observer.notes().join("\n"));
+    }
     if let Some((second, _)) = &testbed.second {
         let _ = writeln!(text, "\nthe second operator's log\n{}", tail(second));
     }

@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use crate::run::Case;
+use crate::topology::Topology;
 
 /// See the module documentation.
 pub struct Settings {
@@ -76,7 +77,16 @@ impl Settings {
 
     /// Whether only runs with two replicas are asked for.
     pub fn needs_no_record(&self) -> bool {
-        self.only.as_ref().is_some_and(|only| only.contains('+'))
+        ![Topology::Alone, Topology::Outside].into_iter().any(|topology| self.records(topology))
+    }
+
+    /// Whether what is asked for may need a record of the runs with these.
+    pub fn records(&self, topology: Topology) -> bool {
+        let named = self.only.as_ref().and_then(|only| only.split_once('+'));
+        let named = named.map(|(_, rest)| rest.split_once('/').map_or(rest, |(named, _)| named));
+        named.is_none_or(|named| {
+            topology.to_string().strip_prefix('+').is_some_and(|word| word.starts_with(named))
+        })
     }
 
     /// Whether the grid is run: not where only walks or the attack are asked for.

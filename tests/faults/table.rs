@@ -1,10 +1,11 @@
 //! The figures.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::judge::Wrong;
-use crate::run::Ran;
+use crate::run::{Case, Ran};
 use crate::topology::Topology;
 use crate::walk::Walked;
 use harness::checkout;
@@ -13,6 +14,7 @@ use harness::checkout;
 #[derive(Default)]
 pub struct Table {
     rows: Vec<Row>,
+    failures: Vec<String>,
 }
 
 struct Row {
@@ -22,23 +24,27 @@ struct Row {
     reached: bool,
 }
 
-/// One line for each thing that went wrong.
+/// One line for each thing that went wrong in what is replayed so.
+fn failures(replay: &impl fmt::Display, wrong: &[Wrong], report: Option<&PathBuf>) -> Vec<String> {
+    let report = report.map(|path| path.display().to_string()).unwrap_or_default();
+    wrong.iter().map(|wrong| format!("FAILED ONLY='{replay}' {wrong:?} {report}")).collect()
+}
+
+/// The same, at once.
 pub fn say_wrong(ran: &Ran) {
-    for wrong in &ran.wrong {
-        let report = ran.report.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-        println!("FAILED ONLY='{}' {wrong:?} {report}", ran.case);
+    for line in failures(&ran.case, &ran.wrong, ran.report.as_ref()) {
+        println!("{line}");
     }
     // With two replicas the other one may have been first.
-    if ran.case.fault.is_some() && !ran.struck && ran.case.topology == Topology::Alone {
+    if ran.case.fault.is_some() && !ran.struck && !ran.case.topology.has_second() {
         println!("never came: {}", ran.case);
     }
 }
 
 /// The same about a walk.
 pub fn say_walk(walked: &Walked) {
-    for wrong in &walked.wrong {
-        let report = walked.report.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-        println!("FAILED ONLY='{walked}' {wrong:?} {report}");
+    for line in failures(walked, &walked.wrong, walked.report.as_ref()) {
+        println!("{line}");
     }
 }
 
@@ -76,22 +82,54 @@ impl Table {
         }
     }
 
+    /// Everything that failed, once more and together: the lines from when it did are far apart.
+    pub fn failures(&self) -> &[String] {
+        &self.failures
+    }
+
+    /// How many of the faults that were tried met their request.
+    fn struck(&mut self, figure: &str, topology: Topology, recorded: &[Ran], ran: &[Ran]) {
+        let all = || ran.iter().filter(move |ran| ran.case.topology == topology);
+        let struck = all().filter(|ran| ran.struck).count();
+        let quiet = recorded.iter().filter(|ran| ran.case.topology == topology).count();
+        let measured = format!("{struck} of {} ({quiet} quiet runs before)", all().count());
+        // How often a status is written depends a little on time, so that the last one may not come.
+        self.row(figure, "every one", measured, struck * 100 >= all().count() * 99);
+    }
+
+    /// Runs that a promise is about.
+    fn about(&mut self, figure: &str, ran: &[Ran], which: impl Fn(&Case) -> bool) {
+        let runs: Vec<&Ran> = ran.iter().filter(|ran| which(&ran.case)).collect();
+        let failed = runs.iter().filter(|ran| !ran.wrong.is_empty()).count();
+        self.row(figure, "nothing wrong", format!("{}; {failed} failed", runs.len()), failed == 0);
+    }
+
     /// The figures of the grid.
     pub fn grid(&mut self, recorded: &[Ran], ran: &[Ran]) {
-        let alone = || ran.iter().filter(|ran| ran.case.topology == Topology::Alone);
-        let struck = alone().filter(|ran| ran.struck).count();
+        for ran in recorded.iter().chain(ran) {
+            self.failures.extend(failures(&ran.case, &ran.wrong, ran.report.as_ref()));
+        }
         let count = |which: fn(&Wrong) -> bool| {
             recorded.iter().chain(ran).filter(|ran| ran.wrong.iter().any(which)).count()
         };
-        self.row(
-            "scenario × request × action runs",
-            "every one",
-            format!("{struck} of {} ({} quiet runs before)", alone().count(), recorded.len()),
-            // How often a status is written depends a little on time, so that the last one may not come.
-            struck * 100 >= alone().count() * 99,
-        );
-        let two = ran.len() - alone().count();
+        self.struck("scenario × request × action runs", Topology::Alone, recorded, ran);
+        self.struck("the same with the ledger on object storage", Topology::Outside, recorded, ran);
+        let two =
+            ran.iter().filter(|ran| ran.case.topology.has_second() && !ran.case.topology.is_shared()).count();
         self.row("the same with two replicas", "a selection", two.to_string(), true);
+        let cancels = |case: &Case| case.scenario.name == "cancel";
+        self.about("of these, with a cancellation (promise 16)", ran, cancels);
+        let both = |case: &Case| cancels(case) && case.topology.is_outside();
+        self.about("of these, with a cancellation in a ledger on object storage (16, 27)", ran, both);
+        self.about("with two clusters on one ledger (13, 27)", ran, |case| {
+            case.topology == Topology::Clusters
+        });
+        self.about("with a cluster that is lost, and its ledger (13)", ran, |case| {
+            case.topology == Topology::Moved
+        });
+        self.about("of these, with a ConfigMap for the number (28)", ran, |case| {
+            case.scenario.name == "written"
+        });
         let mut zero = |figure: &str, found: usize| self.row(figure, "0", found.to_string(), found == 0);
         zero("duplicate requests", count(|wrong| matches!(wrong, Wrong::Duplicate(_))));
         zero("requests without a recorded intent", count(|wrong| matches!(wrong, Wrong::NoIntent(_))));
@@ -121,6 +159,9 @@ impl Table {
         let crashes: usize = walked.iter().map(|walked| walked.crashes).sum();
         let orders: usize = walked.iter().map(|walked| walked.orders).sum();
         let failed = walked.iter().filter(|walked| !walked.wrong.is_empty()).count();
+        for walked in walked {
+            self.failures.extend(failures(walked, &walked.wrong, walked.report.as_ref()));
+        }
         let longest = walked.iter().map(|walked| walked.recovered).max().unwrap_or_default();
         self.row(
             "crashes in random walks",

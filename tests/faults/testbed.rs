@@ -19,7 +19,9 @@ use tenios_api::{LedgerEntry, PhoneNumberOrder, PhoneVerification};
 use tenios_simulator::{DocumentState, JournalEntry, Options, PushSettings, Simulator};
 use tokio::sync::watch;
 
+use crate::clusters::Twin;
 use crate::meddle::{OTHER_NUMBER, Window};
+use crate::outside::{self, Store};
 use crate::status_observer::{Seen, StatusObserver};
 use crate::topology::Topology;
 use harness::link::Passed;
@@ -51,9 +53,15 @@ pub struct Testbed {
     pub simulator: Simulator,
     pub apiserver: Link,
     pub provider: Link,
+    /// Where the ledger is, if it is outside the cluster.
+    pub store: Option<Store>,
     pub operator: Operator,
     /// The second replica with its link to the provider. No fault meets it.
     pub second: Option<(Operator, Link)>,
+    /// The cluster of the first one, where the second one is in another.
+    pub twin: Option<Twin>,
+    /// Whether the second one begins with the first.
+    begins_with_both: bool,
     pub observer: StatusObserver,
     pub fault_window: watch::Sender<FaultWindow>,
     /// When a user had something else in mind than before.
@@ -91,19 +99,38 @@ impl Testbed {
     ) -> Self {
         let simulator = simulator().await;
         let namespaces = TestNamespaces::new(name).await;
-        let plane = &namespaces.control_plane;
+        let store = if topology.is_outside() { Some(Store::start().await) } else { None };
+        let twin = match &store {
+            Some(store) if topology.is_shared() => {
+                Some(Twin::of(&namespaces, store.another_link().await).await)
+            }
+            _ => None,
+        };
+        // Where the one works that faults meet.
+        let near = twin.as_ref().map_or(&namespaces, |twin| &twin.namespaces);
+        let plane = &near.control_plane;
         let apiserver = Link::to_apiserver(plane.server(), plane.authority()).await;
         let provider = Link::to_provider(simulator.url()).await;
         let second = match topology {
-            Topology::Alone => None,
-            _ => Some(second(&namespaces, &simulator, |options| topology.clock(plane, flags(options))).await),
+            _ if !topology.has_second() => None,
+            _ => {
+                let with_ledger = |options| match &twin {
+                    Some(twin) => outside::options(&twin.store, options),
+                    None => options,
+                };
+                let flags = |options| with_ledger(topology.clock(plane, flags(options)));
+                Some(second(&namespaces, &simulator, flags).await)
+            }
         };
         let mut options = flags(options(&provider));
+        if let Some(store) = &store {
+            options = outside::options(&store.link, options);
+        }
         if let Some((second, _)) = &second {
             // As behind a Service: which replica a push comes to is not the sender's choice.
             options = options.push_base_url(&format!("http://127.0.0.1:{}", second.push_port));
         }
-        let operator = namespaces.prepare_operator(&apiserver.url(), options).await;
+        let operator = near.prepare_operator(&apiserver.url(), options).await;
         let observer = StatusObserver::open(&namespaces.client(), &namespaces.namespace);
         let fault_window = watch::Sender::default();
         let windows = Mutex::default();
@@ -112,8 +139,11 @@ impl Testbed {
             simulator,
             apiserver,
             provider,
+            store,
             operator,
             second,
+            twin,
+            begins_with_both: topology != Topology::Moved,
             observer,
             fault_window,
             windows,
@@ -126,7 +156,7 @@ impl Testbed {
     /// first, which so leads.
     pub async fn start_operators(&self) {
         self.operator.process.start().expect("the operator starts");
-        let Some((second, _)) = &self.second else {
+        let Some((second, _)) = self.second.as_ref().filter(|_| self.begins_with_both) else {
             wait::poll(START_TIMEOUT, async || self.operator.is_ready().await.then_some(())).await;
             return;
         };
@@ -140,6 +170,31 @@ impl Testbed {
             (second.is_ready().await && self.operator.is_ready().await).then_some(())
         })
         .await;
+    }
+
+    /// The link that this request comes by.
+    pub fn link_of(&self, request: &str) -> &Link {
+        match (request.split(' ').next(), &self.store) {
+            (Some("provider"), _) => &self.provider,
+            (Some("store"), Some(store)) => &store.link,
+            _ => &self.apiserver,
+        }
+    }
+
+    /// The links on which faults happen, with the names of their ends.
+    pub fn links(&self) -> Vec<(&'static str, &Link)> {
+        let store = self.store.iter().map(|store| ("store", &store.link));
+        [("apiserver", &self.apiserver), ("provider", &self.provider)].into_iter().chain(store).collect()
+    }
+
+    /// The first operator is gone for good, with its cluster where it has one of its own, and so the second one begins.
+    pub async fn lose_the_first(&self) {
+        self.operator.kill().await;
+        let (Some(twin), Some((second, _))) = (&self.twin, &self.second) else { return };
+        twin.lose();
+        if !second.is_running() {
+            second.process.start().expect("the second operator starts");
+        }
     }
 
     /// Requests to the provider, by both.
@@ -167,8 +222,15 @@ impl Testbed {
     {
         let api: Api<K> = self.namespaces.api();
         let name = object["metadata"]["name"].as_str().map(ToOwned::to_owned).unwrap_or_default();
-        let object = serde_json::from_value(object).expect("an object");
-        match api.create(&PostParams::default(), &object).await {
+        let object: K = serde_json::from_value(object).expect("an object");
+        let params = PostParams::default();
+        let there = async {
+            if let Some(twin) = &self.twin {
+                twin.create(&object).await;
+            }
+        };
+        let (created, ()) = tokio::join!(api.create(&params, &object), there);
+        match created {
             Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
                 api.get(&name).await.expect("what is there can be read")
             }

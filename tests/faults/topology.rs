@@ -1,4 +1,4 @@
-//! Who plays the operator: one replica, or two.
+//! Who plays the operator, and where its ledger is: one replica, or two, or one whose ledger is on object storage.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use harness::{ControlPlane, OperatorOptions, checkout};
 
-/// One replica, or how the second one stands beside it. Faults meet the first.
+/// One replica, or what stands beside it. Faults meet the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topology {
     Alone,
@@ -21,6 +21,12 @@ pub enum Topology {
     StandbyBehind,
     /// As rivals, with the second one's clock an hour behind.
     RivalsBehind,
+    /// One replica, its ledger on object storage.
+    Outside,
+    /// Two clusters with the same manifests on one such ledger.
+    Clusters,
+    /// The same, and one begins when the other one is lost.
+    Moved,
 }
 
 impl fmt::Display for Topology {
@@ -32,22 +38,43 @@ impl fmt::Display for Topology {
             Self::StandbyAhead => "+standby-ahead",
             Self::StandbyBehind => "+standby-behind",
             Self::RivalsBehind => "+rivals-behind",
+            Self::Outside => "+store",
+            Self::Clusters => "+clusters",
+            Self::Moved => "+moved",
         })
     }
 }
 
 impl Topology {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Alone,
         Self::Standby,
         Self::Rivals,
         Self::StandbyAhead,
         Self::StandbyBehind,
         Self::RivalsBehind,
+        Self::Outside,
+        Self::Clusters,
+        Self::Moved,
     ];
 
+    /// Whether there is a second operator.
+    pub fn has_second(self) -> bool {
+        !matches!(self, Self::Alone | Self::Outside)
+    }
+
+    /// Whether the ledger is on object storage.
+    pub fn is_outside(self) -> bool {
+        matches!(self, Self::Outside) || self.is_shared()
+    }
+
+    /// Whether the second operator is in another cluster.
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::Clusters | Self::Moved)
+    }
+
     pub fn elects(self) -> bool {
-        !matches!(self, Self::Rivals | Self::RivalsBehind)
+        !matches!(self, Self::Rivals | Self::RivalsBehind) && !self.is_shared()
     }
 
     /// Options of either replica.
@@ -58,7 +85,9 @@ impl Topology {
     /// The second replica's clock.
     pub fn clock(self, plane: &ControlPlane, options: OperatorOptions) -> OperatorOptions {
         let ahead = match self {
-            Self::Alone | Self::Standby | Self::Rivals => return options,
+            Self::Alone | Self::Standby | Self::Rivals | Self::Outside | Self::Clusters | Self::Moved => {
+                return options;
+            }
             Self::StandbyAhead => "3600",
             Self::StandbyBehind | Self::RivalsBehind => "-3600",
         };

@@ -41,8 +41,13 @@ impl S3 {
 
     /// The variables with which it is found, as for Amazon's own tools.
     pub fn environment(&self) -> [(&'static str, String); 4] {
+        Self::environment_at(self.endpoint())
+    }
+
+    /// The same for what stands in front of one.
+    pub fn environment_at(endpoint: String) -> [(&'static str, String); 4] {
         [
-            ("AWS_ENDPOINT_URL", self.endpoint()),
+            ("AWS_ENDPOINT_URL", endpoint),
             ("AWS_ACCESS_KEY_ID", "id".into()),
             ("AWS_SECRET_ACCESS_KEY", "secret".into()),
             ("AWS_REGION", "us-east-1".into()),

@@ -7,7 +7,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
+use http::header::{
+    CONNECTION, CONTENT_TYPE, HOST, HeaderValue, IF_MATCH, IF_NONE_MATCH, RETRY_AFTER, TRANSFER_ENCODING,
+};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -109,6 +111,7 @@ async fn exchange(inner: &Inner, place: usize, parts: &Parts, body: Bytes) -> Re
         Storm::Conflicts if write => return Ok(json(storm::conflict(&parts.method))),
         Storm::Unanswered if write => return Ok(json(storm::timed_out())),
         Storm::Busy if inner.end == End::Apiserver => return Ok(turned_away()),
+        Storm::Away => return Err("nobody is there".into()),
         _ => {}
     }
     let first = lock(&inner.state).first_lists.of(&path).filter(|_| storm == Storm::OldLists && list);
@@ -142,7 +145,11 @@ fn note(inner: &Inner, parts: &Parts, body: &Bytes) -> (usize, Option<Trap>) {
     *count += 1;
     let name = format!("{name} #{count}");
     let trap = state.armed.take_if(|armed| (armed.meets)(&name));
-    let attempt = if inner.end == End::Provider { attempt(body) } else { None };
+    let attempt = match inner.end {
+        End::Apiserver => None,
+        End::Provider => attempt(body),
+        End::Store => intended(body),
+    };
     state.passed.push(Passed {
         name,
         at: Instant::now(),
@@ -158,6 +165,13 @@ fn note(inner: &Inner, parts: &Parts, body: &Bytes) -> (usize, Option<Trap>) {
 fn attempt(body: &Bytes) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     body["push_url"].as_str()?.rsplit('/').next().map(ToOwned::to_owned)
+}
+
+/// The attempt whose intent is the newest event of an entry.
+fn intended(body: &Bytes) -> Option<String> {
+    let entry: Value = serde_json::from_slice(body).ok()?;
+    let newest = entry["events"].as_array()?.last()?;
+    (newest["type"] == "Intended").then(|| newest["attempt"].as_str().map(ToOwned::to_owned))?
 }
 
 /// Whether it asks the apiserver for all objects of a kind.
@@ -187,6 +201,10 @@ async fn send(
     let mut headers = parts.headers.clone();
     for name in [HOST, CONNECTION, TRANSFER_ENCODING] {
         headers.remove(name);
+    }
+    if *inner.storm.borrow() == Storm::Unconditional {
+        headers.remove(IF_NONE_MATCH);
+        headers.remove(IF_MATCH);
     }
     let request = inner.client.request(parts.method.clone(), format!("{}{path}", inner.upstream));
     let arrived = request.headers(headers).body(body).send().await?;

@@ -1,4 +1,4 @@
-//! A proxy between the operator and one of its two ends. It names each request so that the name is the
+//! A proxy between the operator and one of its ends. It names each request so that the name is the
 //! same from run to run, and can hold one of them at a point of its way until it is told how to go on.
 
 mod forward;
@@ -72,7 +72,8 @@ pub struct Passed {
     pub name: String,
     /// When it had arrived.
     pub at: Instant,
-    /// Which of the operator's attempts it carries, where it names one.
+    /// Which of the operator's attempts it carries, where it names one. What goes to the store carries the one that it
+    /// records the intent of.
     pub attempt: Option<String>,
     /// The answer's status; none where there was no answer, or none yet.
     pub status: Option<u16>,
@@ -133,6 +134,12 @@ impl Link {
     pub async fn to_provider(url: &str) -> Self {
         let client = client().pool_max_idle_per_host(0).build().expect("a client");
         Self::start(End::Provider, url, client).await
+    }
+
+    /// In front of object storage that speaks plain HTTP.
+    pub async fn to_store(url: &str) -> Self {
+        let client = client().pool_max_idle_per_host(0).build().expect("a client");
+        Self::start(End::Store, url, client).await
     }
 
     async fn start(end: End, upstream: &str, client: reqwest::Client) -> Self {

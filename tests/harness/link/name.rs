@@ -2,6 +2,7 @@
 
 use http::Method;
 use http::request::Parts;
+use url::form_urlencoded;
 
 /// What a link leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -10,15 +11,25 @@ pub enum End {
     Apiserver,
     /// TENIOS, or its simulator
     Provider,
+    /// Object storage that speaks S3
+    Store,
 }
 
 impl End {
-    /// `apiserver PATCH phonenumberorders/status`, `provider POST number/order`: without namespaces and
-    /// names, which are random, and without the ordinal.
+    /// `apiserver PATCH phonenumberorders/status`, `provider POST number/order`, `store PUT entries/pno`: without
+    /// namespaces and names, which are random, and without the ordinal.
     pub fn name(self, request: &Parts) -> String {
         let path = request.uri.path().trim_matches('/');
         match self {
             Self::Provider => format!("provider {} {path}", request.method),
+            Self::Store => {
+                let query = request.uri.query().unwrap_or_default();
+                let listed = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "prefix");
+                match listed {
+                    Some((_, prefix)) => format!("store LIST {}", stored(&prefix)),
+                    None => format!("store {} {}", request.method, stored(path)),
+                }
+            }
             Self::Apiserver => {
                 let (resource, single) = resource(path);
                 let query = request.uri.query().unwrap_or_default();
@@ -33,6 +44,20 @@ impl End {
                 format!("apiserver {verb} {resource}")
             }
         }
+    }
+}
+
+/// What of a ledger is kept at this path: `entries/pno`, `genesis.json`, `probe-twice`. Many objects are deleted with one
+/// request to the bucket.
+fn stored(path: &str) -> String {
+    let mut parts = path.split('/').skip_while(|part| !matches!(*part, "entries" | "genesis.json" | "probe"));
+    match (parts.next(), parts.next().filter(|part| !part.is_empty())) {
+        (Some("probe"), Some(name)) => {
+            format!("probe-{}", name.split_once('-').map_or(name, |(_, what)| what))
+        }
+        (Some(place), Some(kind)) => format!("{place}/{kind}"),
+        (Some(place), None) => place.to_owned(),
+        (None, _) => "bucket".to_owned(),
     }
 }
 

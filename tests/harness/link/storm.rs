@@ -1,4 +1,4 @@
-//! What can be wrong with everything that comes from the apiserver, for as long as it lasts.
+//! What can be wrong with everything that comes from the apiserver or a store, for as long as it lasts.
 
 use std::collections::BTreeMap;
 
@@ -39,6 +39,10 @@ pub enum Storm {
     Unanswered,
     /// Every write is done, and answered with 504.
     AnswersLost,
+    /// Nobody is there.
+    Away,
+    /// Writes are done whatever their conditions say.
+    Unconditional,
 }
 
 /// The answer to a write of which nobody knows whether it was done.

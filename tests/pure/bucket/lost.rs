@@ -88,6 +88,27 @@ async fn p27_an_intent_whose_copy_is_not_written_sends_nothing() {
 }
 
 #[tokio::test]
+async fn p27_what_either_cluster_recorded_while_they_could_not_meet_is_known_to_both() {
+    let store = Faulty::default();
+    let (one, other) = (Cluster::opened(&store).await, Cluster::opened(&store).await);
+    one.append("o", intended("a")).await.unwrap();
+    other.ledger.read(&key("o")).await.unwrap();
+    one.store.set_away(true);
+    one.append("o", accepted("a")).await.unwrap();
+    // The other one goes on meanwhile, further than this one.
+    for why in ["no answer", "still none"] {
+        other
+            .append("o", Event::Unknown { attempt: attempt("a"), at: at(2), why: why.into() })
+            .await
+            .unwrap();
+    }
+    one.store.set_away(false);
+    let here = one.ledger.read(&key("o")).await.unwrap();
+    assert_eq!(here.state().id(), Some("300000"));
+    assert_eq!(other.ledger.read(&key("o")).await.unwrap().state(), here.state());
+}
+
+#[tokio::test]
 async fn a_label_of_others_is_no_conflict() {
     let store = Faulty::default();
     let cluster = Cluster::opened(&store).await;
