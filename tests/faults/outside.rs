@@ -120,7 +120,7 @@ async fn together(testbed: &Testbed, store: &Store) -> Result<(), String> {
             };
             match difference {
                 Ok(Difference::None) => {}
-                Ok(Difference::StoreIsLater) if testbed.twin.is_some() => {}
+                Ok(Difference::StoreIsLater | Difference::Diverged) if testbed.twin.is_some() => {}
                 other => drop(write!(differences, "{key}: {other:?}; ")),
             }
         }

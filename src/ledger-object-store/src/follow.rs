@@ -28,7 +28,10 @@ impl<C: CopyTarget> Shared<C> {
         first.flat_map(move |_| {
             let (seen, kept) = (self.clone(), self.clone());
             let changes = self.copy.changes().inspect(move |change| {
-                seen.watched.lock().saw(change, Instant::now());
+                if seen.watched.lock().saw(change, Instant::now()) {
+                    // What keeps both sides together may have gone to rest for longer.
+                    seen.work.notify_one();
+                }
                 if let Change::Entry(entry) = change
                     && crate::merge::is_ahead(entry)
                 {

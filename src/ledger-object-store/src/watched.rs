@@ -24,14 +24,15 @@ struct Watch {
 pub(crate) struct Watched(HashMap<Key, Watch>);
 
 impl Watched {
-    /// The cluster's copy changed.
-    pub(crate) fn saw(&mut self, change: &Change, now: Instant) {
+    /// The cluster's copy changed. True where there is something new to look at.
+    pub(crate) fn saw(&mut self, change: &Change, now: Instant) -> bool {
         match change {
             Change::Entry(entry) if is_awaited(entry) => {
                 let known = self.0.get(&entry.key).map(|watch| watch.revision);
                 if known != Some(entry.revision) {
                     let watch = Watch { revision: entry.revision, due: now + FIRST, pause: FIRST };
                     self.0.insert(entry.key.clone(), watch);
+                    return true;
                 }
             }
             Change::Entry(entry) => {
@@ -42,6 +43,7 @@ impl Watched {
             }
             Change::Listing | Change::Listed | Change::Broken(_) => {}
         }
+        false
     }
 
     /// Those to look at now.
@@ -85,11 +87,11 @@ mod tests {
         let open = Entry { position, ..Entry::empty(key.clone()).with(&[intended], WriterId::random()) };
         let (mut watched, begin) = (Watched::default(), Instant::now());
         let told = |entry: &Entry| Change::Entry(Box::new(entry.clone()));
-        watched.saw(&told(&open), begin);
+        assert!(watched.saw(&told(&open), begin));
         let mut times = Vec::new();
         while let Some(due) = watched.next().filter(|due| *due < begin + Duration::from_secs(3000)) {
             assert_eq!(watched.due(due), std::slice::from_ref(&key));
-            watched.saw(&told(&open), due);
+            assert!(!watched.saw(&told(&open), due));
             times.push((due - begin).as_secs());
         }
         assert_eq!(times, [5, 15, 35, 75, 155, 315, 635, 1235, 1835, 2435]);

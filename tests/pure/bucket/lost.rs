@@ -1,9 +1,15 @@
 //! The store is away, or its answers get lost: what is new waits, and nothing else.
 
+use std::time::Duration;
+
+use futures::StreamExt;
 use tenios_ledger::{AppendError, Event, LedgerStore};
 
 use super::faulty::{Fate, Faulty};
 use super::*;
+
+/// Half of the time until everything else is looked at.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn p27_without_the_store_nothing_is_ordered_and_everything_is_recorded() {
@@ -106,6 +112,24 @@ async fn p27_what_either_cluster_recorded_while_they_could_not_meet_is_known_to_
     let here = one.ledger.read(&key("o")).await.unwrap();
     assert_eq!(here.state().id(), Some("300000"));
     assert_eq!(other.ledger.read(&key("o")).await.unwrap().state(), here.state());
+}
+
+#[tokio::test]
+async fn p27_what_another_cluster_goes_on_with_is_looked_for_within_seconds() {
+    let store = Faulty::default();
+    let (one, other) = (Cluster::at(&store), Cluster::opened(&store).await);
+    let mut changes = one.ledger.changes();
+    tokio::spawn(async move { while changes.next().await.is_some() {} });
+    harness::wait::until("the store to be open", PATIENCE, async || one.ledger.knows_more().then_some(()))
+        .await;
+    other.append("o", intended("a")).await.unwrap();
+    one.ledger.read(&key("o")).await.unwrap();
+    other.append("o", accepted("a")).await.unwrap();
+    // Nothing wakes it here, and everything is compared every ten minutes only.
+    harness::wait::until("the id to be known", PATIENCE, async || {
+        (one.get("o").state().id() == Some("300000")).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
