@@ -144,6 +144,7 @@ async fn p27_a_store_that_was_emptied_stops_ordering_until_a_person_decides() {
     assert!(message(&waiting).contains("nothing is sent"), "{}", message(&waiting));
     w.operator.kill().await;
     w.operator.start().unwrap();
+    not_ready(&w, "the store was emptied").await;
     not_ready(&w, &command).await;
     w.no_more_requests(ORDER, 1).await;
 
