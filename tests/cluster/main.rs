@@ -32,6 +32,7 @@ mod proxy;
 mod push;
 mod push_attack;
 mod recreate_restore;
+mod relay;
 mod schema_violations;
 mod secrecy;
 mod secret_forms;

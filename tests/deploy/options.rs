@@ -21,9 +21,11 @@ fn placed(flag: &str, text: &str) -> Option<(String, Value)> {
     };
     Some(match flag {
         "--push-base-url" => ("/push/baseUrl".into(), json!(text)),
+        "--relay-url" => ("/relay/url".into(), json!(text)),
+        "--relay-config-map" => ("/relay/configMapName".into(), json!(text)),
         "--watch-namespace" => ("/watchNamespaces".into(), json!(text.split(',').collect::<Vec<_>>())),
         "--namespace" | "--termination-log" => return None,
-        flag if flag.ends_with("-listen") || flag.ends_with("-file") && flag != "--tenios-ca-file" => {
+        flag if flag.ends_with("-listen") || flag.ends_with("-file") && !flag.ends_with("-ca-file") => {
             return None;
         }
         flag => {
@@ -53,7 +55,7 @@ fn columns(values: impl Fn(&table::Row) -> &'static [&'static str]) -> Vec<BTree
 }
 
 fn template(name: &str, column: &BTreeMap<String, Value>) -> Output {
-    let mut values = json!({"env": {}, "push": {}});
+    let mut values = json!({"env": {}, "push": {}, "relay": {}});
     for (path, value) in column {
         let (parent, key) = path.rsplit_once('/').unwrap();
         let parent = values.pointer_mut(parent).and_then(Value::as_object_mut);

@@ -12,7 +12,7 @@ use harness::Program;
 use harness::checkout;
 
 /// Set by the templates; a value for one of them would contradict the ports, mounts and rights that they set, too.
-const SET_BY_THE_CHART: [&str; 11] = [
+const SET_BY_THE_CHART: [&str; 14] = [
     "TENIOS_ACCESS_KEY_FILE",
     "TENIOS_HEALTH_LISTEN",
     "TENIOS_METRICS_LISTEN",
@@ -22,6 +22,9 @@ const SET_BY_THE_CHART: [&str; 11] = [
     "TENIOS_PUSH_LISTEN",
     "TENIOS_PUSH_TLS_CERT_FILE",
     "TENIOS_PUSH_TLS_KEY_FILE",
+    "TENIOS_RELAY_CONFIG_MAP",
+    "TENIOS_RELAY_KEY_FILE",
+    "TENIOS_RELAY_URL",
     "TENIOS_TERMINATION_LOG",
     "TENIOS_WATCH_NAMESPACE",
 ];
@@ -87,6 +90,11 @@ fn helm_lint_has_nothing_to_say() {
     "env.TENIOS_LEDGER=https://bucket.example",
     "at '/env/TENIOS_LEDGER': 'https://bucket.example' does not match"
 )]
+#[case(
+    "relay.url=http://numbers.example",
+    "at '/relay/url': 'http://numbers.example' does not match pattern"
+)]
+#[case("relay.configMapName=a/b", "at '/relay/configMapName': 'a/b' does not match pattern")]
 #[case("extraEnv[0].name=TENIOS_NAMESPACE,extraEnv[0].value=a", "at '/extraEnv/0/name': 'not' failed")]
 #[case("extraEnv[0].value=a", "at '/extraEnv/0': missing property 'name'")]
 #[case("podLabels.app\\.kubernetes\\.io/name=other", "invalid propertyName 'app.kubernetes.io/name'")]

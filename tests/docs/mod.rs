@@ -18,6 +18,7 @@ const RUN: &[&[&str]] = &[
         "docs/kubectl-tenios.md",
         "docs/operations.md",
         "docs/adopt.md",
+        "docs/relay.md",
         "docs/rotate-keys.md",
         "docs/documents.md",
     ],

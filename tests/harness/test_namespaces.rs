@@ -92,6 +92,18 @@ impl TestNamespaces {
         self.create::<RoleBinding>(&self.namespace, binding).await;
     }
 
+    /// Gives the operator the shipped right to the `ConfigMap` of the relay in its own namespace.
+    pub async fn let_operator_read_relay_config_map(&self) {
+        const NAME: &str = "tenios-operator-relay";
+        let file = checkout("deploy/overlays/relay/rbac.yaml");
+        let text = std::fs::read_to_string(file).expect("the overlay is there");
+        let shipped: Vec<Value> = serde_saphyr::from_multiple(&text).expect("it is YAML");
+        let role = json!({"metadata": {"name": NAME}, "rules": shipped[0]["rules"]});
+        self.create::<Role>(&self.operator_namespace, role).await;
+        let binding = self.binding("Role", NAME, &self.operator_identity());
+        self.create::<RoleBinding>(&self.operator_namespace, binding).await;
+    }
+
     /// Binds the shipped `ClusterRole` of the operator in all namespaces, as `deploy/base` does.
     pub async fn let_operator_watch_everything(&self) {
         let mut binding = self.binding("ClusterRole", OPERATOR, &self.operator_identity());

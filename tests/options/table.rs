@@ -177,6 +177,17 @@ fn provider_and_push() -> Vec<Row> {
         Row { with: &["--push-tls-key-file=key"], ..named("--push-tls-cert-file", FILE) },
         Row { with: &["--push-tls-cert-file=cert"], ..named("--push-tls-key-file", FILE) },
         named("--push-key-file", FILE),
+        Row { with: &["--allow-http", "--relay-key-file=key"], ..named("--relay-url", URL) },
+        Row {
+            flag: "--relay-config-map",
+            with: &["--relay-key-file=key"],
+            good: &["tenios-relay", "a", "a.b-c"],
+            bad: &["Relay", "a/b", "a,b", "-a", "a-", "a b", "../relay"],
+            ..Row::default()
+        },
+        named("--relay-key-file", FILE),
+        named("--relay-ca-file", FILE),
+        named("--relay-timeout", DURATION),
     ]
 }
 

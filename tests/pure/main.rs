@@ -30,6 +30,7 @@ mod lifecycle;
 mod metrics;
 
 mod options;
+mod outbox;
 mod pdf;
 mod projection;
 mod retry;

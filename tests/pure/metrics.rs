@@ -121,6 +121,7 @@ fn the_table_in_the_docs_has_every_metric_and_no_other() {
     metrics.crd_compatible("LedgerEntry", true);
     // Only with a ledger on object storage.
     metrics.store_request("create", "done", 0.1);
+    metrics.expect_relay();
     let waiting = resource("Waiting", Reason::Suspended, 1);
     let unwritten = Some(Reason::ConfigMapForbidden);
     metrics.resource(&order("a"), Some(TrackedResource { expires: Some(at(1)), unwritten, ..waiting }));

@@ -3,11 +3,12 @@
 mod forget;
 mod news;
 mod offer;
+mod outbox;
 mod set_back;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -16,7 +17,7 @@ use futures::stream::BoxStream;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use tenios_api::causes;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
     AppendError, Applied, Bid, CachedEntry, Change, Entry, Event, Index, Key, LedgerStore, Payer, Purse,
@@ -67,6 +68,9 @@ pub struct LedgerCache {
     /// Resources that the ledger was asked about by name; no more than there are.
     asked: Mutex<HashSet<Key>>,
     changed: mpsc::UnboundedSender<LedgerChange>,
+    /// None where nobody is told anything.
+    listens: OnceLock<outbox::Listens>,
+    outbox: Notify,
 }
 
 enum Next {
@@ -128,6 +132,8 @@ impl LedgerCache {
             suspects: Suspects::default(),
             asked: Mutex::default(),
             changed,
+            listens: OnceLock::new(),
+            outbox: Notify::new(),
         };
         (Arc::new(cache), receiver)
     }
@@ -299,6 +305,7 @@ impl LedgerCache {
     }
 
     async fn append_as(&self, origin: Origin, base: &Entry, events: &[Event]) -> Result<(), AppendError> {
+        let base = &*self.to_announce(base, events);
         let result = match self.ledger.append(base, events).await {
             Err(AppendError::Conflict(stored)) => match self.settle(*stored).await {
                 Ok(known) => Err(AppendError::Conflict(Box::new((*known.entry).clone()))),

@@ -236,6 +236,7 @@ impl Entry {
         if self.lineage(stored) == Lineage::Earlier {
             return (base, Vec::new());
         }
+        base.snapshot.unannounced = self.snapshot.unannounced.or(stored.snapshot.unannounced);
         let (ours, theirs) = (self.state(), stored.state());
         if theirs.attempt().is_some_and(|attempt| self.settles(attempt)) {
             // It is open again only there; on top of ours it would hide the request that was made since.

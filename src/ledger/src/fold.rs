@@ -184,6 +184,9 @@ pub struct State {
     /// What the events tell that an entry holds no more. An event adds nothing to it before it is folded.
     #[serde(skip_serializing_if = "Past::is_empty")]
     pub past: Past,
+    /// Since when there is something that others are to be told of this entry. No event changes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unannounced: Option<Timestamp>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference

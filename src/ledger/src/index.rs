@@ -77,6 +77,8 @@ pub struct Index {
     /// With which verification ids something was, or may have been, ordered, and by how many.
     ordered_with: BTreeMap<String, usize>,
     spending: Spending,
+    /// Of which entries others are to be told something, and since when.
+    unannounced: BTreeSet<(Timestamp, Arc<Key>)>,
     /// Whose entry was the last that was news.
     latest: Option<Arc<Key>>,
     /// Seen since the current listing began.
@@ -187,6 +189,9 @@ impl Index {
             self.verifications.remove(&(id.to_owned(), key.clone()));
         }
         self.spending.remove(key, &known.state);
+        if let Some(since) = known.state.unannounced {
+            self.unannounced.remove(&(since, key.clone()));
+        }
         related
     }
 
@@ -203,6 +208,9 @@ impl Index {
             self.verifications.insert((id.to_owned(), key.clone()));
         }
         self.spending.insert(key, state);
+        if let Some(since) = state.unannounced {
+            self.unannounced.insert((since, key.clone()));
+        }
         related
     }
 
@@ -227,6 +235,11 @@ impl Index {
     #[must_use]
     pub fn rival(&self, key: &Key, bid: &Bid, payer: &Payer) -> Option<Rival> {
         self.claims.rival(key, bid, payer)
+    }
+
+    /// The entries of which others are to be told something, those that have waited longest first.
+    pub(super) fn unannounced(&self) -> impl Iterator<Item = &(Timestamp, Arc<Key>)> {
+        self.unannounced.iter()
     }
 
     /// Whether an order with this verification id was accepted, which proves its approval.

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod announcement;
 mod cache;
 mod claims;
 pub mod compact;
@@ -32,6 +33,7 @@ use futures::stream::BoxStream;
 use tenios_api::Cause;
 
 pub use account::{Account, Payer};
+pub use announcement::{Announcement, Happening};
 pub use cache::{
     Budget, Budgets, LedgerCache, LedgerChange, Offered, Origin, Reservation, Spent, VERIFICATIONS_KEPT,
 };

@@ -7,6 +7,8 @@ use tenios_api::digest::sha256;
 pub const VERIFICATION_ID: &str = "verificationId";
 /// The number that an order was linked to.
 pub const LINK_NUMBER: &str = "linkToNumber";
+/// The number that a cancellation was sent with.
+pub const CANCELLED_NUMBER: &str = "spec.cancel.phoneNumber";
 /// The digest of the document that was sent.
 pub const DOCUMENT_DIGEST: &str = "documentDigest";
 /// The Secret and key that the access key came from; not recorded where it was the operator's own.

@@ -24,9 +24,6 @@ use tenios_ledger::{AttemptId, Claim, Event, Kind, Payer, Phase, State, Terms, t
 pub(super) const NOTHING_TO_CANCEL: &str = "spec.cancel is set, but no number was ordered under this name; nothing is \
     sent. Remove spec.cancel to order one, or name the existing number in spec.adopt.phoneNumber";
 
-/// The name of the number in the terms.
-const NUMBER: &str = "spec.cancel.phoneNumber";
-
 /// The name of the spec's generation in the terms.
 const GENERATION: &str = "generation";
 
@@ -115,7 +112,8 @@ impl Asks for Cancellation {
     };
 
     fn terms(spec: &PhoneNumberOrderSpec) -> Terms {
-        let number = spec.cancel.as_ref().map(|cancel| (NUMBER, cancel.phone_number.to_string()));
+        let number =
+            spec.cancel.as_ref().map(|cancel| (terms::CANCELLED_NUMBER, cancel.phone_number.to_string()));
         let access_key = spec.access_key_secret_ref.as_ref().map(|r| (terms::ACCESS_KEY, r.to_string()));
         number.into_iter().chain(access_key).map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -195,7 +193,7 @@ impl Asks for Cancellation {
             requests: shown.requests,
             id: status.cancellation_date.clone().filter(|date| !date.is_empty()),
             number: None,
-            resolved: shown.phone_number.map(|number| (NUMBER, number)),
+            resolved: shown.phone_number.map(|number| (terms::CANCELLED_NUMBER, number)),
         }
     }
 }
@@ -222,7 +220,7 @@ fn number<'a>(view: &View<'a>) -> Option<&'a str> {
 }
 
 fn cancelled_number(state: &State) -> Option<&str> {
-    let asked = state.terms.get(NUMBER).map(String::as_str);
+    let asked = state.terms.get(terms::CANCELLED_NUMBER).map(String::as_str);
     asked.or(state.number.as_ref().map(|said| said.number.as_str()))
 }
 

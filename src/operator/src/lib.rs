@@ -9,4 +9,5 @@ pub mod controller;
 pub mod operate;
 pub mod options;
 pub mod push;
+pub mod relay;
 pub mod telemetry;

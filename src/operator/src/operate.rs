@@ -10,6 +10,7 @@ use crate::controller::leader::Leader;
 use crate::controller::{self, Context, skew};
 use crate::options::{LedgerPlace, RunOptions};
 use crate::push::{PushKeys, PushSigner, Receiver};
+use crate::relay::{Post, Receivers, Relay, SigningKeyFile};
 use crate::telemetry::{self, Counted, Metrics, health};
 use kube::Client;
 use kube::config::KubeConfigOptions;
@@ -46,6 +47,7 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(traces_end.clone())));
     proxy::check_environment().map_err(Failure::Configuration)?;
     let tenios = provider(&options)?;
+    let post = relay_post(&options)?;
     let keys = match &options.push_key_file {
         // A Secret that is mounted if it is there, and needed only with a base URL.
         Some(path) if options.push_base_url.is_none() && !path.exists() => None,
@@ -84,8 +86,10 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
         draining,
     );
 
+    let stop = CancellationToken::new();
+    let relay = post.map(|post| relay(&options, post, &client, &ledger, &metrics, &stop));
     let servers = CancellationToken::new();
-    let mut serving = vec![serve_metrics(&options, &ledger, &context, &metrics, &servers)?];
+    let mut serving = vec![serve_metrics(&options, &ledger, &context, relay.clone(), &servers)?];
     serving.push(serve_health(&options, &ledger, &context, awaits_key, &servers)?);
     if let Some(keys) = keys {
         serving.push(serve_push(&options, Receiver::new(ledger.clone(), keys, metrics.clone()), &servers)?);
@@ -101,9 +105,9 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
         }
     });
 
-    let stop = CancellationToken::new();
     tokio::spawn(skew::watch(client.clone(), metrics.clone(), stop.clone()));
-    let leading = tokio::spawn(lead(options.clone(), client, context.clone(), set_backs, stop.clone()));
+    let leading =
+        tokio::spawn(lead(options.clone(), client, context.clone(), relay, set_backs, stop.clone()));
     terminated.await;
     tracing::info!("shutting down: no new requests are sent, those in flight are finished and recorded");
     stop.cancel();
@@ -150,6 +154,36 @@ fn provider(options: &RunOptions) -> Result<Tenios, Failure> {
     let roots = roots.map_err(|e| flag("--tenios-ca-file", causes(&e)))?;
     Tenios::new(options.tenios_url.clone(), roots, options.provider_timeout)
         .map_err(|e| flag("--tenios-url", causes(&e)))
+}
+
+fn relay_post(options: &RunOptions) -> Result<Option<Post>, Failure> {
+    let Some(path) = options.relay_key_file.as_deref().filter(|_| options.has_relay()) else {
+        return Ok(None);
+    };
+    let key = SigningKeyFile::new(path).map_err(|e| flag("--relay-key-file", causes(&e)))?;
+    let roots = options.relay_ca_file.as_deref().map(Roots::from_file).transpose();
+    let roots = roots.map_err(|e| flag("--relay-ca-file", causes(&e)))?;
+    Post::new(key, roots, options.relay_timeout).map(Some).map_err(|e| flag("--relay-url", causes(&e)))
+}
+
+/// Takes note from now on of what is to be told.
+fn relay(
+    options: &RunOptions,
+    post: Post,
+    client: &Client,
+    ledger: &Arc<LedgerCache>,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+) -> Arc<Relay> {
+    let config_map = options.relay_config_map.clone();
+    let receivers = Receivers::new(options.relay_url.clone(), config_map.is_some(), options.allow_http);
+    let receivers = Arc::new(receivers);
+    if let Some(name) = config_map {
+        let (receivers, client, stop) = (receivers.clone(), client.clone(), stop.clone());
+        let namespace = options.namespace.to_string();
+        tokio::spawn(async move { receivers.follow(client, &namespace, &name, stop).await });
+    }
+    Relay::new(ledger.clone(), receivers, post, config(options).retry_policy, metrics.clone())
 }
 
 /// For the apiserver's audit log.
@@ -218,17 +252,20 @@ fn serve_metrics(
     options: &RunOptions,
     ledger: &Arc<LedgerCache>,
     context: &Arc<Context>,
-    metrics: &Arc<Metrics>,
+    relay: Option<Arc<Relay>>,
     stop: &CancellationToken,
 ) -> Result<Serving, Failure> {
     let server = bind("--metrics-listen", options.metrics_listen)?;
-    let (metrics, ledger, context) = (metrics.clone(), ledger.clone(), context.clone());
+    let (metrics, ledger, context) = (context.metrics().clone(), ledger.clone(), context.clone());
     let answer = move |request: http::Request<tenios_http_server::RequestBody>| {
         let now = jiff::Timestamp::now();
         metrics.budget(ledger.budget_remaining(now), ledger.budget_limit());
         metrics.cancel_budget(ledger.cancel_budget_remaining(now), ledger.cancel_budget_limit());
         context.count_namespaces();
         context.count_limits();
+        if let Some(relay) = &relay {
+            relay.count();
+        }
         metrics.ledger_reachable(ledger.missing().is_none());
         std::future::ready(health::scrape(request.method(), request.uri().path(), &metrics))
     };
@@ -286,11 +323,17 @@ async fn lead(
     options: RunOptions,
     client: Client,
     context: Arc<Context>,
+    relay: Option<Arc<Relay>>,
     set_backs: watch::Receiver<u64>,
     stop: CancellationToken,
 ) {
+    // A task of its own: a delivery that hangs holds up neither the controllers nor the next leader.
+    let begin_relay = |term: &CancellationToken| {
+        relay.as_ref().map(|relay| tokio::spawn(relay.clone().run(term.clone())));
+    };
     if !options.leader_election {
         context.lead(true);
+        begin_relay(&stop);
         return control(&context, set_backs, &stop).await;
     }
     let mut leader = Leader::new(client, options.namespace.as_ref(), options.lease_duration);
@@ -298,6 +341,7 @@ async fn lead(
         tracing::info!("this replica is the leader");
         context.lead(true);
         let term = stop.child_token();
+        begin_relay(&term);
         let controlling = control(&context, set_backs.clone(), &term);
         tokio::pin!(controlling);
         tokio::select! {

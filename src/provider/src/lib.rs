@@ -31,7 +31,7 @@ use body::{Departure, RequestBody};
 pub use outcome::Outcome;
 use outcome::{Answer, Body, End, classify};
 use redact::redact;
-use transport::Transport;
+pub use transport::Transport;
 
 use tenios_api::pdf::Document;
 use tenios_api::{Endpoint, RequestField, causes};
@@ -107,7 +107,7 @@ impl Tenios {
         roots: Option<(Roots, Vec<CertificateDer<'static>>)>,
         timeout: Duration,
     ) -> Result<Self, reqwest::Error> {
-        let transport = Arc::new(Transport::new(roots, timeout)?);
+        let transport = Arc::new(Transport::new(roots, timeout, "--tenios-ca-file")?);
         Ok(Self { transport, base, timeout, trace: None })
     }
 

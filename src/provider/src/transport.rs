@@ -14,8 +14,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// See the module documentation.
 #[derive(Debug)]
-pub(super) struct Transport {
+pub struct Transport {
     timeout: Duration,
+    /// The flag of the file with the roots.
+    flag: &'static str,
     current: Mutex<Current>,
 }
 
@@ -27,29 +29,34 @@ struct Current {
 }
 
 impl Transport {
-    pub(super) fn new(
+    /// One that trusts these certificates, too.
+    ///
+    /// # Errors
+    /// When no TLS roots can be loaded.
+    pub fn new(
         roots: Option<(Roots, Vec<CertificateDer<'static>>)>,
         timeout: Duration,
+        flag: &'static str,
     ) -> Result<Self, reqwest::Error> {
         let (roots, certificates) = roots.unzip();
         let client = client(&certificates.unwrap_or_default(), timeout)?;
-        Ok(Self { timeout, current: Mutex::new(Current { client, roots, looked: Instant::now() }) })
+        Ok(Self { timeout, flag, current: Mutex::new(Current { client, roots, looked: Instant::now() }) })
     }
 
     /// A client that trusts what the file holds by now. A change that can't be used leaves the former roots in
     /// use.
-    pub(super) fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         let mut current = self.current.lock();
         if current.looked.elapsed() >= LOOK_EVERY {
             current.looked = Instant::now();
-            current.renew(self.timeout);
+            current.renew(self.timeout, self.flag);
         }
         current.client.clone()
     }
 }
 
 impl Current {
-    fn renew(&mut self, timeout: Duration) {
+    fn renew(&mut self, timeout: Duration, flag: &str) {
         let Some(changed) = self.roots.as_mut().and_then(Roots::changed) else { return };
         let renewed = changed
             .map_err(Cause::from)
@@ -57,12 +64,12 @@ impl Current {
         match renewed {
             Ok(client) => {
                 self.client = client;
-                tracing::info!("the file of --tenios-ca-file changed and was read again");
+                tracing::info!("the file of {flag} changed and was read again");
             }
             Err(error) => {
                 tracing::warn!(
                     error = causes(&*error),
-                    "the file of --tenios-ca-file can't be used; the previous roots stay in use"
+                    "the file of {flag} can't be used; the previous roots stay in use"
                 );
             }
         }

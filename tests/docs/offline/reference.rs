@@ -232,6 +232,7 @@ fn every_metric() -> String {
     metrics.reconciled(Kind::Order, 0.0);
     metrics.crd_compatible("", true);
     metrics.store_request("", "", 0.0);
+    metrics.expect_relay();
     metrics.encode()
 }
 

@@ -17,6 +17,8 @@ pub struct LedgerChange {
 pub enum Origin {
     /// From the reconcile of this very resource in this process, which goes on with what it wrote.
     Reconcile,
+    /// From the relay of this process, which has told others what the resource shows anyway.
+    Relay,
     /// From anybody else: a request's outcome, a push, another process, a restore, the entry of another resource.
     Elsewhere,
 }
@@ -24,6 +26,10 @@ pub enum Origin {
 impl LedgerCache {
     /// Says that the entry of `key` changed, and that this concerns the `related` ones.
     pub(super) fn tell(&self, key: Key, origin: Origin, related: Vec<Key>) {
+        self.outbox.notify_one();
+        if origin == Origin::Relay {
+            return;
+        }
         let _ = self.changed.send(LedgerChange { key, origin });
         for key in related {
             let _ = self.changed.send(LedgerChange { key, origin: Origin::Elsewhere });

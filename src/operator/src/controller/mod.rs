@@ -160,6 +160,12 @@ impl Context {
         })
     }
 
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
     /// This replica leads from now on, or does not.
     pub fn lead(&self, leads: bool) {
         self.leads.store(leads, Ordering::Relaxed);

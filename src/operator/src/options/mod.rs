@@ -15,7 +15,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser};
 
 pub use ledger::LedgerPlace;
 pub use namespace::{Namespace, Namespaces};
-use value::{budget, push_base_url, tenios_url};
+use value::{budget, config_map_name, push_base_url, tenios_url};
 
 use crate::telemetry::{LogFilter, LogFormat};
 use tenios_flags::{Trimmed, duration, seconds, switch, without_blank_variables};
@@ -46,7 +46,7 @@ pub struct RunOptions {
     /// Base URL of the TENIOS API.
     #[arg(long, env = "TENIOS_URL", default_value = "https://api.tenios.com/", value_parser = tenios_url)]
     pub tenios_url: BaseUrl,
-    /// Allow http:// for --tenios-url, --push-base-url and the object storage of --ledger.
+    /// Allow http:// for --tenios-url, --push-base-url, the URLs of the relay and the object storage of --ledger.
     #[arg(long, env = "TENIOS_ALLOW_HTTP", default_value = "false", default_missing_value = "true", num_args = 0..=1, action = ArgAction::Set, value_parser = switch)]
     pub allow_http: bool,
     /// Extra trust roots for the TENIOS API, as PEM; read again when they change.
@@ -82,6 +82,22 @@ pub struct RunOptions {
     /// File of push keys, one per line: the first signs, all verify.
     #[arg(long, env = "TENIOS_PUSH_KEY_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
     pub push_key_file: Option<PathBuf>,
+    /// URL that is told, by signed events, which numbers were assigned and cancelled.
+    #[arg(long, env = "TENIOS_RELAY_URL")]
+    pub relay_url: Option<BaseUrl>,
+    #[allow(clippy::doc_markdown, reason = "the help of the command line is no Markdown")]
+    /// Name of a ConfigMap in the operator's own namespace with another URL for each namespace: the namespace is the key, the URL its value.
+    #[arg(long, env = "TENIOS_RELAY_CONFIG_MAP", value_parser = config_map_name)]
+    pub relay_config_map: Option<String>,
+    /// File with the key that signs these events; read again for each of them.
+    #[arg(long, env = "TENIOS_RELAY_KEY_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
+    pub relay_key_file: Option<PathBuf>,
+    /// Extra trust roots for the URLs of the relay, as PEM; read again when they change.
+    #[arg(long, env = "TENIOS_RELAY_CA_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
+    pub relay_ca_file: Option<PathBuf>,
+    /// How long one delivery to the relay's URL may take.
+    #[arg(long, env = "TENIOS_RELAY_TIMEOUT", default_value = "10s", value_parser = duration)]
+    pub relay_timeout: Duration,
     /// Where the ledger is kept: kubernetes, or the URL of a bucket or a directory that outlives the cluster (s3://, gs://, az:// or file:///).
     #[arg(long, env = "TENIOS_LEDGER", default_value = "kubernetes")]
     pub ledger: LedgerPlace,
@@ -159,6 +175,12 @@ impl RunOptions {
         names.into_iter().map(ToString::to_string).collect()
     }
 
+    /// Whether anybody is to be told what happens to numbers.
+    #[must_use]
+    pub fn has_relay(&self) -> bool {
+        self.relay_url.is_some() || self.relay_config_map.is_some()
+    }
+
     /// What one flag alone can't tell.
     ///
     /// # Errors
@@ -170,6 +192,12 @@ impl RunOptions {
         }
         if self.push_base_url.as_ref().is_some_and(plain) {
             return Err("--push-base-url: http:// needs --allow-http".into());
+        }
+        if self.relay_url.as_ref().is_some_and(plain) {
+            return Err("--relay-url: http:// needs --allow-http".into());
+        }
+        if self.has_relay() && self.relay_key_file.is_none() {
+            return Err("--relay-key-file: required with --relay-url and --relay-config-map".into());
         }
         if self.push_base_url.is_some() && self.push_key_file.is_none() {
             return Err("--push-key-file: required with --push-base-url".into());

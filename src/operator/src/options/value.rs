@@ -5,6 +5,7 @@ use std::str::FromStr;
 use jiff::SignedDuration;
 
 use crate::push::PREFIX;
+use tenios_api::name::is_dns_subdomain;
 use tenios_flags::duration;
 use tenios_ledger::Budget;
 use tenios_net::{BaseUrl, trimmed};
@@ -26,6 +27,16 @@ pub(super) fn budget(text: &str) -> Result<Budget, String> {
     let window = duration(window).map_err(|why| format!("the window {why}"))?;
     let window = SignedDuration::try_from(window).map_err(|_| wrong())?;
     Ok(Budget { requests, window })
+}
+
+/// The name of an object.
+pub(super) fn config_map_name(text: &str) -> Result<String, &'static str> {
+    let name = trimmed(text);
+    if is_dns_subdomain(name) {
+        Ok(name.to_owned())
+    } else {
+        Err("expected the name of a ConfigMap: lower-case letters, digits, - and ., at most 253 characters")
+    }
 }
 
 /// Where TENIOS is; what is sent is put behind it.

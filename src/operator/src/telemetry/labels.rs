@@ -40,6 +40,10 @@ labels! {
     AppendResult {
         Stored = "stored", Conflict = "conflict", Rejected = "rejected", Ambiguous = "ambiguous"
     }
+    /// What became of an event of the relay.
+    RelayResult {
+        Delivered = "delivered", Refused = "refused", Unavailable = "unavailable"
+    }
     /// Why a reconcile failed.
     ReconcileError {
         Apiserver = "apiserver", Panic = "panic"

@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::labels::{AppendResult, PushResult, ReconcileError, RequestOutcome};
+use super::labels::{AppendResult, PushResult, ReconcileError, RelayResult, RequestOutcome};
 use super::resources::{ResourceGauges, StateLabels, TrackedResource};
 use tenios_api::Endpoint;
 use tenios_ledger::{Key, Kind};
@@ -76,6 +76,9 @@ pub struct Metrics {
     gauges: Arc<ResourceGauges>,
     pushes: Family<ResultLabel, Counter>,
     appends: Family<ResultLabel, Counter>,
+    relay_events: Family<ResultLabel, Counter>,
+    relay_undelivered: Gauge,
+    relay_overdue: Gauge,
     store_requests: Family<StoreLabels, Counter>,
     store_duration: Histograms<OperationLabel>,
     ledger_reachable: Gauge,
@@ -107,6 +110,9 @@ impl Default for Metrics {
             gauges: Arc::default(),
             pushes: Family::default(),
             appends: Family::default(),
+            relay_events: Family::default(),
+            relay_undelivered: Gauge::default(),
+            relay_overdue: Gauge::default(),
             store_requests: Family::default(),
             store_duration: Family::new_with_constructor(milliseconds_to_minutes),
             ledger_reachable: Gauge::default(),
@@ -159,6 +165,17 @@ impl Metrics {
             "ledger_store_request_duration_seconds",
             "Duration of requests to the object storage of --ledger",
             self.store_duration.clone(),
+        );
+        r.register("relay_events", "Events that the relay sent, by result", self.relay_events.clone());
+        r.register(
+            "relay_undelivered",
+            "Events that the relay has not delivered yet",
+            self.relay_undelivered.clone(),
+        );
+        r.register(
+            "relay_overdue",
+            "Events that the relay could not deliver for an hour",
+            self.relay_overdue.clone(),
         );
         r.register("ledger_reachable", "Whether the ledger can be read", self.ledger_reachable.clone());
         r.register(
@@ -276,6 +293,24 @@ impl Metrics {
     /// A ledger append ended.
     pub fn append(&self, result: AppendResult) {
         self.appends(result).inc();
+    }
+
+    /// An event was sent to a receiver of the relay.
+    pub fn relay_event(&self, result: RelayResult) {
+        self.relay_events.get_or_create(&ResultLabel { result: result.as_str() }).inc();
+    }
+
+    /// There is a relay: what has not happened yet is told as 0.
+    pub fn expect_relay(&self) {
+        for result in RelayResult::ALL {
+            let _ = self.relay_events.get_or_create(&ResultLabel { result: result.as_str() });
+        }
+    }
+
+    /// How many events are not delivered yet, and for how many that has lasted an hour.
+    pub fn relay_undelivered(&self, all: usize, overdue: usize) {
+        self.relay_undelivered.set(i64::try_from(all).unwrap_or(i64::MAX));
+        self.relay_overdue.set(i64::try_from(overdue).unwrap_or(i64::MAX));
     }
 
     /// A request to the ledger's object storage ended.

@@ -11,7 +11,7 @@ mod resources;
 mod traces;
 
 pub use counted::Counted;
-pub use labels::{AppendResult, PushResult, ReconcileError, RequestOutcome};
+pub use labels::{AppendResult, PushResult, ReconcileError, RelayResult, RequestOutcome};
 pub use logs::{LogFilter, LogFormat, init};
 pub use metrics::Metrics;
 pub use otlp::Exporter;
