@@ -15,8 +15,8 @@ use harness::finished::Seedling;
 
 /// At once: more than there are slots, so that they wait for each other.
 const ORDERS: usize = 60;
-/// The intent, the outcome, the number; and some that met another write of the same entry.
-const LEDGER_WRITES: usize = ORDERS * 33 / 10;
+/// The intent, the outcome, the number.
+const LEDGER_WRITES: usize = ORDERS * 3;
 /// The last look, and the Lease of the namespace for those that begin before it was read once.
 const READS: usize = ORDERS * 3 / 2;
 
@@ -48,13 +48,16 @@ async fn an_order_in_a_burst_costs_hardly_more_than_one_alone() {
     let reads = made
         .clone()
         .only(|r| matches!(r.verb.as_str(), "get" | "list") && !r.resource.is_empty() && !own_lease(r));
-    let of = |resource| made.clone().writes().of(resource).0.len();
-    let (ledger, status) = (of("ledgerentries"), of("phonenumberorders/status"));
-    let (reads, events) = (reads.0.len(), of("events"));
+    let of = |resource| made.clone().writes().of(resource).0;
+    let (written, refused): (Vec<_>, Vec<_>) = of("ledgerentries").into_iter().partition(|r| r.code < 300);
+    let (written, refused, reads) = (written.len(), refused.len(), reads.0.len());
+    let (status, events) = (of("phonenumberorders/status").len(), of("events").len());
     println!(
-        "{ORDERS} orders: {ledger} writes to the ledger, {status} to the status, {reads} reads, {events} Events"
+        "{ORDERS} orders: {written} writes to the ledger and {refused} refused, {status} to the status, {reads} \
+         reads, {events} Events"
     );
-    assert!(ledger <= LEDGER_WRITES && reads <= READS, "{made}");
+    // On a slow machine the answer and the number come together: whoever is second reads what the first one wrote.
+    assert!(written <= LEDGER_WRITES && refused <= ORDERS && reads <= READS + refused, "{made}");
     assert!(status <= ORDERS + waits.shown && events <= ORDERS + waits.told, "{waits:?}: {made}");
     assert_eq!(w.requests(crate::testbed::ORDER), ORDERS);
 }
