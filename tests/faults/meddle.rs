@@ -257,7 +257,9 @@ pub fn old_views(testbed: &Testbed, intents: &[Intent<'_>]) -> Vec<String> {
         for intent in intents.iter().filter(|intent| within(intent.at)) {
             let of = if intent.kind == VERIFICATION { VERIFICATION } else { ORDER };
             let concerned = window.resources.contains(&(of.to_owned(), intent.name.to_owned()));
-            if !concerned || looked_before(testbed, intent, window.since) {
+            // What an edit asks for is ordered or submitted; a cancellation names the number and nothing of it.
+            let is_other = window.how == Meddling::Edit && ![ORDER, VERIFICATION].contains(&intent.kind);
+            if !concerned || is_other || looked_before(testbed, intent, window.since) {
                 continue;
             }
             for body in sent(testbed, intent, within) {
