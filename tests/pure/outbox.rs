@@ -157,6 +157,20 @@ fn p28_a_ledger_that_was_set_back_tells_again_rather_than_never() {
     });
 }
 
+#[test]
+fn p28_two_lines_of_an_entry_that_are_brought_together_are_told_of() {
+    let empty = Entry::empty(key()).with(&placed(), WriterId::random());
+    let theirs = empty.announcing(&[assigned()]).with(&[assigned()], WriterId::random());
+    let late = Event::Unknown { attempt: attempt(), at: at(3), why: "w".into() };
+    let ours = empty.with(&[late], WriterId::random());
+    for (ours, theirs) in [(&ours, &theirs), (&theirs, &ours)] {
+        let (base, events) = ours.reunited(theirs);
+        let both = base.with(&events, WriterId::random()).state();
+        assert!(both.number.is_some());
+        assert_eq!(both.unannounced, Some(at(2)));
+    }
+}
+
 /// An event that it does not know keeps a version from reading an entry. A field of the snapshot is passed over.
 #[test]
 fn p28_an_earlier_version_reads_an_entry_with_the_mark() {
