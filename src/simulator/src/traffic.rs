@@ -126,6 +126,11 @@ async fn work(
     bytes: Bytes,
 ) -> Option<Reply> {
     let body: Option<Value> = serde_json::from_slice(&bytes).ok();
+    shared.state().journal.amend(arrival.position, |entry| {
+        entry.complete = true;
+        entry.bytes = bytes.len();
+        entry.body = body.as_ref().map(redacted);
+    });
     if shared.state().is_too_much() {
         let refusal = refusal::too_many();
         let mut response = json_response(refusal.status.into(), &refusal.body());
@@ -133,7 +138,7 @@ async fn work(
         arrival.finish(&mut shared.state().journal, false, Some(&response));
         return Some(Reply::Whole(response));
     }
-    let (plan, era) = meet_faults(&shared, arrival.position, &path, &bytes, body.as_ref());
+    let (plan, era) = meet_faults(&shared, arrival.position, &path, body.as_ref());
     sleep(plan.delay).await;
     if !plan.processes() {
         return Some(unprocessed(&shared, &mut arrival, plan.last));
@@ -149,21 +154,10 @@ async fn work(
     }
 }
 
-fn meet_faults(
-    shared: &Shared,
-    position: Position,
-    path: &str,
-    bytes: &Bytes,
-    body: Option<&Value>,
-) -> (Plan, u64) {
+fn meet_faults(shared: &Shared, position: Position, path: &str, body: Option<&Value>) -> (Plan, u64) {
     let mut state = shared.state();
     let (plan, taken) = state.faults.take(path, body);
-    state.journal.amend(position, |entry| {
-        entry.complete = true;
-        entry.bytes = bytes.len();
-        entry.body = body.map(redacted);
-        entry.faults = taken;
-    });
+    state.journal.amend(position, |entry| entry.faults = taken);
     (plan, state.era)
 }
 
