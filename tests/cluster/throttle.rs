@@ -52,7 +52,6 @@ async fn p01_p04_what_is_beyond_the_providers_pace_is_taken_once_and_little_is_t
     assert_eq!((taken().len(), attempts.len()), (orders, orders), "one request for each order");
     // Those of the first moment, when nobody knew, and what it takes to see where the limit is.
     let turned_away = requests - orders;
-    println!("{turned_away} of {requests} requests were turned away");
     assert!(turned_away <= IN_FLIGHT + 8, "{turned_away} were turned away");
     assert!(turned_away > 0 || a_second > 1, "it was never asked too often");
 }

@@ -100,3 +100,28 @@ fn p04_what_was_not_processed_is_tried_again_when_it_is_due_and_not_before_what_
     assert!(tried(Some(60), NOW + 3).starts_with("55s "));
     assert!(tried(Some(9999), NOW).starts_with("298s "), "no longer than --retry-max");
 }
+
+#[test]
+fn p04_what_was_turned_away_waits_for_what_it_was_told_however_often_that_was() {
+    let (spec, key) = (spec(), key());
+    let waits = |times: usize, asked: u32| {
+        let event = Event::NotProcessed {
+            attempt: attempt(),
+            at: at(NOW),
+            why: "HTTP 429".into(),
+            retry_after: Some(asked),
+        };
+        let state = (1..times)
+            .fold(after(&[intended(), event.clone()]), |state, _| state.then(&intended()).then(&event));
+        assert_eq!(usize::try_from(state.failures).unwrap(), times);
+        match decide(&view(&spec, &state, &key)) {
+            Decision::Rest(summary) => summary.requeue_after,
+            other => panic!("{other:?}"),
+        }
+    };
+    for times in [1, 6] {
+        assert_eq!(waits(times, 1), Some(Duration::from_secs(1)), "the pace of its access key does the rest");
+        assert_eq!(waits(times, 0), Some(Duration::from_secs(5)), "429 without Retry-After");
+        assert_eq!(waits(times, 9999), Some(Duration::from_secs(300)));
+    }
+}
