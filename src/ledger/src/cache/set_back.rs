@@ -98,7 +98,7 @@ impl LedgerCache {
             let Some(lost) = self.take_over(&stored) else { return Ok(known(stored)) };
             tracing::error!(key = %stored.key, "the ledger went back in time; writing back what is known");
             let (base, events) = lost.reunited(&stored);
-            match self.ledger.append(&self.to_announce(&base, &events), &events).await {
+            match self.ledger.append(&base, &events).await {
                 Ok(both) => {
                     let related = self.index.lock().replace(&both);
                     self.tell(both.key.clone(), Origin::Elsewhere, related);
