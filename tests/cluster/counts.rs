@@ -21,8 +21,8 @@ const LEDGER_WRITES: usize = ORDERS * 3;
 const READS: usize = ORDERS * 3 / 2;
 
 const FINISHED: usize = 1000;
-/// Of each finished order, resident after a start with them.
-const KIB: f64 = 4.5;
+/// Of each finished order, resident after a start with them: 2.8 on a quiet machine, more where the start is slow.
+const KIB: f64 = 6.0;
 
 #[tokio::test]
 async fn an_order_in_a_burst_costs_hardly_more_than_one_alone() {
