@@ -42,6 +42,8 @@ struct Plan {
     away: bool,
     late: Vec<(Path, PutPayload, PutOptions)>,
     asked: Vec<String>,
+    /// What each of them was told.
+    told: Vec<String>,
 }
 
 /// See the module documentation.
@@ -118,10 +120,38 @@ impl Faulty {
         std::mem::take(&mut self.plan.lock().unwrap().asked)
     }
 
+    /// Whether what was asked last and is not done yet is a PUT.
+    pub fn awaits_put(&self) -> bool {
+        self.plan.lock().unwrap().asked.last().is_some_and(|method| method == "PUT")
+    }
+
+    pub fn is_away(&self) -> bool {
+        self.plan.lock().unwrap().away
+    }
+
+    /// Where what is late will be stored.
+    pub fn late(&self) -> Vec<String> {
+        self.plan.lock().unwrap().late.iter().map(|(path, ..)| path.to_string()).collect()
+    }
+
+    /// What was learned here since this was called last.
+    pub fn told(&self) -> Vec<String> {
+        std::mem::take(&mut self.plan.lock().unwrap().told)
+    }
+
+    fn tells(&self, what: String) {
+        self.plan.lock().unwrap().told.push(what);
+    }
+
     fn arrives(&self, method: &str) -> Result<()> {
         let mut plan = self.plan.lock().unwrap();
         plan.asked.push(method.to_owned());
-        if plan.away { Err(away()) } else { Ok(()) }
+        plan.told.push(method.to_owned());
+        if plan.away {
+            plan.told.push("nothing".into());
+            return Err(away());
+        }
+        Ok(())
     }
 
     fn fate(&self) -> Fate {
@@ -130,20 +160,21 @@ impl Faulty {
     }
 }
 
-fn away() -> Error {
-    Error::Generic { store: "faulty", source: "no answer".into() }
-}
+impl Faulty {
+    fn listed(&self, prefix: Option<Path>, offset: Option<Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (store, told) = (self.clone(), self.clone());
+        let listed = async move {
+            tokio::task::yield_now().await;
+            match offset {
+                Some(offset) => store.inner.list_with_offset(prefix.as_ref(), &offset),
+                None => store.inner.list(prefix.as_ref()),
+            }
+        };
+        let listed = futures::stream::once(listed).flatten();
+        listed.inspect_ok(move |object| told.tells(format!("LIST {}", object.location))).boxed()
+    }
 
-fn exists(path: &Path) -> Error {
-    Error::AlreadyExists { path: path.to_string(), source: "409".into() }
-}
-
-#[async_trait]
-impl ObjectStore for Faulty {
-    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        self.arrives("PUT")?;
-        // Let others in between.
-        tokio::task::yield_now().await;
+    async fn put(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         match self.fate() {
             Fate::Fair => self.inner.put_opts(path, payload, options).await,
             Fate::AnswerLost => self.inner.put_opts(path, payload, options).await.and_then(|_| Err(away())),
@@ -162,6 +193,29 @@ impl ObjectStore for Faulty {
             }
         }
     }
+}
+
+fn away() -> Error {
+    Error::Generic { store: "faulty", source: "no answer".into() }
+}
+
+fn exists(path: &Path) -> Error {
+    Error::AlreadyExists { path: path.to_string(), source: "409".into() }
+}
+
+#[async_trait]
+impl ObjectStore for Faulty {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.arrives("PUT")?;
+        // Let others in between.
+        tokio::task::yield_now().await;
+        let result = self.put(path, payload, options).await;
+        self.tells(format!(
+            "PUT {path} {}",
+            result.as_ref().err().map(ToString::to_string).unwrap_or_default()
+        ));
+        result
+    }
 
     async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         unreachable!("entries are small")
@@ -169,7 +223,10 @@ impl ObjectStore for Faulty {
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         self.arrives("GET")?;
-        self.inner.get_opts(path, options).await
+        tokio::task::yield_now().await;
+        let result = self.inner.get_opts(path, options).await;
+        self.tells(format!("GET {path} {}", result.is_ok()));
+        result
     }
 
     fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
@@ -178,7 +235,7 @@ impl ObjectStore for Faulty {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.arrives("LIST") {
-            Ok(()) => self.inner.list(prefix),
+            Ok(()) => self.listed(prefix.cloned(), None),
             Err(error) => futures::stream::once(async { Err(error) }).boxed(),
         }
     }
@@ -189,7 +246,7 @@ impl ObjectStore for Faulty {
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.arrives("LIST") {
-            Ok(()) => self.inner.list_with_offset(prefix, offset),
+            Ok(()) => self.listed(prefix.cloned(), Some(offset.clone())),
             Err(error) => futures::stream::once(async { Err(error) }).boxed(),
         }
     }

@@ -1,6 +1,7 @@
 //! The ledger on object storage, in memory and in a directory, with a store that fails and lies.
 
 mod copies;
+mod exhaustive;
 mod faulty;
 mod layer;
 mod lost;
