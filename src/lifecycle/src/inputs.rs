@@ -27,8 +27,13 @@ pub enum Found<T> {
 impl<T> Found<T> {
     /// The same about what is made from it.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Found<U> {
+        self.and_then(|value| Found::Usable(f(value)))
+    }
+
+    /// What is made from it, which may turn out not to be usable.
+    pub fn and_then<U>(self, f: impl FnOnce(T) -> Found<U>) -> Found<U> {
         match self {
-            Self::Usable(value) => Found::Usable(f(value)),
+            Self::Usable(value) => f(value),
             Self::Missing(why) => Found::Missing(why),
             Self::Invalid(why) => Found::Invalid(why),
             Self::Unread(why) => Found::Unread(why),

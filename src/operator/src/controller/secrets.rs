@@ -38,43 +38,33 @@ impl Secrets {
         namespace: &str,
         reference: Option<&SecretKeyRef>,
     ) -> Found<SecretString> {
-        let (bytes, whence) = match (reference, &self.own_access_key) {
-            (Some(reference), _) => match self.read(namespace, reference).await {
-                Found::Usable(bytes) => (bytes, reference.to_string()),
-                Found::Missing(why) => return Found::Missing(why),
-                Found::Invalid(why) => return Found::Invalid(why),
-                Found::Unread(why) => return Found::Unread(why),
-            },
-            (None, None) => {
-                let why =
-                    "spec.accessKeySecretRef is not set, and the operator runs without --access-key-file";
-                return Found::Missing(why.into());
+        let found = match (reference, &self.own_access_key) {
+            (Some(reference), _) => {
+                self.read(namespace, reference).await.map(|bytes| (bytes, reference.to_string()))
             }
+            (None, None) => Found::Missing(
+                "spec.accessKeySecretRef is not set, and the operator runs without --access-key-file".into(),
+            ),
             (None, Some(path)) => match tokio::fs::read(path).await {
-                Ok(bytes) => (bytes, "the operator's --access-key-file".into()),
+                Ok(bytes) => Found::Usable((bytes, "the operator's --access-key-file".into())),
                 Err(error) => {
                     let kind = error.kind();
-                    return Found::Missing(format!("the operator's --access-key-file can't be read: {kind}"));
+                    Found::Missing(format!("the operator's --access-key-file can't be read: {kind}"))
                 }
             },
         };
-        match access_key(bytes) {
+        found.and_then(|(bytes, whence)| match access_key(bytes) {
             Ok(access_key) => Found::Usable(access_key),
             Err(why) => Found::Invalid(format!("{whence} {why}")),
-        }
+        })
     }
 
     /// The PDF that the spec names.
     pub(super) async fn document(&self, namespace: &str, reference: &SecretKeyRef) -> Found<Document> {
-        match self.read(namespace, reference).await {
-            Found::Missing(why) => Found::Missing(why),
-            Found::Invalid(why) => Found::Invalid(why),
-            Found::Unread(why) => Found::Unread(why),
-            Found::Usable(bytes) => match Document::new(bytes) {
-                Ok(document) => Found::Usable(document),
-                Err(why) => Found::Invalid(format!("{reference} {why}")),
-            },
-        }
+        self.read(namespace, reference).await.and_then(|bytes| match Document::new(bytes) {
+            Ok(document) => Found::Usable(document),
+            Err(why) => Found::Invalid(format!("{reference} {why}")),
+        })
     }
 
     async fn read(&self, namespace: &str, reference: &SecretKeyRef) -> Found<Vec<u8>> {
