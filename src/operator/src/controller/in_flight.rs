@@ -94,6 +94,11 @@ impl InFlight {
         }
     }
 
+    /// Resources of which anything is known.
+    pub(super) fn resources(&self) -> Vec<Key> {
+        self.by_key.lock().keys().map(Key::of_resource).collect()
+    }
+
     /// Outcomes that are known and not recorded yet.
     pub(super) fn not_recorded(&self) -> Vec<(Key, Event)> {
         let by_key = self.by_key.lock();

@@ -173,7 +173,9 @@ impl Context {
         if !leads {
             // Whoever leads now counts the resources, and watches whose the namespaces are.
             self.shortage.clear();
-            self.forget_all(|_| true);
+            for key in self.kept() {
+                self.leave(&key);
+            }
             self.slots.clear();
             self.pacer.clear();
             self.namespaces.forget();
@@ -307,6 +309,15 @@ impl Context {
 
     /// Forgets what was only kept for a resource that is gone.
     fn forget(&self, key: &Key) {
+        self.leave(key);
+        self.in_flight.forget(key);
+        self.in_flight.forget(&key.of(Kind::Cancellation));
+        self.gone.notify_one();
+    }
+
+    /// Forgets what is only kept while this replica leads. What it intended and did not send is not: nobody else knows
+    /// that, and it may lead again.
+    fn leave(&self, key: &Key) {
         self.waits.lock().remove(key);
         self.warned.forget(key);
         self.requeue.forget(key);
@@ -316,15 +327,13 @@ impl Context {
         self.contested.forget(key);
         self.awaiting.forget(key);
         self.shortage.forget(key, &self.requeue);
-        self.in_flight.forget(key);
-        self.in_flight.forget(&key.of(Kind::Cancellation));
         self.ledger.forget_asked(key);
         self.ledger.forget_asked(&key.of(Kind::Cancellation));
         self.metrics.resource(key, None);
-        self.gone.notify_one();
     }
 
-    fn forget_all(&self, gone: impl Fn(&Key) -> bool) {
+    /// Resources of which anything is kept.
+    fn kept(&self) -> HashSet<Key> {
         let mut keys: HashSet<Key> = self.metrics.resources().into_iter().collect();
         keys.extend(self.requeue.waiters());
         keys.extend(self.slots.waiters());
@@ -333,7 +342,12 @@ impl Context {
         keys.extend(self.waits.lock().keys().cloned());
         keys.extend(self.warned.keys());
         keys.extend(self.ledger.asked());
-        for key in keys.into_iter().filter(gone) {
+        keys.extend(self.in_flight.resources());
+        keys
+    }
+
+    fn forget_all(&self, gone: impl Fn(&Key) -> bool) {
+        for key in self.kept().into_iter().filter(gone) {
             self.forget(&key);
         }
     }

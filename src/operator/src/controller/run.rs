@@ -262,7 +262,7 @@ async fn reconcile<K: Reconciled>(
     let (result, _turn) =
         task.await.map_or_else(|panic| (Err(panic), None), |(result, turn)| (Ok(result), Some(turn)));
     context.shortage.reconcile_ended(key, &context.requeue);
-    if !context.stores.holds(key) {
+    if context.stores.knows_it_is_gone(key) {
         // What was kept for it since its end was seen.
         context.forget(key);
     }
