@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use tenios_api::order::OrderState;
 use tenios_api::verification::VerificationState;
 use tenios_api::{Condition, ConditionType, LedgerEntry, PhoneNumberOrder, PhoneVerification, Reason};
-use tenios_simulator::{Action, DocumentState, Fault, Options, PushAnswer, PushOverrides, Simulator};
+use tenios_simulator::{Action, DocumentState, Fault, PushAnswer, PushOverrides, Simulator};
 
-use harness::{Operator, OperatorOptions, TestNamespaces, wait};
+use harness::{Operator, OperatorOptions, TestNamespaces, provider, wait};
 
-pub const KEY: &str = "test-key";
+pub const KEY: &str = provider::ACCESS_KEY;
 pub const ORDER: &str = "/number/order";
 pub const CANCEL: &str = "/number/cancel";
 pub const VERIFICATION: &str = "/verification/create";
@@ -247,13 +247,7 @@ impl Testbed {
 }
 
 pub async fn simulator() -> Simulator {
-    let options = Options {
-        approve_after: Some(Duration::ZERO),
-        assign_after: Duration::from_millis(50),
-        plain_push: true,
-        ..Options::new(KEY)
-    };
-    Simulator::start("127.0.0.1:0".parse().unwrap(), options).await.unwrap()
+    provider::simulator(KEY, Duration::from_millis(50)).await
 }
 
 pub fn ready(conditions: &[Condition]) -> Option<&Condition> {

@@ -7,11 +7,11 @@ use kube::api::{Api, PostParams};
 use serde_json::json;
 use tenios_api::PhoneNumberOrder;
 use tenios_api::order::OrderState;
-use tenios_simulator::{DocumentState, Options, Simulator};
+use tenios_simulator::{DocumentState, Simulator};
 
 use crate::render::chart_directory;
 use crate::tools::helm_at;
-use harness::{ControlPlane, Kubectl, Output, ports, wait};
+use harness::{ControlPlane, Kubectl, Output, ports, provider, wait};
 
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,13 +39,7 @@ impl Testbed {
         for namespace in namespaces {
             kubectl.run(&["create", "namespace", namespace]).await.expect_success();
         }
-        let options = Options {
-            approve_after: Some(Duration::ZERO),
-            assign_after: Duration::from_millis(50),
-            plain_push: true,
-            ..Options::new("the-access-key")
-        };
-        let simulator = Simulator::start("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
+        let simulator = provider::simulator("the-access-key", Duration::from_millis(50)).await;
         Self { plane, simulator, push_port: ports::free() }
     }
 

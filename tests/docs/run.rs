@@ -8,14 +8,14 @@ use std::time::Duration;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 use tenios_api::Reason;
-use tenios_simulator::{DocumentState, Options, Simulator};
+use tenios_simulator::{DocumentState, Simulator};
 
 use super::node::Node;
 use super::script::Step;
 use super::shell::Shell;
 use crate::tools;
 use harness::s3::S3;
-use harness::{ControlPlane, Program, checkout, ports, wait};
+use harness::{ControlPlane, Program, checkout, ports, provider, wait};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const KEY: &str = "the-access-key";
@@ -50,13 +50,7 @@ impl DocsRun {
     }
 
     async fn beside(bucket: Option<S3>, clusters: Vec<Arc<ControlPlane>>) -> Self {
-        let options = Options {
-            approve_after: Some(Duration::ZERO),
-            assign_after: Duration::from_millis(50),
-            plain_push: true,
-            ..Options::new(KEY)
-        };
-        let simulator = Simulator::start("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
+        let simulator = provider::simulator(KEY, Duration::from_millis(50)).await;
         let directory = clusters[0].directory().join("reader");
         furnish(&directory, &simulator);
         kubeconfig(&directory, &clusters);

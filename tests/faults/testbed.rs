@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tenios_api::order::OrderState;
 use tenios_api::verification::VerificationState;
 use tenios_api::{LedgerEntry, PhoneNumberOrder, PhoneVerification};
-use tenios_simulator::{DocumentState, JournalEntry, Options, PushSettings, Simulator};
+use tenios_simulator::{DocumentState, JournalEntry, PushSettings, Simulator};
 use tokio::sync::watch;
 
 use crate::clusters::Twin;
@@ -25,7 +25,7 @@ use crate::outside::{self, Store};
 use crate::status_observer::{Seen, StatusObserver};
 use crate::topology::Topology;
 use harness::link::Passed;
-use harness::{Link, Operator, OperatorOptions, TestNamespaces, http, wait};
+use harness::{Link, Operator, OperatorOptions, TestNamespaces, http, provider, wait};
 
 /// What the operator runs with: times that a test can wait for. The slow pace after a refusal is slower
 /// than any run, so that only an edit is followed by a request.
@@ -363,14 +363,7 @@ async fn second(
 }
 
 async fn simulator() -> Simulator {
-    let options = Options {
-        approve_after: Some(Duration::ZERO),
-        assign_after: Duration::from_millis(100),
-        plain_push: true,
-        ..Options::new("test-key")
-    };
-    let simulator = Simulator::start("127.0.0.1:0".parse().expect("an address"), options).await;
-    let simulator = simulator.expect("the simulator starts");
+    let simulator = provider::simulator(provider::ACCESS_KEY, Duration::from_millis(100)).await;
     simulator.add_number(OTHER_NUMBER);
     // Long enough for a receiver that is paused, killed or cut off from its ledger for a while.
     simulator.set(|settings| settings.push = PushSettings { retries: 9, ..settings.push.clone() });

@@ -27,6 +27,7 @@ pub mod operator;
 pub mod ports;
 pub mod process;
 pub mod program;
+pub mod provider;
 pub mod proxy;
 pub mod s3;
 pub mod scratch;

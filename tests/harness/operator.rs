@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::provider::ACCESS_KEY;
 use super::{ControlPlane, Process, http, ports, program, wait};
 
 /// Times that a test can wait for; see [`OperatorOptions::hurried`].
@@ -36,7 +37,7 @@ impl OperatorOptions {
     pub fn new(tenios_url: &str) -> Self {
         Self {
             tenios_url: tenios_url.to_owned(),
-            access_key: Some("test-key".to_owned()),
+            access_key: Some(ACCESS_KEY.to_owned()),
             push_key: Some("push-key-for-tests".to_owned()),
             push_base_url: None,
             watch_everything: false,

@@ -16,10 +16,10 @@ use kube::api::{Api, ListParams};
 use serde_json::Value;
 use tenios_api::LedgerEntry;
 use tenios_ledger::VERIFICATIONS_KEPT;
-use tenios_simulator::{Action, Fault, Options, Simulator};
+use tenios_simulator::{Action, Fault, Simulator};
 
 use harness::watchdog::lock;
-use harness::{ControlPlane, Operator, OperatorOptions, TestNamespaces, checkout, wait};
+use harness::{ControlPlane, Operator, OperatorOptions, TestNamespaces, checkout, provider, wait};
 use tenant::Tenant;
 use victim::{Times, Victim};
 use ways::{Stuff, Way};
@@ -268,14 +268,7 @@ fn asked_for_a_report() -> bool {
 }
 
 async fn simulator() -> Simulator {
-    let options = Options {
-        approve_after: Some(Duration::ZERO),
-        assign_after: Duration::from_millis(100),
-        plain_push: true,
-        ..Options::new("test-key")
-    };
-    let simulator = Simulator::start("127.0.0.1:0".parse().expect("an address"), options).await;
-    let simulator = simulator.expect("the simulator starts");
+    let simulator = provider::simulator(provider::ACCESS_KEY, Duration::from_millis(100)).await;
     simulator.fault(Fault::once("*", Action::Delay { ms: PROVIDER_TAKES.into() }).times(0));
     simulator
 }
