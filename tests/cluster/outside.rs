@@ -316,9 +316,9 @@ async fn p03_p27_who_lost_the_lease_still_knows_that_an_intent_which_only_the_st
     operator.wait_ready().await;
     let w = Testbed { namespaces, simulator, operator };
     let leads = async |leads: u8| {
-        let line = format!("\ntenios_leader {leads}\n");
-        let is_so = async || w.operator.metrics().await.contains(&line).then_some(());
-        wait::until(line.trim(), PATIENCE, is_so).await;
+        let metric = format!("\ntenios_leader {leads}\n");
+        let is_so = async || w.operator.metrics().await.contains(&metric).then_some(());
+        wait::until(metric.trim(), PATIENCE, is_so).await;
     };
     leads(1).await;
     let mut copied = link.hold_where(Point::Before, |name| name.starts_with("apiserver POST ledgerentries"));
