@@ -6,6 +6,7 @@ use tenios_api::order::OrderState;
 use tenios_simulator::{Action, Fault, PushTime};
 
 use crate::testbed::{ORDER, PATIENCE, Testbed, message};
+use harness::link::{Point, Verdict};
 use harness::wait;
 
 #[tokio::test]
@@ -50,6 +51,21 @@ async fn p14_a_spent_budget_goes_on_by_itself_and_survives_a_restart() {
     w.order("b", json!({"verificationId": id})).await;
     w.order_because("b", Reason::BudgetExceeded).await;
     assert_eq!(w.requests(ORDER), 1);
+    w.order_at("b", OrderState::Assigned).await;
+    assert_eq!(w.requests(ORDER), 2);
+}
+
+/// The watch tells of an intent before its append is answered, and until then it holds two places.
+#[tokio::test]
+async fn p14_p24_whoever_finds_a_place_taken_twice_looks_again_when_it_is_not() {
+    let budget = |o: harness::OperatorOptions| o.args(["--order-budget-per-namespace=2/24h"]);
+    let (w, link) = Testbed::behind_a_link("taken-twice", budget).await;
+    let mut intents = link.hold_where(Point::After, |name| name.starts_with("apiserver POST ledgerentries"));
+    w.plain_order("a").await;
+    let intent = wait::within("the intent to be stored", PATIENCE, intents.recv()).await.unwrap();
+    w.plain_order("b").await;
+    w.order_because("b", Reason::BudgetExceeded).await;
+    intent.decide(Verdict::GoOn);
     w.order_at("b", OrderState::Assigned).await;
     assert_eq!(w.requests(ORDER), 2);
 }

@@ -8,9 +8,9 @@ use serde_json::json;
 use tenios_api::order::OrderState;
 use tenios_api::{PhoneNumberOrder, Reason};
 
-use crate::testbed::{KEY, ORDER, PATIENCE, Testbed, simulator, told};
+use crate::testbed::{KEY, ORDER, PATIENCE, Testbed, told};
 use harness::link::{Point, Storm, Verdict};
-use harness::{Link, OperatorOptions, TestNamespaces, wait};
+use harness::{OperatorOptions, wait};
 
 const ORDERS: usize = 20;
 
@@ -20,25 +20,10 @@ const WINDOW: Duration = Duration::from_secs(14);
 /// For each order, the first time and twice again: what it would send from, and its status.
 const MOST: usize = ORDERS * 2 * 3 + 30;
 
-async fn behind_a_link(
-    name: &str,
-    options: impl FnOnce(OperatorOptions) -> OperatorOptions,
-) -> (Testbed, Link) {
-    let simulator = simulator().await;
-    let namespaces = TestNamespaces::new(name).await;
-    let plane = &namespaces.control_plane;
-    let link = Link::to_apiserver(plane.server(), plane.authority()).await;
-    let options = options(OperatorOptions::new(simulator.url()));
-    let operator = namespaces.prepare_operator(&link.url(), options).await;
-    operator.process.start().unwrap();
-    operator.wait_ready().await;
-    (Testbed { namespaces, simulator, operator }, link)
-}
-
 #[tokio::test]
 async fn p24_an_apiserver_that_turns_everything_away_is_asked_less_and_less_and_all_is_ordered_later() {
     let budgets = ["--order-budget=1000/24h", "--order-budget-per-namespace=1000/24h"];
-    let (w, link) = behind_a_link("busy", |options| options.args(budgets)).await;
+    let (w, link) = Testbed::behind_a_link("busy", |options| options.args(budgets)).await;
     w.namespaces.quiet().await;
     let id = w.approved_document();
     link.storm(Storm::Busy);
@@ -64,7 +49,7 @@ async fn p24_an_apiserver_that_turns_everything_away_is_asked_less_and_less_and_
 /// As one does whose keys for Secrets are away, while it answers everything else.
 #[tokio::test]
 async fn p24_a_secret_that_the_apiserver_fails_to_read_is_named_and_used_once_it_can_be() {
-    let (w, link) = behind_a_link("unread", OperatorOptions::hurried).await;
+    let (w, link) = Testbed::behind_a_link("unread", OperatorOptions::hurried).await;
     w.secret("tenios", "access-key", KEY.as_bytes()).await;
     let read = || link.hold_where(Point::Before, |name| name.starts_with("apiserver GET secrets"));
     let mut reads = read();

@@ -9,9 +9,9 @@ use tenios_api::order::OrderState;
 use tenios_api::verification::VerificationState;
 use tenios_api::{PhoneNumberOrder, PhoneVerification, Reason};
 
-use crate::testbed::{KEY, ORDER, PATIENCE, PDF, Testbed, VERIFICATION, simulator, told};
+use crate::testbed::{KEY, ORDER, PATIENCE, PDF, Testbed, VERIFICATION, told};
 use harness::link::{Point, Storm, Verdict};
-use harness::{Link, OperatorOptions, TestNamespaces, wait};
+use harness::{Link, OperatorOptions, wait};
 
 /// What a person or a tool does to an order meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,18 +25,10 @@ enum Change {
     DeletesWithAFinalizer,
 }
 
-/// With a link to the apiserver that can be slow or lie.
 async fn behind_a_link(name: &str) -> (Testbed, Link) {
-    let simulator = simulator().await;
-    let namespaces = TestNamespaces::new(name).await;
-    let plane = &namespaces.control_plane;
-    let link = Link::to_apiserver(plane.server(), plane.authority()).await;
     // The Lease of the election is read by the same kind of request as a namespace's.
-    let options = OperatorOptions::new(simulator.url()).hurried().args(["--leader-election=false"]);
-    let operator = namespaces.prepare_operator(&link.url(), options).await;
-    operator.process.start().unwrap();
-    operator.wait_ready().await;
-    let w = Testbed { namespaces, simulator, operator };
+    let options = |o: OperatorOptions| o.hurried().args(["--leader-election=false"]);
+    let (w, link) = Testbed::behind_a_link(name, options).await;
     w.secret("trade-register", "extract.pdf", PDF).await;
     (w, link)
 }

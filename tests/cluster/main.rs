@@ -41,6 +41,7 @@ mod stale;
 mod sweep;
 mod tenant_attacks;
 mod tenants;
+mod terms;
 mod testbed;
 mod texts;
 mod throttle;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use harness::link::{Point, Storm, Verdict};
 use harness::s3::{BUCKET, S3};
-use harness::{ControlPlane, Link, OperatorOptions, Scratch, TestNamespaces, http, wait};
+use harness::{ControlPlane, OperatorOptions, Scratch, TestNamespaces, http, wait};
 use kube::api::{Api, ListParams};
 use serde_json::json;
 use tenios_api::order::{OrderState, PhoneNumberOrderStatus};
@@ -14,7 +14,7 @@ use tenios_simulator::PushTime;
 
 use crate::cli::Plugin;
 use crate::stale::{backed_up, set_back_to, start_again};
-use crate::testbed::{CANCEL, ORDER, PATIENCE, PDF, Testbed, VERIFICATION, message, simulator};
+use crate::testbed::{CANCEL, ORDER, PATIENCE, PDF, Testbed, VERIFICATION, message};
 
 fn ledger_url(directory: &Scratch) -> String {
     format!("file://{}", directory.path().display())
@@ -306,27 +306,14 @@ async fn p16_p27_clusters_on_one_ledger_cancel_once_and_a_new_one_knows_it() {
 #[tokio::test]
 async fn p03_p27_who_lost_the_lease_still_knows_that_an_intent_which_only_the_store_took_was_not_sent() {
     let directory = Scratch::new();
-    let simulator = simulator().await;
-    let namespaces = TestNamespaces::new("aside").await;
-    let plane = &namespaces.control_plane;
-    let link = Link::to_apiserver(plane.server(), plane.authority()).await;
-    let options = options(&directory, OperatorOptions::new(simulator.url()));
-    let operator = namespaces.prepare_operator(&link.url(), options).await;
-    operator.process.start().unwrap();
-    operator.wait_ready().await;
-    let w = Testbed { namespaces, simulator, operator };
-    let leads = async |leads: u8| {
-        let metric = format!("\ntenios_leader {leads}\n");
-        let is_so = async || w.operator.metrics().await.contains(&metric).then_some(());
-        wait::until(metric.trim(), PATIENCE, is_so).await;
-    };
-    leads(1).await;
+    let (w, link) = Testbed::behind_a_link("aside", |o| options(&directory, o)).await;
+    w.metric("tenios_leader 1").await;
     let mut copied = link.hold_where(Point::Before, |name| name.starts_with("apiserver POST ledgerentries"));
     w.plain_order("o").await;
     let held = wait::within("the copy to be written", PATIENCE, copied.recv()).await.unwrap();
     link.storm(Storm::Unanswered);
     held.decide(Verdict::GoOn);
-    leads(0).await;
+    w.metric("tenios_leader 0").await;
     link.storm(Storm::Calm);
     w.order_at("o", OrderState::Assigned).await;
     assert_eq!(w.requests(ORDER), 1);

@@ -13,7 +13,7 @@ use tenios_api::verification::VerificationState;
 use tenios_api::{Condition, ConditionType, LedgerEntry, PhoneNumberOrder, PhoneVerification, Reason};
 use tenios_simulator::{Action, DocumentState, Fault, PushAnswer, PushOverrides, Simulator};
 
-use harness::{Operator, OperatorOptions, TestNamespaces, provider, wait};
+use harness::{Link, Operator, OperatorOptions, TestNamespaces, provider, wait};
 
 pub const KEY: &str = provider::ACCESS_KEY;
 pub const ORDER: &str = "/number/order";
@@ -51,6 +51,28 @@ impl Testbed {
         let testbed = Self { namespaces, simulator, operator };
         testbed.secret("trade-register", "extract.pdf", PDF).await;
         testbed
+    }
+
+    /// With a link to the apiserver that can be slow or lie.
+    pub async fn behind_a_link(
+        name: &str,
+        change: impl FnOnce(OperatorOptions) -> OperatorOptions,
+    ) -> (Self, Link) {
+        let simulator = simulator().await;
+        let namespaces = TestNamespaces::new(name).await;
+        let plane = &namespaces.control_plane;
+        let link = Link::to_apiserver(plane.server(), plane.authority()).await;
+        let options = change(OperatorOptions::new(simulator.url()));
+        let operator = namespaces.prepare_operator(&link.url(), options).await;
+        operator.process.start().unwrap();
+        operator.wait_ready().await;
+        (Self { namespaces, simulator, operator }, link)
+    }
+
+    /// Waits until the operator's metrics have this line.
+    pub async fn metric(&self, line: &str) {
+        let is_there = async || self.operator.metrics().await.lines().any(|l| l == line).then_some(());
+        wait::until(line, PATIENCE, is_there).await;
     }
 
     pub async fn secret(&self, name: &str, key: &str, value: &[u8]) {

@@ -12,6 +12,8 @@ use crate::options::{LedgerPlace, RunOptions};
 use crate::push::{PushKeys, PushSigner, Receiver};
 use crate::relay::{Post, Receivers, Relay, SigningKeyFile};
 use crate::telemetry::{self, Counted, Metrics, health};
+use futures::FutureExt;
+use futures::future::{BoxFuture, join};
 use kube::Client;
 use kube::config::KubeConfigOptions;
 use tenios_api::{Cause, causes};
@@ -205,6 +207,9 @@ fn connect() -> Result<Client, Failure> {
 /// Where `--concurrency` is not given and `--provider-concurrency` is not more.
 const CONCURRENCY: u16 = 16;
 
+/// Before controllers that panicked begin anew.
+const BEGUN_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 fn config(options: &RunOptions) -> controller::Config {
     controller::Config {
         retry_policy: RetryPolicy {
@@ -334,7 +339,7 @@ async fn lead(
     if !options.leader_election {
         context.lead(true);
         begin_relay(&stop);
-        return control(&context, set_backs, &stop).await;
+        return control(run_of(&context), set_backs, &stop).await;
     }
     let mut leader = Leader::new(client, options.namespace.as_ref(), options.lease_duration);
     while !stop.is_cancelled() && leader.acquire(&stop).await {
@@ -342,28 +347,43 @@ async fn lead(
         context.lead(true);
         let term = stop.child_token();
         begin_relay(&term);
-        let controlling = control(&context, set_backs.clone(), &term);
-        tokio::pin!(controlling);
-        tokio::select! {
-            () = leader.hold(&stop) => {}
-            () = &mut controlling => {}
-        }
-        tracing::info!("this replica is no longer the leader");
-        term.cancel();
-        controlling.await;
+        let holding = async {
+            leader.hold(&stop).await;
+            tracing::info!("this replica is no longer the leader");
+            term.cancel();
+        };
+        join(holding, control(run_of(&context), set_backs.clone(), &term)).await;
         context.lead(false);
     }
     leader.release().await;
 }
 
-/// Runs the controllers until they are told to stop, and anew whenever the apiserver's store was set back:
-/// a watch goes on for ever to ask it for what comes after its future.
-async fn control(context: &Arc<Context>, mut set_backs: watch::Receiver<u64>, stop: &CancellationToken) {
+/// The controllers, which can be begun again and again.
+fn run_of(context: &Arc<Context>) -> impl Fn(CancellationToken) -> BoxFuture<'static, ()> {
+    let context = context.clone();
+    move |stop| controller::run(context.clone(), stop).boxed()
+}
+
+/// Runs the controllers until they are told to stop, and anew where they panicked, and whenever the apiserver's store
+/// was set back: a watch goes on for ever to ask it for what comes after its future.
+async fn control(
+    run: impl Fn(CancellationToken) -> BoxFuture<'static, ()>,
+    mut set_backs: watch::Receiver<u64>,
+    stop: &CancellationToken,
+) {
+    // What begins now knows what happened before.
+    set_backs.mark_unchanged();
     while !stop.is_cancelled() {
         let term = stop.child_token();
-        let mut work = tokio::spawn(controller::run(context.clone(), term.clone()));
+        let mut work = tokio::spawn(run(term.clone()));
         tokio::select! {
-            _ = &mut work => return,
+            ended = &mut work => {
+                if let Err(panic) = ended {
+                    tracing::error!(error = %panic, "the controllers panicked, and begin anew; please report this");
+                }
+                stop.run_until_cancelled(tokio::time::sleep(BEGUN_AGAIN_AFTER)).await;
+                continue;
+            }
             () = stop.cancelled() => {}
             Ok(()) = set_backs.changed() => {}
         }
@@ -395,5 +415,29 @@ fn report_lost(lost: &[(Key, Event)], termination_log: &Path) {
         && let Err(error) = std::fs::write(termination_log, &message)
     {
         tracing::error!(%error, "the termination message can't be written");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::{Arc, CancellationToken, FutureExt, control, join, watch};
+
+    #[tokio::test]
+    async fn p24_controllers_that_panicked_begin_anew() {
+        let (stop, begun) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+        let all = stop.clone();
+        let run = move |term: CancellationToken| {
+            let (begun, all) = (begun.fetch_add(1, Ordering::Relaxed), all.clone());
+            async move {
+                assert!(begun > 0, "in the middle");
+                all.cancel();
+                term.cancelled().await;
+            }
+            .boxed()
+        };
+        let (_set_backs, changes) = watch::channel(0);
+        join(control(run, changes, &stop), stop.cancelled()).await;
     }
 }

@@ -86,7 +86,7 @@ impl InFlight {
         self.with(key, |requests, _| requests.answered(attempt, event));
     }
 
-    /// [`Requests::finish`]
+    /// [`Requests::finish`]; [`super::provider_call::Begun`] does it.
     pub(super) fn finish(&self, key: &Key, attempt: &AttemptId) {
         self.with(key, |requests, _| requests.finish(attempt));
         if self.found_busy.lock().remove(key) {

@@ -178,6 +178,7 @@ impl Context {
             }
             self.slots.clear();
             self.pacer.clear();
+            self.events.clear();
             self.namespaces.forget();
         }
     }
@@ -282,9 +283,8 @@ impl Context {
 
     /// Warns by an event, once for the same words.
     fn warn<K: Resource<DynamicType = ()>>(&self, key: &Key, object: &K, reason: &str, message: &str) {
-        if self.warned.is_new(key, message) {
-            self.events.warning(object, reason, message);
-            self.warned.record(key, message);
+        if self.warned.is_new(key, reason, message) && self.events.warning(object, reason, message) {
+            self.warned.record(key, reason, message);
         }
     }
 
@@ -305,6 +305,10 @@ impl Context {
     /// Counts a resource where it stands.
     fn track(&self, key: &Key, resource: TrackedResource) {
         self.metrics.resource(key, Some(resource));
+        if !self.leads.load(Ordering::Relaxed) {
+            // The reconcile has outlived its term, and what was counted in that is cleared already.
+            self.metrics.resource(key, None);
+        }
     }
 
     /// Forgets what was only kept for a resource that is gone.

@@ -106,14 +106,21 @@ impl<K: Reconciled> Objects<K> {
         decisive(seen) != decisive(answer)
     }
 
-    /// The list is complete: what it does not name is gone.
-    pub(super) fn end_list(&self) {
+    /// The list is complete: what it does not name is gone. The namespaces and names of that.
+    pub(super) fn end_list(&self) -> Vec<(String, String)> {
         let mut all = self.all.write();
-        let listing = all.listing;
-        all.namespaces.retain(|_, here| {
-            here.retain(|_, kept| kept.listing == listing);
+        let (listing, mut gone) = (all.listing, Vec::new());
+        all.namespaces.retain(|namespace, here| {
+            here.retain(|name, kept| {
+                let is_there = kept.listing == listing;
+                if !is_there {
+                    gone.push((namespace.to_string(), name.to_string()));
+                }
+                is_there
+            });
             !here.is_empty()
         });
+        gone
     }
 
     pub(super) fn remove(&self, namespace: &str, name: &str) {

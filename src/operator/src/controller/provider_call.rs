@@ -146,6 +146,28 @@ pub(super) async fn prepare(
     Ok(Permit { slot, pace })
 }
 
+/// A request from the decision to send it until its outcome is recorded, or until a panic, so that its resource
+/// does not wait for it in vain.
+pub(super) struct Begun {
+    context: Arc<Context>,
+    key: Key,
+    attempt: AttemptId,
+}
+
+impl Begun {
+    /// None where this process is sending for this key already.
+    fn new(context: &Arc<Context>, key: &Key, attempt: &AttemptId) -> Option<Self> {
+        let begun = || Self { context: context.clone(), key: key.clone(), attempt: attempt.clone() };
+        context.in_flight.begin(key, attempt).then(begun)
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.context.in_flight.finish(&self.key, &self.attempt);
+    }
+}
+
 /// Records the intent and, where that was won, sends in a task, whose outcome wakes the resource.
 pub(super) async fn start(
     context: &Arc<Context>,
@@ -162,9 +184,7 @@ pub(super) async fn start(
     if !permit.pace.holds() {
         return Err(NotStarted::Paced);
     }
-    if !context.in_flight.begin(key, attempt) {
-        return Err(NotStarted::Busy);
-    }
+    let Some(begun) = Begun::new(context, key, attempt) else { return Err(NotStarted::Busy) };
     // The clock starts before the append: whoever reads the intent later has seen less time pass.
     let send_by = SendDeadline::within(context.config.send_within);
     let intended = Event::Intended { attempt: attempt.clone(), at: Timestamp::now(), terms: terms.clone() };
@@ -185,7 +205,7 @@ pub(super) async fn start(
             let purses = Purse::all(&key, &Payer::of_terms(&provider_call.terms));
             let call = tokio::spawn(call(context.clone(), provider_call, send_by, permit).in_current_span());
             let event = outcome(&context.metrics, &key, &attempt, call).await;
-            record(&context, &key, &attempt, &event).await;
+            record(begun, &event).await;
             if matches!(event, Event::Refused { .. } | Event::NotProcessed { .. }) {
                 context.shortage.over(&purses, &context.requeue);
             }
@@ -263,10 +283,10 @@ fn not_sent(left: Duration) -> Outcome {
     Outcome::NotProcessed { why: why.into(), retry_after: Some(seconds) }
 }
 
-async fn record(context: &Context, key: &Key, attempt: &AttemptId, event: &Event) {
+async fn record(begun: Begun, event: &Event) {
+    let Begun { context, key, attempt } = &begun;
     context.in_flight.answered(key, attempt, event);
     context.ledger.append_until_stored(key, event).await;
-    context.in_flight.finish(key, attempt);
 }
 
 fn event(attempt: &AttemptId, outcome: Outcome) -> Event {

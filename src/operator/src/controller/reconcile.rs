@@ -36,7 +36,7 @@ struct Answered<'a> {
 }
 
 impl Answered<'_> {
-    /// Nothing was sent: whoever waits for the place in the budget can have it.
+    /// Nothing was sent, or the intent counts from now on: whoever finds a place in the budget can have it.
     fn give_back(&mut self, context: &Context) {
         let held = self.reservation.take().map(|held| held.purses().to_vec());
         *self = Answered::default();
@@ -211,16 +211,10 @@ async fn send<K: Reconciled>(
     // The document is held by the call alone.
     answered.answers = Answers::default();
     drop(intent);
-    match provider_call::start(context, &entry, provider_call, permit).await {
-        Ok(()) => {
-            answered.reservation = None;
-            None
-        }
-        Err(why) => {
-            answered.give_back(context);
-            rests(why)
-        }
-    }
+    let started = provider_call::start(context, &entry, provider_call, permit).await;
+    // The watch may have told of the intent already, which counted twice until now.
+    answered.give_back(context);
+    started.map_or_else(rests, |()| None)
 }
 
 fn request(context: &Context, key: &Key, attempt: &AttemptId, intent: &dyn Intent) -> Request {
@@ -403,10 +397,10 @@ async fn report_unreadable<K: Reconciled>(
     let (state, reason) = ("Unreadable".into(), summary.reason);
     context.track(key, TrackedResource { state, reason, since: None, expires: None, unwritten: None });
     // What it showed before can't be read either, so the only memory of having reported it is ours.
-    let words = format!("{generation}: {}", summary.message);
-    if context.warned.is_new(key, &words) {
+    let (reason, words) = (Reason::InvalidSpec.to_string(), format!("{generation}: {}", summary.message));
+    if context.warned.is_new(key, &reason, &words) {
         status::replace(&context.client, object, &next).await?;
-        context.warned.record(key, &words);
+        context.warned.record(key, &reason, &words);
         context.events.transition(object, &[], K::conditions(&next));
     }
     Ok(None)

@@ -151,13 +151,13 @@ impl<K: Reconciled> Watch<K> {
             Ok(watcher::Event::Delete(object)) => {
                 let key = key_of(&object);
                 self.objects.remove(&key.namespace, &key.name);
-                self.schedule.forget(&key);
-                self.context.forget(&key);
-                self.context.requeue.notify_dependents(&key);
+                self.gone(&key);
             }
             Ok(watcher::Event::InitDone) => {
-                self.objects.end_list();
                 // What went while nobody watched is told by no event of its own.
+                for (namespace, name) in self.objects.end_list() {
+                    self.gone(&Key { kind: K::KIND, namespace, name });
+                }
                 let is_gone = |key: &Key| self.scope.contains(key) && !self.holds(key);
                 self.context.forget_all(is_gone);
                 self.listing.complete();
@@ -165,6 +165,12 @@ impl<K: Reconciled> Watch<K> {
             }
             Err(error) => self.listing.failed(&error),
         }
+    }
+
+    fn gone(&mut self, key: &Key) {
+        self.schedule.forget(key);
+        self.context.forget(key);
+        self.context.requeue.notify_dependents(key);
     }
 
     fn take_in(&mut self, object: &DeserializeGuard<K>, listed: bool, begun: bool) {
@@ -217,8 +223,10 @@ impl<K: Reconciled> Watch<K> {
         let (context, key, ended) = (self.context.clone(), key.clone(), self.ended.clone());
         tokio::spawn(async move {
             let wait = reconcile(&context, &key, object, turn).await;
-            // Nobody hears of it where the controller was stopped.
-            let _ = ended.send((key, wait));
+            if ended.send((key.clone(), wait)).is_err() {
+                // It has outlived its term. The one that follows has found it at work, and looks again.
+                context.requeue.now(&key);
+            }
         });
     }
 }
@@ -262,14 +270,10 @@ async fn reconcile<K: Reconciled>(
     let (result, _turn) =
         task.await.map_or_else(|panic| (Err(panic), None), |(result, turn)| (Ok(result), Some(turn)));
     context.shortage.reconcile_ended(key, &context.requeue);
-    if context.stores.knows_it_is_gone(key) {
-        // What was kept for it since its end was seen.
-        context.forget(key);
-    }
     let took = began.elapsed();
     tracing::debug!(%key, ?took, "reconciled");
     context.metrics.reconciled(kind, took.as_secs_f64());
-    match result {
+    let wait = match result {
         Ok(Ok(wait)) => wait,
         Ok(Err(failed)) => {
             context.metrics.reconcile_error(kind, ReconcileError::Apiserver);
@@ -291,5 +295,10 @@ async fn reconcile<K: Reconciled>(
             context.warn(key, &*object, "ReconcileFailed", words);
             Some(context.config.retry_policy.retry_max)
         }
+    };
+    if context.stores.knows_it_is_gone(key) {
+        // What was kept for it since its end was seen.
+        context.forget(key);
     }
+    wait
 }

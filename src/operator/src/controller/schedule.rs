@@ -20,6 +20,8 @@ struct Active {
     runs: bool,
     /// Something happened since its reconcile began.
     again: bool,
+    /// It went since then.
+    gone: bool,
     due: Option<(Instant, u64)>,
 }
 
@@ -38,7 +40,7 @@ impl Schedule {
     /// Its reconcile begins, for which it need not wait any more.
     pub(super) fn begin(&mut self, key: &Key) {
         let active = self.active.entry(key.clone()).or_default();
-        (active.runs, active.again) = (true, false);
+        (active.runs, active.again, active.gone) = (true, false, false);
         if let Some(due) = active.due.take() {
             self.due.remove(&due);
         }
@@ -53,7 +55,7 @@ impl Schedule {
             return true;
         }
         // What is too far away to be a time is never due.
-        let Some(at) = wait.and_then(|wait| now.checked_add(wait)) else {
+        let Some(at) = wait.filter(|_| !active.gone).and_then(|wait| now.checked_add(wait)) else {
             self.active.remove(key);
             return false;
         };
@@ -82,7 +84,9 @@ impl Schedule {
         if let Some(due) = active.due.take() {
             self.due.remove(&due);
         }
-        if !active.runs {
+        if active.runs {
+            active.gone = true;
+        } else {
             self.active.remove(key);
         }
     }
@@ -138,12 +142,18 @@ mod tests {
     }
 
     #[test]
-    fn a_reconcile_of_what_is_gone_ends_and_leaves_nothing() {
-        let mut schedule = Schedule::default();
+    fn p26_a_reconcile_of_what_is_gone_ends_and_leaves_nothing() {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        schedule.begin(&key("o"));
+        schedule.forget(&key("o"));
+        assert!(!schedule.end(&key("o"), Some(SOON), now), "it asks for a wait that nobody needs");
+        assert!(schedule.active.is_empty() && schedule.due.is_empty());
         schedule.begin(&key("o"));
         schedule.forget(&key("o"));
         assert!(!schedule.wake(&key("o")), "its namesake waits for the end of it");
-        assert!(schedule.end(&key("o"), None, Instant::now()));
-        assert!(schedule.active.is_empty());
+        assert!(schedule.end(&key("o"), None, now));
+        schedule.begin(&key("o"));
+        assert!(!schedule.end(&key("o"), Some(SOON), now));
+        assert_eq!(schedule.next_due(), Some(now + SOON), "the namesake is there, and waits");
     }
 }

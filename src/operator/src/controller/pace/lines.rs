@@ -10,9 +10,6 @@ use super::super::slots::{KEPT_FOR, Queue};
 use super::rate::{LEAD, Pace};
 use tenios_ledger::{Account, Key};
 
-/// What was learned of an account that nothing was sent for is forgotten after this time.
-const REMEMBERED: Duration = Duration::from_secs(600);
-
 /// Below so many accounts it is not looked for such.
 const FEW: usize = 64;
 
@@ -84,7 +81,7 @@ impl Line {
     }
 
     fn is_idle(&self, now: Instant) -> bool {
-        self.offered.is_empty() && !self.queue.has_line() && self.pace.is_idle(now, REMEMBERED)
+        self.offered.is_empty() && !self.queue.has_line() && self.pace.is_idle(now)
     }
 }
 

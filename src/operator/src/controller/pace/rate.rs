@@ -28,6 +28,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// While nothing at all is taken, one request leaves in this time; sooner where `--retry-max` is shorter.
 const SLOWEST: Duration = Duration::from_secs(60);
 
+/// What was learned of an account that nothing was sent for is forgotten after this time.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
 /// Requests a second; the slowest and the fastest that is kept in mind.
 const BOUNDS: (f64, f64) = (1.0 / 60.0, 10_000.0);
 
@@ -178,9 +181,11 @@ impl Pace {
         self.limit.map(|limit| limit.rate_at(now))
     }
 
-    /// Whether nothing has left for so long, and nothing is to be waited for.
-    pub(super) fn is_idle(&self, now: Instant, long: Duration) -> bool {
+    /// Whether nothing has left for so long that there is nothing more to know.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
         let latest = self.departures.back().copied().max(self.closed_until);
+        // With any key that does not exist, a tenant can make one more.
+        let long = if self.limit.is_some() || self.stop.is_some() { REMEMBERED } else { SLOWEST };
         latest.is_none_or(|latest| now.saturating_duration_since(latest) >= long)
     }
 

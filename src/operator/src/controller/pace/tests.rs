@@ -141,6 +141,15 @@ fn p26_accounts_and_names_that_went_leave_nothing() {
     }
     assert!(lines.waiters().is_empty());
     assert!(lines.remembered() < 200, "{} accounts of a thousand are remembered", lines.remembered());
+    // Whoever was never turned away need not be known for long: any key that does not exist is one of those.
+    for n in 0..1000 {
+        let account = account(&format!("bogus-{n}"));
+        let at = asks(&mut lines, &account, &key("shop", "o"), now).unwrap();
+        let departed = lines.depart(&account, at, now).unwrap();
+        lines.answered(&account, departed, Answer::Taken, now);
+        now += SECOND;
+    }
+    assert!(lines.remembered() < 300, "{} accounts are remembered", lines.remembered());
 }
 
 /// Resources that want to send once, and the controller around them.
