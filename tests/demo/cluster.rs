@@ -53,7 +53,7 @@ pub(crate) async fn control_plane() -> Result<ControlPlane> {
     let kubectl = control_plane.kubectl();
     kubectl_as_typed(&kubectl, &["apply", "--server-side", "-f", "crds/"]).await?;
     let crds = checkout("crds").to_string_lossy().into_owned();
-    finish(kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", "-f", &crds]).await)?;
+    finish(kubectl.established(&["-f", &crds]).await)?;
     kubectl_as_typed(&kubectl, &["apply", "-k", "deploy/base"]).await?;
     Ok(control_plane)
 }

@@ -11,10 +11,7 @@ async fn a_real_apiserver_takes_every_object_without_a_warning() {
     let kubectl = ControlPlane::shared().await.kubectl();
     let others = tools::directory().join("crds").to_string_lossy().into_owned();
     kubectl.run(&["apply", "--server-side", "-f", &others]).await.expect_success();
-    kubectl
-        .run(&["wait", "--for=condition=Established", "--timeout=60s", "-f", &others])
-        .await
-        .expect_success();
+    kubectl.established(&["-f", &others]).await.expect_success();
     for namespace in ["shop", "branch", "argocd", "flux-system", "velero"] {
         kubectl.run(&["create", "namespace", namespace]).await.expect_success();
     }

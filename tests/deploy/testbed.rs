@@ -95,8 +95,7 @@ impl Testbed {
 
     /// Waits until the CRDs are served.
     pub async fn established(&self) {
-        let wait = ["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"];
-        self.kubectl().run(&wait).await.expect_success();
+        self.kubectl().established(&["crd", "--all"]).await.expect_success();
     }
 
     /// Creates an order of a document that the provider has approved.

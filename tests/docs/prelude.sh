@@ -69,7 +69,8 @@ install_crds_of_tools() {
     local crds
     crds=$(dirname "$(command -v kubeconform)")/crds
     kubectl apply --server-side -f "$crds"
-    kubectl wait --for=condition=Established --timeout=60s -f "$crds"
+    # kubectl gives up on an object that has no conditions yet.
+    until kubectl wait --for=condition=Established --timeout=60s -f "$crds"; do sleep 0.5; done
 }
 
 # A list without what belongs to the objects that it was made of.

@@ -110,11 +110,8 @@ impl ControlPlane {
 
     async fn install(&mut self) -> Result<()> {
         let crds = checkout("crds").to_string_lossy().into_owned();
-        for arguments in [
-            vec!["apply", "--server-side", "-f", &crds],
-            vec!["wait", "--for=condition=Established", "--timeout=60s", "-f", &crds],
-        ] {
-            let output = self.kubectl.run(&arguments).await;
+        let applied = self.kubectl.run(&["apply", "--server-side", "-f", &crds]).await;
+        for output in [applied, self.kubectl.established(&["-f", &crds]).await] {
             if !output.success {
                 return Err(format!("{} failed:\n{}", output.command, output.stderr).into());
             }

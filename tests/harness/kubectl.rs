@@ -60,6 +60,18 @@ impl Kubectl {
         self.run_with_input(arguments, "").await
     }
 
+    /// Waits until these CRDs are served: `-f FILE`, or `crd --all`.
+    pub async fn established(&self, which: &[&str]) -> Output {
+        let wait = [&["wait", "--for=condition=Established", "--timeout=60s"], which].concat();
+        loop {
+            let output = self.run(&wait).await;
+            // kubectl gives up on an object that has no conditions yet.
+            if output.success || !output.stderr.contains(".status.conditions accessor error") {
+                return output;
+            }
+        }
+    }
+
     /// `kubectl apply -f -` of manifests, YAML or JSON.
     pub async fn apply(&self, manifests: &str) -> Output {
         self.run_with_input(&["apply", "-f", "-"], manifests).await
