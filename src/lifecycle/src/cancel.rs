@@ -5,7 +5,7 @@
 //! cancelled already is not, so that nothing is sent again that may have arrived.
 
 use super::decide::{stands, submit, told};
-use super::order::View as OrderView;
+use super::order::{Next as OrderNext, View as OrderView};
 use super::status::Evidence;
 use super::{
     AccessKey, Asks, Decided, Decision, Intent, Need, Progress, Recorded, StatusSummary, Words,
@@ -266,13 +266,16 @@ pub(super) fn decide(order: &OrderView, progress: &Progress) -> Decided<OrderSta
         push: order.push,
         now: order.now,
     };
-    if let Some(event) = brought_along(&view) {
-        return Decision::<Cancellation>::Record(vec![event]).into();
-    }
-    if order.state.accepted.is_none()
-        && let Some(next @ (Decision::Record(_) | Decision::Need(_))) = told(order)
-    {
-        return next.into();
+    // A cancellation that says of no number, which was brought along, waits for the number that is about to be recorded.
+    let comes_first = order.state.accepted.is_none()
+        || (progress.state.accepted.is_none() && cancelled_number(progress.state).is_none());
+    if let Some(next) = told(order) {
+        if let Some(event) = brought_along(&view, &next) {
+            return Decision::<Cancellation>::Record(vec![event]).into();
+        }
+        if comes_first && !matches!(next, Decision::Rest(_)) {
+            return next.into();
+        }
     }
     if let Some(next) = stands(&view) {
         return next.into();
@@ -286,15 +289,17 @@ pub(super) fn decide(order: &OrderView, progress: &Progress) -> Decided<OrderSta
     }
 }
 
-/// Where this ledger hears of a number for the first time by a manifest or a status that ask for its cancellation as
-/// well, as after a move or a loss of the ledger, that may have been carried out before: a person has to tell.
-fn brought_along(view: &View) -> Option<Event> {
-    let cancel = view.spec.cancel.as_ref()?;
+/// Where this ledger is about to hear of a number by a manifest or a status that ask for its cancellation as well, as
+/// after a move or a loss of the ledger, that may have been carried out before: a person has to tell. An order that was
+/// placed from here, or may have been, has had its number in no other ledger.
+fn brought_along(view: &View, told: &OrderNext) -> Option<Event> {
+    let (Some(cancel), Decision::Record(told)) = (&view.spec.cancel, told) else { return None };
     let order = view.beside;
-    let is_news = order.phase == Phase::Idle && order.accepted.is_none() && view.state.phase == Phase::Idle;
-    let adopts = view.spec.adopt.as_ref().is_some_and(|adopt| adopt.phone_number.is_some());
-    let is_shown = view.status.is_some_and(|status| status.phone_number.is_some());
-    if !is_news || !(adopts || is_shown) {
+    let number = |state: &State| state.number.as_ref().map(|assigned| assigned.number.clone());
+    let after = told.iter().fold(order.clone(), State::then);
+    let is_news = number(&after).is_some() && number(&after) != number(order);
+    let placed = order.accepted.as_ref().is_some_and(|accepted| accepted.attempt.is_some() || accepted.resolves);
+    if !is_news || placed || order.is_undecided() || view.state.phase != Phase::Idle {
         return None;
     }
     // No manifest can name it before it was shown.

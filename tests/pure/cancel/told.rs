@@ -88,6 +88,69 @@ fn p13_p16_a_number_that_comes_with_its_cancellation_is_asked_about_before_anyth
     assert!(of == Kind::Cancellation && matches!(word, Event::Adopted { .. }), "{word:?}");
 }
 
+/// The export of an order without its number, adopted elsewhere: once its number is set, too, it is as new there.
+#[test]
+fn p13_p16_a_number_that_is_adopted_after_its_order_id_is_asked_about_as_well() {
+    let id = Event::Adopted {
+        at: at(-50),
+        id: Some("300000".into()),
+        number: None,
+        account: Some(account()),
+        own: false,
+    };
+    let refused_before = {
+        let refusal =
+            Refusal { code: "X".into(), message: String::new(), fields: Vec::new(), can_pass: false };
+        let attempt = attempt("o1");
+        let intended = Event::Intended { attempt: attempt.clone(), at: at(-99), terms: terms() };
+        after(&[intended, Event::Refused { attempt, at: at(-98), refusal }])
+    };
+    let adopting = json!({
+        "adopt": {"orderId": "300000", "phoneNumber": NUMBER},
+        "accessKeySecretRef": {"name": "mine", "key": "k"},
+    });
+    for order in [after(&[id]), refused_before] {
+        let mut given = Given { order, ..Given::new(&adopting, &[]) };
+        let (of, event) = records(given.decide());
+        assert!(of == Kind::Cancellation && matches!(event, Event::Unknown { .. }), "{event:?}");
+        given.cancellation = after(&[event]);
+        let (of, adopted) = records(given.decide());
+        assert!(of == Kind::Order && matches!(adopted, Event::Adopted { .. }), "{adopted:?}");
+        given.order = given.order.clone().then(&adopted);
+        assert_eq!(given.rests().state, OrderState::OutcomeUnknown);
+        let mut done = adopting.clone();
+        done["cancel"] = json!({"phoneNumber": NUMBER, "done": "2027-01-31"});
+        given.spec = spec(&done);
+        let (of, word) = records(given.decide());
+        assert!(of == Kind::Cancellation && matches!(word, Event::Adopted { .. }), "{word:?}");
+    }
+}
+
+/// Whoever corrects the number of what he adopted names a number that the ledger does not know either.
+#[test]
+fn p13_p16_a_number_that_is_corrected_to_another_is_asked_about_as_well() {
+    let other = Event::Adopted {
+        at: at(-50),
+        id: None,
+        number: Some(number("+4922100000000")),
+        account: Some(account()),
+        own: false,
+    };
+    let adopting = json!({
+        "adopt": {"phoneNumber": NUMBER},
+        "accessKeySecretRef": {"name": "mine", "key": "k"},
+    });
+    let mut given = Given { order: after(&[other]), ..Given::new(&adopting, &[]) };
+    let (of, event) = records(given.decide());
+    assert!(of == Kind::Cancellation && matches!(event, Event::Unknown { .. }), "{event:?}");
+    given.cancellation = after(&[event]);
+    let (of, adopted) = records(given.decide());
+    assert!(of == Kind::Order && matches!(adopted, Event::Adopted { .. }), "{adopted:?}");
+    given.order = given.order.clone().then(&adopted);
+    assert_eq!(given.rests().state, OrderState::OutcomeUnknown);
+    assert_eq!(given.shown().phone_number.as_deref(), Some(NUMBER));
+}
+
 #[test]
 fn p16_p22_a_number_that_was_adopted_is_cancelled_with_a_key_of_ones_own_and_never_with_the_operators() {
     let adopted = Event::Adopted {
