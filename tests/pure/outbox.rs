@@ -171,6 +171,21 @@ fn p28_two_lines_of_an_entry_that_are_brought_together_are_told_of() {
     }
 }
 
+#[test]
+fn p28_a_number_that_only_the_status_still_told_is_not_told_as_assigned() {
+    let number = Some("+4922112345678".try_into().unwrap());
+    let (attempt, id, terms) = (Some(attempt()), Some("300000".into()), Terms::new());
+    let rebuilt = Event::Rebuilt { at: at(1), attempt, id, number, terms, requests: 1 };
+    let ledger = Arc::new(InMemoryLedger::new(key()));
+    let cache = announcing(&ledger);
+    run(async {
+        append(&cache, &[rebuilt]).await;
+        assert_eq!(to_tell(&cache).unwrap().happening, Happening::Adopted);
+        append(&cache, &[assigned()]).await;
+        assert_eq!(to_tell(&cache).unwrap().happening, Happening::Assigned);
+    });
+}
+
 /// An event that it does not know keeps a version from reading an entry. A field of the snapshot is passed over.
 #[test]
 fn p28_an_earlier_version_reads_an_entry_with_the_mark() {

@@ -14,7 +14,7 @@ use super::{AttemptId, Entry, Event, Kind, State, terms};
 pub enum Happening {
     /// TENIOS assigned it.
     Assigned,
-    /// A person says that it is the number of the order.
+    /// A person says that it is the number of the order, or only its status still told it.
     Adopted,
     /// It was cancelled.
     Cancelled,
@@ -46,7 +46,8 @@ impl Announcement {
             Kind::Verification => None,
             Kind::Order => {
                 let assigned = state.number.as_ref()?;
-                let happening = if assigned.pushed { Happening::Assigned } else { Happening::Adopted };
+                let happening =
+                    if assigned.is_providers() { Happening::Assigned } else { Happening::Adopted };
                 Some(Self { happening, at: assigned.at, attempt, id, number: assigned.number.clone() })
             }
             Kind::Cancellation => {

@@ -215,8 +215,8 @@ impl State {
         });
         let number = self.number.as_ref().map(|known| {
             let number = &known.number;
-            let pushed = (known.pushed && !known.rebuilt)
-                || self.strays.iter().any(|stray| stray.number.as_ref() == Some(number));
+            let pushed =
+                known.is_providers() || self.strays.iter().any(|stray| stray.number.as_ref() == Some(number));
             let title = if pushed { Title::Placed } else { said };
             Bid { claim: Claim::Number(number.to_string()), title, since: Some(known.at) }
         });

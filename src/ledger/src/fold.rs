@@ -122,6 +122,13 @@ pub struct Assigned {
 }
 
 impl Assigned {
+    /// Whether the provider's own word for it is recorded. What only the status still told may be what a person had
+    /// adopted for a request, which no status tells apart.
+    #[must_use]
+    pub fn is_providers(&self) -> bool {
+        self.pushed && !self.rebuilt
+    }
+
     fn by_push(number: PhoneNumber, at: Timestamp) -> Self {
         Self { number, at, pushed: true, rebuilt: false }
     }

@@ -165,9 +165,14 @@ impl Asks for Cancellation {
             ));
         }
         // Whoever may adopt could cancel any number of the operator's account otherwise (promise 22).
-        if view.spec.access_key_secret_ref.is_none() && !assigned.pushed {
+        if view.spec.access_key_secret_ref.is_none() && !assigned.is_providers() {
+            let how = if assigned.rebuilt {
+                "taken from the status when the ledger had lost it"
+            } else {
+                "adopted"
+            };
             return Err(format!(
-                "number {number} was adopted, and with the operator's own access key only numbers that TENIOS pushed for their orders can be cancelled; nothing is cancelled. Set spec.accessKeySecretRef, or cancel it in the TENIOS portal and set spec.cancel.done"
+                "number {number} was {how}, and with the operator's own access key only numbers that TENIOS pushed for their orders can be cancelled; nothing is cancelled. Set spec.accessKeySecretRef, or cancel it in the TENIOS portal and set spec.cancel.done"
             ));
         }
         unrivalled(view).map(|()| number.clone())
@@ -298,7 +303,8 @@ fn brought_along(view: &View, told: &OrderNext) -> Option<Event> {
     let number = |state: &State| state.number.as_ref().map(|assigned| assigned.number.clone());
     let after = told.iter().fold(order.clone(), State::then);
     let is_news = number(&after).is_some() && number(&after) != number(order);
-    let placed = order.accepted.as_ref().is_some_and(|accepted| accepted.attempt.is_some() || accepted.resolves);
+    let placed =
+        order.accepted.as_ref().is_some_and(|accepted| accepted.attempt.is_some() || accepted.resolves);
     if !is_news || placed || order.is_undecided() || view.state.phase != Phase::Idle {
         return None;
     }

@@ -152,6 +152,28 @@ fn p13_p16_a_number_that_is_corrected_to_another_is_asked_about_as_well() {
 }
 
 #[test]
+fn p16_p22_a_number_that_only_the_status_told_is_not_cancelled_with_the_operators_key_until_tenios_pushes_it()
+{
+    let rebuilt = Event::Rebuilt {
+        at: at(-50),
+        attempt: Some(attempt("o1")),
+        id: Some("300000".into()),
+        number: Some(number(NUMBER)),
+        terms: terms(),
+        requests: 1,
+    };
+    let given = Given { order: after(std::slice::from_ref(&rebuilt)), ..Given::new(&json!({}), &[]) };
+    let summary = given.rests();
+    assert_eq!((summary.state, summary.reason), (OrderState::Waiting, Reason::InvalidSpec));
+    assert!(summary.message.contains("spec.accessKeySecretRef"), "{}", summary.message);
+
+    let (attempt, order_id) = (attempt("o1"), "300000".to_owned());
+    let pushed = Event::Assigned { attempt, at: at(-40), order_id, number: number(NUMBER) };
+    let given = Given { order: after(&[rebuilt, pushed]), ..Given::new(&json!({}), &[]) };
+    assert!(sends(&given.decide()));
+}
+
+#[test]
 fn p16_p22_a_number_that_was_adopted_is_cancelled_with_a_key_of_ones_own_and_never_with_the_operators() {
     let adopted = Event::Adopted {
         at: at(-50),
