@@ -281,6 +281,10 @@ pub(super) fn decide(order: &OrderView, progress: &Progress) -> Decided<OrderSta
         if comes_first && !matches!(next, Decision::Rest(_)) {
             return next.into();
         }
+        // Nothing can be said of a cancellation before there is a number that it may be about.
+        if number(&view).is_none() && matches!(next, Decision::Rest(_)) {
+            return decide_on(order).into();
+        }
     }
     if let Some(next) = stands(&view) {
         return next.into();

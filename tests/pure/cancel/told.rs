@@ -152,6 +152,24 @@ fn p13_p16_a_number_that_is_corrected_to_another_is_asked_about_as_well() {
 }
 
 #[test]
+fn p16_p24_adopting_what_another_claims_says_so_and_asks_nobody_about_its_cancellation() {
+    let rival: Rivals = &|_, _| Some(Rival { key: Key { name: "a".into(), ..key() }, title: Title::Adopted });
+    let others = Others { rival: Some(rival), ..Others::default() };
+    let adopting = json!({
+        "adopt": {"phoneNumber": NUMBER},
+        "cancel": {"phoneNumber": NUMBER, "done": "2027-01-31"},
+    });
+    let asked = Event::Unknown { attempt: attempt("c1"), at: at(-8), why: "w".into() };
+    // Also where an earlier version had asked.
+    for events in [vec![], vec![asked]] {
+        let given = Given { order: State::default(), ..Given::new(&adopting, &events) };
+        let summary = summary(given.among(&others));
+        assert_eq!(summary.state, OrderState::Conflict);
+        assert!(summary.message.contains("PhoneNumberOrder a"), "{}", summary.message);
+    }
+}
+
+#[test]
 fn p16_p22_a_number_that_only_the_status_told_is_not_cancelled_with_the_operators_key_until_tenios_pushes_it()
 {
     let rebuilt = Event::Rebuilt {
