@@ -67,7 +67,7 @@ impl Receivers {
         let api: Api<ConfigMap> = Api::namespaced(client, namespace);
         while !stop.is_cancelled() {
             match tokio::time::timeout(READ_TIMEOUT, api.get_opt(name)).await {
-                Ok(Ok(found)) => self.take_in(name, found.unwrap_or_default().data.unwrap_or_default()),
+                Ok(Ok(found)) => self.found(name, found),
                 Ok(Err(error)) => {
                     tracing::warn!(
                         error = causes(&error),
@@ -84,7 +84,20 @@ impl Receivers {
         }
     }
 
-    fn take_in(&self, name: &str, data: BTreeMap<String, String>) {
+    /// One that is missing says nothing: it may be replaced just now, or its name may be a mistake, and what it is to say
+    /// would go to a wrong receiver or to none.
+    fn found(&self, name: &str, found: Option<ConfigMap>) {
+        match found {
+            Some(found) => self.take_in(name, found.data.unwrap_or_default()),
+            None => tracing::warn!(
+                name,
+                "the ConfigMap of --relay-config-map does not exist; what was read of it before stands, and without that the events wait. \
+                Create it, also without entries"
+            ),
+        }
+    }
+
+    pub(super) fn take_in(&self, name: &str, data: BTreeMap<String, String>) {
         let parsed: BTreeMap<String, Result<BaseUrl, String>> =
             data.into_iter().map(|(namespace, text)| (namespace, self.parse(&text))).collect();
         let urls: Urls =
@@ -153,5 +166,24 @@ mod tests {
         receivers.take_in("relay", data(&[("shop", "http://plain.example")]));
         assert!(receivers.listens("shop") && receivers.url("shop").is_some());
         assert!(!receivers.listens("else") && receivers.url("else").is_none());
+    }
+
+    /// As while a tool replaces it by deleting it first, or where its name is a mistake.
+    #[test]
+    fn p28_while_the_config_map_is_missing_what_it_said_stands_and_nothing_goes_to_another() {
+        let receivers = Receivers::new(Some(url("https://all.example/")), true, false);
+        receivers.found("relay", None);
+        assert!(receivers.listens("shop") && receivers.url("shop").is_none(), "its events wait");
+        let shop = data(&[("shop", "https://shop.example/hook")]);
+        receivers.found("relay", Some(ConfigMap { data: Some(shop), ..ConfigMap::default() }));
+        receivers.found("relay", None);
+        assert_eq!(receivers.url("shop"), Some(url("https://shop.example/hook")));
+        assert_eq!(receivers.url("else"), Some(url("https://all.example/")));
+        receivers.found("relay", Some(ConfigMap::default()));
+        assert_eq!(receivers.url("shop"), Some(url("https://all.example/")), "one without entries counts");
+
+        let unset = Receivers::new(None, true, false);
+        unset.found("relay", None);
+        assert!(unset.listens("shop"), "what is recorded meanwhile is told later");
     }
 }
