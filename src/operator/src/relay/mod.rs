@@ -24,6 +24,7 @@ use post::Answer;
 use tenios_api::causes;
 use tenios_ledger::{Announcement, Key, Kind, LedgerCache};
 use tenios_lifecycle::RetryPolicy;
+use tenios_net::BaseUrl;
 
 pub use post::{Post, SetUpError};
 pub use receivers::Receivers;
@@ -114,26 +115,11 @@ impl Relay {
     async fn deliver(&self, key: &Key) -> Ended {
         let known = self.ledger.known(key);
         let announcement = Announcement::of(key.kind, &known.state);
-        if let (Some(announcement), Some(url)) = (&announcement, self.receivers.url(&key.namespace)) {
-            let order = self.ledger.known(&key.of(Kind::Order));
-            let event = CloudEvent::new(key, announcement, &order.state);
-            let answer = self.post.send(&url, &event).await;
-            let key = key.of_resource();
-            match answer {
-                Answer::Taken => {
-                    self.metrics.relay_event(RelayResult::Delivered);
-                    tracing::info!(%key, id = event.id(), "the relay's receiver took an event");
-                }
-                Answer::Refused(why) => {
-                    self.metrics.relay_event(RelayResult::Refused);
-                    tracing::error!(%key, id = event.id(), why, "the relay's receiver refuses an event; it is sent again later");
-                    return Ended::Refused;
-                }
-                Answer::Unavailable(why) => {
-                    self.metrics.relay_event(RelayResult::Unavailable);
-                    tracing::warn!(%key, id = event.id(), why, "the relay can't deliver an event; it is sent again later");
-                    return Ended::Unavailable;
-                }
+        if let Some(announcement) = &announcement {
+            // Its receiver was taken away since it was found to wait.
+            let Some(url) = self.receivers.url(&key.namespace) else { return Ended::Unavailable };
+            if let Err(ended) = self.tell(key, announcement, &url).await {
+                return ended;
             }
         }
         match self.ledger.announced(key, announcement.as_ref()).await {
@@ -144,4 +130,33 @@ impl Relay {
             }
         }
     }
+
+    /// # Errors
+    /// How it ended where the receiver did not take it.
+    async fn tell(&self, key: &Key, announcement: &Announcement, url: &BaseUrl) -> Result<(), Ended> {
+        let order = self.ledger.known(&key.of(Kind::Order));
+        let event = CloudEvent::new(key, announcement, &order.state);
+        let answer = self.post.send(url, &event).await;
+        let key = key.of_resource();
+        match answer {
+            Answer::Taken => {
+                self.metrics.relay_event(RelayResult::Delivered);
+                tracing::info!(%key, id = event.id(), "the relay's receiver took an event");
+                Ok(())
+            }
+            Answer::Refused(why) => {
+                self.metrics.relay_event(RelayResult::Refused);
+                tracing::error!(%key, id = event.id(), why, "the relay's receiver refuses an event; it is sent again later");
+                Err(Ended::Refused)
+            }
+            Answer::Unavailable(why) => {
+                self.metrics.relay_event(RelayResult::Unavailable);
+                tracing::warn!(%key, id = event.id(), why, "the relay can't deliver an event; it is sent again later");
+                Err(Ended::Unavailable)
+            }
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;
