@@ -15,11 +15,26 @@ use tenios_api::PhoneNumber;
 #[serde(transparent)]
 pub struct AttemptId(String);
 
+/// What [`AttemptId::asked`] begins with: no hexadecimal digits.
+const ASKED: &str = "asked";
+
 impl AttemptId {
     /// A new one.
     #[must_use]
     pub fn random() -> Self {
         Self(uuid::Uuid::new_v4().simple().to_string())
+    }
+
+    /// Of what a person is asked about that did not leave from here. `random` are 32 hexadecimal digits.
+    #[must_use]
+    pub fn asked(random: &str) -> Self {
+        Self(format!("{ASKED}{random}"))
+    }
+
+    /// Whether it names no request of this ledger, but what a person was asked about.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.0.starts_with(ASKED)
     }
 
     /// The text of an id that came from outside (a URL, an annotation, a status): 1 to 64 lower-case

@@ -233,11 +233,12 @@ impl State {
     }
 
     /// Whether a request may have placed something, which has to be remembered then whatever becomes of
-    /// the resource. What was only adopted, refused or not processed cost nothing.
+    /// the resource. What was only adopted or asked about, refused or not processed cost nothing.
     #[must_use]
     pub fn may_have_placed(&self) -> bool {
+        let brought_by = self.accepted.as_ref().and_then(|accepted| accepted.attempt.as_ref());
         self.attempts > self.void
-            || self.accepted.as_ref().is_some_and(|accepted| accepted.attempt.is_some())
+            || brought_by.is_some_and(|attempt| !attempt.is_asked())
             || !self.strays.is_empty()
     }
 
@@ -271,7 +272,7 @@ impl State {
                 let open = matches!(&self.phase, Phase::Open { attempt: open, .. } if *open == attempt);
                 // An outcome without an intent: the entry was lost while the request was on its way.
                 if open || self.phase == Phase::Idle {
-                    self.attempts = self.attempts.max(1);
+                    self.attempts = self.attempts.max((!attempt.is_asked()).into());
                     self.phase = Phase::Unknown { attempt, at, why };
                 }
             }
@@ -298,7 +299,8 @@ impl State {
             }
             Event::Pushed { order_id: None, number: None, .. } => {}
             Event::Rebuilt { at, attempt, id, number, terms, requests } => {
-                self.attempts = self.attempts.max(requests).max(attempt.is_some().into());
+                let is_request = attempt.as_ref().is_some_and(|attempt| !attempt.is_asked());
+                self.attempts = self.attempts.max(requests).max(is_request.into());
                 if self.accepted.is_none() {
                     self.terms = terms;
                 }

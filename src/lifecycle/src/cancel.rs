@@ -136,7 +136,9 @@ impl Asks for Cancellation {
         }
         let number = Some(cancel.phone_number.clone());
         let own = view.spec.access_key_secret_ref.is_none();
-        let done = Event::Adopted { at: view.now, id: Some(date), number, account: None, own };
+        // What a person says of a number that was paid for has to be known wherever that is.
+        let account = view.beside.account.clone().filter(|_| view.beside.may_have_placed());
+        let done = Event::Adopted { at: view.now, id: Some(date), number, account, own };
         Some(view.in_flight().unwrap_or(Decision::Record(vec![done])))
     }
 
@@ -315,7 +317,7 @@ fn brought_along(view: &View, told: &OrderNext) -> Option<Event> {
     // No manifest can name it before it was shown.
     let id = sha256_hex(format!("{}\n{}\n{}", view.key, cancel.phone_number, view.now));
     Some(Event::Unknown {
-        attempt: AttemptId::parse(&id[..32])?,
+        attempt: AttemptId::asked(&id[..32]),
         at: view.now,
         why: "spec.cancel was there before this ledger knew the number, so it may have been sent elsewhere"
             .into(),

@@ -22,11 +22,10 @@ impl LedgerCache {
         let index = self.index.lock();
         // Whoever re-creates both finds that it was approved.
         let ordered_with = index.ordered_with();
-        // A word that a number is cancelled goes with its order, and no earlier.
-        let goes_with_an_order = |key: &Key| {
-            let order = index.worth_of(&key.of_resource());
-            key.kind == Kind::Cancellation && order.is_some_and(|order| order.may_have_placed)
-        };
+        // What a person said of a cancellation, or is asked, goes after its order: whoever re-creates that in between
+        // would find its number, and nothing of the cancellation.
+        let goes_with_an_order =
+            |key: &Key| key.kind == Kind::Cancellation && index.worth_of(&key.of_resource()).is_some();
         let may_go = |(key, worth): &(&Key, &Worth)| {
             (cost_nothing(key, worth, since) && !goes_with_an_order(key))
                 || (was_submitted(key, worth) && !ordered_with.contains(key))

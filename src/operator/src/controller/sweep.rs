@@ -8,11 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::ready;
 use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, now};
 use tenios_api::causes;
+use tenios_ledger::Entry;
 
 /// What is deleted in a row is swept together.
 const COLLECTED: Duration = Duration::from_secs(1);
@@ -44,11 +46,16 @@ pub(super) async fn run(context: Arc<Context>, stop: CancellationToken) {
 async fn sweep(context: &Context) -> bool {
     let forgettable =
         context.ledger.forgettable(now(), |key| context.stores.knows_it_is_gone(&key.of_resource()));
-    let removed = stream::iter(forgettable).map(|entry| async move { context.ledger.forget(&entry).await });
+    let is_still_gone = |entry: &Entry| context.stores.knows_it_is_gone(&entry.key.of_resource());
+    let removed = stream::iter(forgettable)
+        .filter(|entry| ready(is_still_gone(entry)))
+        .map(|entry| async move { context.ledger.forget(&entry).await });
     let results: Vec<_> = removed.buffer_unordered(AT_ONCE).collect().await;
     let removed = results.iter().filter(|result| result.is_ok()).count();
     if removed > 0 {
         tracing::debug!(removed, "deleted ledger entries of resources that are gone and cost nothing");
+        // Those of cancellations go after those of their orders.
+        context.gone.notify_one();
     }
     let failed = results.into_iter().find_map(Result::err);
     if let Some(error) = &failed {
