@@ -6,8 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tenios_ledger::{
     Announcement, AttemptId, Budget, Budgets, Entry, Event, Happening, Key, Kind, LedgerCache, Offered,
-    Terms, WriterId, spec,
+    Position, Terms, Version, WriterId, spec,
 };
+use tenios_ledger_object_store::merge::{Merge, merge};
 
 use crate::in_memory_ledger::InMemoryLedger;
 
@@ -183,6 +184,42 @@ fn p28_a_number_that_only_the_status_still_told_is_not_told_as_assigned() {
         assert_eq!(to_tell(&cache).unwrap().happening, Happening::Adopted);
         append(&cache, &[assigned()]).await;
         assert_eq!(to_tell(&cache).unwrap().happening, Happening::Assigned);
+    });
+}
+
+/// What this one has to tell, and what another one without a relay recorded meanwhile, which is the longer line.
+fn ours_and_a_longer_line(placed: &Entry) -> (Entry, Entry) {
+    let late = Event::Unknown { attempt: attempt(), at: at(3), why: "w".into() };
+    let ours = placed.announcing(&[assigned()]).with(&[assigned()], WriterId::random());
+    let theirs = placed.with(&[assigned()], WriterId::random()).with(&[late], WriterId::random());
+    (ours, theirs)
+}
+
+#[test]
+fn p28_a_longer_line_of_another_cluster_takes_nothing_away_that_is_to_be_told() {
+    let (ours, theirs) = ours_and_a_longer_line(&Entry::empty(key()).with(&placed(), WriterId::random()));
+    let ours = Entry { version: Some(Version::new("1".into())), ..ours };
+    let at_store = Position { store: "s".into(), sequence: 3, revision: 1 };
+    let Merge::Import(next) = merge(&ours, &theirs, &at_store) else { panic!("it knows all of it") };
+    assert_eq!((next.revision, next.state().unannounced), (theirs.revision, Some(at(2))));
+}
+
+#[test]
+fn p28_a_longer_line_in_a_ledger_that_was_set_back_takes_nothing_away_that_is_to_be_told() {
+    let ledger = Arc::new(InMemoryLedger::new(key()));
+    let cache = announcing(&ledger);
+    run(async {
+        append(&cache, &placed()).await;
+        let (_, theirs) = ours_and_a_longer_line(&ledger.get());
+        append(&cache, &[assigned()]).await;
+        let told = to_tell(&cache);
+        assert!(told.is_some());
+        ledger.put(Some(theirs));
+        cache.read(&key()).await.unwrap();
+        assert_eq!(to_tell(&cache), told);
+        let restarted = announcing(&ledger);
+        restarted.read(&key()).await.unwrap();
+        assert_eq!(to_tell(&restarted), told, "the store has it, too");
     });
 }
 

@@ -63,6 +63,10 @@ pub fn merge(copy: &Entry, newest: &Entry, at: &Position) -> Merge {
         Lineage::Earlier => Merge::Store(after(&here, copy.clone())),
         // The revision of an object in the cluster never decreases.
         Lineage::Diverged if newest.revision > copy.revision && newest.state().covers(&copy.state()) => {
+            let mut imported = imported;
+            // That others are to be told is this cluster's own word: another one may have no relay.
+            let unannounced = imported.snapshot.unannounced.or(copy.snapshot.unannounced);
+            imported.snapshot.unannounced = unannounced;
             Merge::Import(imported)
         }
         Lineage::Diverged => {

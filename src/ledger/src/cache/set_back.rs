@@ -141,7 +141,12 @@ fn has_lost(stored: &Entry, known: &CachedEntry) -> bool {
         // Deleted: by the sweep or a person, or lost. What may have cost money stays known.
         Lineage::Earlier if stored.version.is_none() => known.state.may_have_placed(),
         Lineage::Earlier => true,
-        Lineage::Diverged => !stored.state().covers(&known.state),
+        Lineage::Diverged => {
+            let stored = stored.state();
+            // Others are told twice rather than never.
+            let is_told = known.state.unannounced.is_none() || stored.unannounced.is_some();
+            !is_told || !stored.covers(&known.state)
+        }
     }
 }
 
