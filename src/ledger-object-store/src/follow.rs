@@ -50,7 +50,12 @@ impl<C: CopyTarget> Shared<C> {
             let is_open = matches!(self.access(), Access::Open(_));
             let due = self.watched.lock().next().filter(|_| is_open);
             let rest = due.map_or(LATE, |due| due.saturating_duration_since(Instant::now()).min(LATE));
-            let wait = if is_open && !self.has_unsynced() { rest } else { pause };
+            // What can't be brought together for now does not hold up what is due.
+            let wait = match (is_open, self.has_unsynced()) {
+                (true, false) => rest,
+                (true, true) => pause.min(rest),
+                (false, _) => pause,
+            };
             // However much there is to do.
             tokio::time::sleep(SOON).await;
             tokio::select! {
@@ -72,12 +77,18 @@ impl<C: CopyTarget> Shared<C> {
         let Access::Open(id) = self.access() else { return false };
         let owed = self.take_unsynced();
         let due = self.watched.lock().due(Instant::now());
-        match self.sync_all(owed.iter().cloned().chain(due), &id).await {
-            Ok(all) => all,
+        let unread = std::mem::take(&mut *self.unread.lock());
+        let synced = async {
+            let placed = self.placed(unread.clone().into_iter().collect(), &id).await?;
+            self.sync_all(owed.iter().cloned().chain(due).chain(placed), &id).await
+        };
+        match synced.await {
+            Ok(all) => all && self.unread.lock().is_empty(),
             Err(error) => {
                 for key in owed {
                     self.owe(key);
                 }
+                self.unread.lock().extend(unread);
                 match error {
                     Unsynced::Trouble(trouble) => {
                         self.bar(trouble);

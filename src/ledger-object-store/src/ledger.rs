@@ -47,6 +47,8 @@ pub(crate) struct Shared<C> {
     unsynced: Mutex<BTreeSet<Key>>,
     /// Orders of other clusters that cost nothing, and the numbers under which that was seen.
     pub(crate) passed_over: Mutex<HashMap<Key, u64>>,
+    /// Such whose newest object, under this number, is not given for now.
+    pub(crate) unread: Mutex<HashMap<Key, u64>>,
     pub(crate) work: Notify,
     pub(crate) watched: Mutex<Watched>,
 }
@@ -70,6 +72,7 @@ impl<C: CopyTarget> ObjectStoreLedger<C> {
             tried_out: AtomicBool::new(false),
             unsynced: Mutex::default(),
             passed_over: Mutex::default(),
+            unread: Mutex::default(),
             work: Notify::new(),
             watched: Mutex::default(),
         }))
@@ -143,7 +146,7 @@ impl<C: CopyTarget> Shared<C> {
     }
 
     pub(crate) fn has_unsynced(&self) -> bool {
-        !self.unsynced.lock().is_empty()
+        !self.unsynced.lock().is_empty() || !self.unread.lock().is_empty()
     }
 
     async fn read_now(&self, key: &Key) -> Result<Entry, ReadError> {
@@ -369,7 +372,7 @@ const TRIES: usize = 3;
 const FACT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// What is found in place of the ledger with this id.
-fn not_the_one(genesis: Option<String>, id: &str) -> Option<Trouble> {
+pub(crate) fn not_the_one(genesis: Option<String>, id: &str) -> Option<Trouble> {
     match genesis {
         Some(found) if found == id => None,
         Some(found) => Some(Trouble::Anothers { remembered: id.to_owned(), found }),

@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 use tenios_api::causes;
 use tenios_ledger::{Change, CopyTarget, Entry, Key, Kind};
 
-use crate::ledger::{Access, Shared};
+use crate::ledger::{Access, Shared, not_the_one};
 use crate::merge::{belongs_outside, is_ahead};
 use crate::request::StoreError;
 use crate::sync::Unsynced;
@@ -153,7 +153,7 @@ impl<C: CopyTarget> Shared<C> {
         match (found, genesis) {
             (Found::Trouble(trouble), _) => Err(Unsynced::Trouble(trouble)),
             (Found::Same { mut differ, new }, Some(id)) => {
-                differ.extend(self.placed(new).await?);
+                differ.extend(self.placed(new, &id).await?);
                 if !differ.is_empty() {
                     tracing::info!(
                         entries = differ.len(),
@@ -169,7 +169,7 @@ impl<C: CopyTarget> Shared<C> {
 
     /// Those of these that may have cost money: their ids, numbers and budgets count in every cluster. Others are asked for
     /// when there is a resource of their name, so that no cluster sweeps what only another one has.
-    async fn placed(&self, orders: Vec<(Key, u64)>) -> Result<Vec<Key>, Unsynced> {
+    pub(crate) async fn placed(&self, orders: Vec<(Key, u64)>, id: &str) -> Result<Vec<Key>, Unsynced> {
         let looked = self.passed_over.lock().clone();
         let orders = orders.into_iter().filter(|(key, newest)| looked.get(key) != Some(newest));
         let read = stream::iter(orders).map(|(key, newest)| async move {
@@ -186,10 +186,23 @@ impl<C: CopyTarget> Shared<C> {
                 Err(StoreError::Unreadable(why)) => {
                     tracing::error!(%key, error = why, "an entry in the ledger's store can't be read");
                 }
-                Err(error) => return Err(error.into()),
+                Err(StoreError::Unfit(why)) => return Err(StoreError::Unfit(why).into()),
+                Err(error) => {
+                    tracing::error!(%key, %error, "an entry is not given by the ledger's store; retrying");
+                    self.unread.lock().insert(key, newest);
+                    self.still_answers(id).await?;
+                }
             }
         }
         Ok(placed)
+    }
+
+    /// Whether only single objects are not given. Otherwise the store is away as a whole.
+    async fn still_answers(&self, id: &str) -> Result<(), Unsynced> {
+        match not_the_one(self.objects.genesis().await?, id) {
+            None => Ok(()),
+            Some(trouble) => Err(Unsynced::Trouble(trouble)),
+        }
     }
 
     /// Brings these together. An entry that can't be read or written harms only its resource, whose own append fails;
@@ -207,12 +220,15 @@ impl<C: CopyTarget> Shared<C> {
         while let Some((key, result)) = synced.next().await {
             match result {
                 Ok(_) => {}
-                Err(Unsynced::Store(StoreError::Unreadable(why)) | Unsynced::Copy(why)) => {
-                    tracing::error!(%key, error = why, "a ledger entry can't be brought together with the store's");
+                Err(Unsynced::Trouble(trouble)) => return Err(Unsynced::Trouble(trouble)),
+                Err(error) => {
+                    tracing::error!(%key, %error, "a ledger entry can't be brought together with the store's");
                     self.owe(key);
                     all = false;
+                    if let Unsynced::Store(StoreError::Unavailable(_) | StoreError::Denied(_)) = error {
+                        self.still_answers(id).await?;
+                    }
                 }
-                Err(error) => return Err(error),
             }
         }
         Ok(all)

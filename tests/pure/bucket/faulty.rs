@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -40,6 +41,8 @@ struct Plan {
     next: VecDeque<Fate>,
     always: Option<Fate>,
     away: bool,
+    /// Objects that are there and not given.
+    spoilt: Vec<Path>,
     late: Vec<(Path, PutPayload, PutOptions)>,
     asked: Vec<String>,
     /// What each of them was told.
@@ -83,6 +86,11 @@ impl Faulty {
     /// From now on nothing reaches it, or everything.
     pub fn set_away(&self, away: bool) {
         self.plan.lock().unwrap().away = away;
+    }
+
+    /// From now on these objects are not given, as after a disk fault.
+    pub fn spoil(&self, paths: &[&str]) {
+        self.plan.lock().unwrap().spoilt = paths.iter().map(|path| Path::from(*path)).collect();
     }
 
     /// What is late arrives. True where it was stored.
@@ -195,6 +203,48 @@ impl Faulty {
     }
 }
 
+/// In the words of the real ones: no two answers are alike.
+fn spoilt() -> Error {
+    static REQUESTS: AtomicU64 = AtomicU64::new(1);
+    let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    let body = format!(
+        "<Error><Code>InternalError</Code><Message>We encountered an internal error.\nTime:{number}</Message>\
+         <RequestId>{number:016X}</RequestId><HostId>{number}==</HostId></Error>"
+    );
+    let answer = Answer(format!("Server returned non-2xx status code: 500 Internal Server Error: {body}"));
+    Error::Generic { store: "faulty", source: Box::new(Retried { millis: number, answer }) }
+}
+
+#[derive(Debug)]
+struct Retried {
+    millis: u64,
+    answer: Answer,
+}
+
+impl fmt::Display for Retried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { millis, answer } = self;
+        write!(f, "Error performing GET http://10.0.0.7/numbers in {millis}.25ms - {answer}")
+    }
+}
+
+impl std::error::Error for Retried {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.answer)
+    }
+}
+
+#[derive(Debug)]
+struct Answer(String);
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Answer {}
+
 fn away() -> Error {
     Error::Generic { store: "faulty", source: "no answer".into() }
 }
@@ -224,6 +274,10 @@ impl ObjectStore for Faulty {
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         self.arrives("GET")?;
         tokio::task::yield_now().await;
+        if self.plan.lock().unwrap().spoilt.contains(path) {
+            self.tells(format!("GET {path} not given"));
+            return Err(spoilt());
+        }
         let result = self.inner.get_opts(path, options).await;
         self.tells(format!("GET {path} {}", result.is_ok()));
         result

@@ -6,6 +6,7 @@ mod faulty;
 mod layer;
 mod lost;
 mod rivals;
+mod spoilt;
 mod store;
 
 use std::sync::Arc;
