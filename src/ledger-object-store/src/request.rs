@@ -49,7 +49,7 @@ pub(crate) enum Failed {
 
 impl Failed {
     fn of(error: &Error) -> Self {
-        let why = shown(error);
+        let why = shown(of_any_request(error));
         match error {
             Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotModified { .. } => {
                 Self::Exists
@@ -83,9 +83,32 @@ impl Failed {
     }
 }
 
+/// The part of the error that is the same for every such request. The client's own words have the milliseconds that it took,
+/// and what is shown in a status must not change with each retry: two replicas would correct each other's words for ever.
+fn of_any_request(error: &Error) -> &(dyn std::error::Error + 'static) {
+    let error: &(dyn std::error::Error + 'static) = error;
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let timed = chain.filter(|error| error.to_string().starts_with("Error performing ")).last();
+    timed.and_then(std::error::Error::source).unwrap_or(error)
+}
+
+/// What a store says in XML, without the ids and the time of this one answer: its code, and the first line of its message.
+fn without_ids(text: &str) -> String {
+    let Some((before, answer)) = text.split_once('<') else { return text.to_owned() };
+    let within = |name: &str| {
+        let (_, begun) = answer.split_once(&format!("{name}>"))?;
+        begun.split_once("</").and_then(|(content, _)| content.lines().next())
+    };
+    match (within("Code"), within("Message")) {
+        (None, None) => text.to_owned(),
+        (Some(code), Some(message)) => format!("{before}{code}: {message}"),
+        (Some(only), None) | (None, Some(only)) => format!("{before}{only}"),
+    }
+}
+
 /// What the error says, in one line of bounded length.
 pub(crate) fn shown(error: &(dyn std::error::Error + 'static)) -> String {
-    let text = causes(error);
+    let text = without_ids(&causes(error));
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().take(SHOWN).collect()
 }

@@ -137,3 +137,19 @@ async fn an_object_that_is_too_large_is_not_read() {
     let error = objects(&store).read(&key("o"), 1).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreadable(_)), "{error}");
 }
+
+#[tokio::test]
+async fn p06_p24_the_same_trouble_with_the_store_is_told_in_the_same_words() {
+    let store = Faulty::default();
+    store.spoil(&["ledger/entries/pno/shop/o/00000001.json"]);
+    let objects = objects(&store);
+    let first = objects.read(&key("o"), 1).await.unwrap_err();
+    assert_eq!(objects.read(&key("o"), 1).await.unwrap_err(), first);
+    let said = first.to_string();
+    for words in ["500 Internal Server Error", "InternalError", "We encountered an internal error."] {
+        assert!(said.contains(words), "{words} is missing in: {said}");
+    }
+    for of_one_request in ["RequestId", "HostId", "Time:", "10.0.0.7", "ms"] {
+        assert!(!said.contains(of_one_request), "{said}");
+    }
+}
