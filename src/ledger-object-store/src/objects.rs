@@ -18,8 +18,12 @@ use crate::request::{Failed, StoreError, timed};
 /// An entry has some ten kilobytes at most.
 const LARGEST: u64 = 256 * 1024;
 
-/// Names of one listing.
-const MOST_NAMES: usize = 1_000_000;
+/// Entries that are kept in mind while both sides are compared. Nothing is ever deleted, so that an entry may have any
+/// number of objects.
+const MOST_ENTRIES: usize = 1_000_000;
+
+/// So many more names than there can be objects are read of a list, before it counts as one that repeats itself for ever.
+const SPARE_NAMES: u64 = 100_000;
 
 /// How often the same object is created again: after an answer that was lost, which makes sure that it does not
 /// arrive later, and after a 409 for what is not there.
@@ -184,6 +188,7 @@ impl Objects {
                     far.has_known |= sequence == known;
                     far.newest = far.newest.max(sequence);
                 }
+                Ok(far.newest)
             });
             let listed = listed.await;
             tries -= 1;
@@ -199,14 +204,20 @@ impl Objects {
     /// # Errors
     /// When they can't be listed.
     pub async fn newest(&self) -> Result<HashMap<Key, u64>, StoreError> {
-        let (mut newest, mut others) = (HashMap::<Key, u64>::new(), 0_usize);
+        let (mut newest, mut others, mut possible) = (HashMap::<Key, u64>::new(), 0_usize, 0);
         let names = self.store.list(Some(&self.layout.entries()));
-        self.each_name(names, |name| match self.layout.parse(name) {
-            Some((key, sequence)) => {
-                let known = newest.entry(key).or_default();
-                *known = sequence.max(*known);
+        self.each_name(names, |name| {
+            let Some((key, sequence)) = self.layout.parse(name) else {
+                others += 1;
+                return Ok(possible);
+            };
+            let known = newest.entry(key).or_default();
+            possible += sequence.saturating_sub(*known);
+            *known = sequence.max(*known);
+            if newest.len() > MOST_ENTRIES {
+                return Err(StoreError::Unreadable(format!("there are more than {MOST_ENTRIES} entries")));
             }
-            None => others += 1,
+            Ok(possible)
         })
         .await?;
         if others > 0 {
@@ -220,24 +231,28 @@ impl Objects {
 
     pub(crate) async fn is_listed(&self, path: &Path) -> Result<bool, StoreError> {
         let mut found = false;
-        self.each_name(self.store.list(path.parent().as_ref()), |name| found |= name == path).await?;
+        self.each_name(self.store.list(path.parent().as_ref()), |name| {
+            found |= name == path;
+            Ok(0)
+        })
+        .await?;
         Ok(found)
     }
 
+    /// Tells every name. The answer is how many objects there can be by what was told so far.
     async fn each_name(
         &self,
         mut names: BoxStream<'static, object_store::Result<ObjectMeta>>,
-        mut take: impl FnMut(&Path),
+        mut take: impl FnMut(&Path) -> Result<u64, StoreError>,
     ) -> Result<(), StoreError> {
         // A page has a thousand names; the first one is a request.
         let mut next = self.ask("list", names.try_next()).await.map_err(Failed::error)?;
-        let mut count = 0;
+        let mut count = 0_u64;
         while let Some(object) = next {
             count += 1;
-            if count > MOST_NAMES {
-                return Err(StoreError::Unreadable(format!("there are more than {MOST_NAMES} objects")));
+            if count > take(&object.location)?.saturating_add(SPARE_NAMES) {
+                return Err(StoreError::Unreadable("the list of its objects does not end".into()));
             }
-            take(&object.location);
             next = timed(names.try_next()).await.map_err(Failed::error)?;
         }
         Ok(())

@@ -43,6 +43,8 @@ struct Plan {
     away: bool,
     /// Objects that are there and not given.
     spoilt: Vec<Path>,
+    /// So many names are told when the entries are listed, again and again where they have no end.
+    names: Option<(u64, bool)>,
     late: Vec<(Path, PutPayload, PutOptions)>,
     asked: Vec<String>,
     /// What each of them was told.
@@ -91,6 +93,11 @@ impl Faulty {
     /// From now on these objects are not given, as after a disk fault.
     pub fn spoil(&self, paths: &[&str]) {
         self.plan.lock().unwrap().spoilt = paths.iter().map(|path| Path::from(*path)).collect();
+    }
+
+    /// From now on so many objects of the order `o` are listed, once or without an end.
+    pub fn lists(&self, names: u64, has_an_end: bool) {
+        self.plan.lock().unwrap().names = Some((names, has_an_end));
     }
 
     /// What is late arrives. True where it was stored.
@@ -253,6 +260,25 @@ fn exists(path: &Path) -> Error {
     Error::AlreadyExists { path: path.to_string(), source: "409".into() }
 }
 
+fn is_entries(prefix: &Path) -> bool {
+    prefix.filename() == Some("entries")
+}
+
+fn many(names: u64, has_an_end: bool) -> BoxStream<'static, Result<ObjectMeta>> {
+    let rounds = if has_an_end { 1 } else { u64::MAX };
+    let numbers = (0..rounds).flat_map(move |_| 1..=names);
+    let listed = numbers.map(|number| {
+        Ok(ObjectMeta {
+            location: Path::from(format!("ledger/entries/pno/shop/o/{number:08}.json")),
+            last_modified: std::time::SystemTime::UNIX_EPOCH.into(),
+            size: 1,
+            e_tag: None,
+            version: None,
+        })
+    });
+    futures::stream::iter(listed).boxed()
+}
+
 #[async_trait]
 impl ObjectStore for Faulty {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
@@ -288,9 +314,11 @@ impl ObjectStore for Faulty {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        match self.arrives("LIST") {
-            Ok(()) => self.listed(prefix.cloned(), None),
-            Err(error) => futures::stream::once(async { Err(error) }).boxed(),
+        let names = self.plan.lock().unwrap().names;
+        match (self.arrives("LIST"), names) {
+            (Ok(()), Some((names, has_an_end))) if prefix.is_some_and(is_entries) => many(names, has_an_end),
+            (Ok(()), _) => self.listed(prefix.cloned(), None),
+            (Err(error), _) => futures::stream::once(async { Err(error) }).boxed(),
         }
     }
 

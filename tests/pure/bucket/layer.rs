@@ -153,3 +153,24 @@ async fn p06_p24_the_same_trouble_with_the_store_is_told_in_the_same_words() {
         assert!(!said.contains(of_one_request), "{said}");
     }
 }
+
+#[tokio::test]
+async fn p27_a_ledger_of_more_than_a_million_objects_is_opened() {
+    let store = Faulty::default();
+    Cluster::opened(&store).await;
+    let new = Cluster::at(&store);
+    new.store.lists(1_000_001, true);
+    assert!(new.ledger.open().await);
+    assert_eq!(new.ledger.trouble(), None);
+}
+
+#[tokio::test]
+async fn p27_a_list_that_repeats_its_pages_without_an_end_is_given_up() {
+    let store = Faulty::default();
+    Cluster::opened(&store).await;
+    let new = Cluster::at(&store);
+    new.store.lists(3, false);
+    assert!(!new.ledger.open().await);
+    let said = new.ledger.trouble().unwrap();
+    assert!(said.contains("does not end"), "{said}");
+}
