@@ -1,6 +1,6 @@
 //! What becomes of an entry whose copy in the cluster and newest object in the store differ.
 
-use tenios_ledger::{Entry, Lineage, Position, State, WriterId};
+use tenios_ledger::{Entry, Kind, Lineage, Phase, Position, State, WriterId};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +11,8 @@ pub enum Merge {
     Import(Entry),
     /// This becomes the next object, and then the copy.
     Store(Entry),
+    /// The copy goes: a person forgot what it knows.
+    Forget,
 }
 
 /// Whether an entry goes to the store. What was only adopted cost nothing, and could be made and deleted without
@@ -33,6 +35,25 @@ pub fn is_forgotten(entry: &Entry) -> bool {
     entry.state() == State::default()
 }
 
+/// Whether a person could forget what the copy knows. A sweep takes only what may have placed nothing, and
+/// verifications, and there may be a resource here that it knew nothing of. Who forgets a request in flight has only its
+/// intent to go by; its sender may be here.
+#[must_use]
+pub fn may_be_forgotten(copy: &Entry) -> bool {
+    let state = copy.state();
+    copy.version.is_some()
+        && copy.key.kind != Kind::Verification
+        && state.may_have_placed()
+        && !matches!(state.phase, Phase::Open { .. })
+}
+
+/// Whether this object says that all which the copy knows was forgotten. What the copy knows beyond that stays.
+#[must_use]
+pub fn forgets(object: &Entry, copy: &Entry) -> bool {
+    let knew_all = || matches!(copy.lineage(object), Lineage::Same | Lineage::Later);
+    may_be_forgotten(copy) && is_forgotten(object) && knew_all()
+}
+
 /// The entry as the object after this position.
 #[must_use]
 pub fn after(position: &Position, entry: Entry) -> Entry {
@@ -45,6 +66,9 @@ pub fn after(position: &Position, entry: Entry) -> Entry {
 pub fn merge(copy: &Entry, newest: &Entry, at: &Position) -> Merge {
     let here = Position { revision: newest.revision, ..at.clone() };
     let imported = Entry { version: None, position: Some(here.clone()), ..newest.clone() };
+    if forgets(newest, copy) {
+        return Merge::Forget;
+    }
     if is_forgotten(newest) {
         let nothing_yet = Position { revision: 0, ..here };
         return match &copy.version {

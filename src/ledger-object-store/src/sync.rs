@@ -1,10 +1,10 @@
 //! One entry's copy and its newest object are brought together.
 
 use tenios_api::causes;
-use tenios_ledger::{AppendError, CopyTarget, Entry, Key, Position};
+use tenios_ledger::{AppendError, CopyTarget, Entry, Key, Kind, Lineage, Position};
 
 use crate::ledger::Shared;
-use crate::merge::{Merge, after, belongs_outside, is_ahead, merge};
+use crate::merge::{Merge, after, belongs_outside, forgets, is_ahead, may_be_forgotten, merge};
 use crate::objects::{Created, NotCreated};
 use crate::request::StoreError;
 use crate::trouble::Trouble;
@@ -49,7 +49,7 @@ impl<C: CopyTarget> Shared<C> {
             let step = if far.newest > at.sequence {
                 // Listed and not there: deleted just now.
                 let newest = self.objects.read(key, far.newest).await?.ok_or_else(behind)?;
-                merge(&copy, &newest, &Position { sequence: far.newest, ..at })
+                self.step(&copy, &newest, at.sequence, &Position { sequence: far.newest, ..at }).await?
             } else if is_ahead(&copy) {
                 Merge::Store(after(&at, copy.clone()))
             } else {
@@ -62,10 +62,44 @@ impl<C: CopyTarget> Shared<C> {
         Err(Unsynced::Copy("somebody else keeps changing this entry".into()))
     }
 
-    /// None where somebody else was faster.
+    /// What to do with a copy that was made of the object `known`, where the newest one is at this position.
+    pub(crate) async fn step(
+        &self,
+        copy: &Entry,
+        newest: &Entry,
+        known: u64,
+        at: &Position,
+    ) -> Result<Merge, StoreError> {
+        let is_another_line = !matches!(copy.lineage(newest), Lineage::Same | Lineage::Later);
+        if is_another_line && may_be_forgotten(copy) {
+            // The name may have been forgotten and have ordered again since. Those are not two lines of one order.
+            for sequence in known.saturating_add(1)..at.sequence {
+                match self.objects.read(&copy.key, sequence).await {
+                    Ok(Some(object)) if forgets(&object, copy) => return Ok(Merge::Forget),
+                    // What can't be read forgets nothing.
+                    Ok(_) | Err(StoreError::Unreadable(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(merge(copy, newest, at))
+    }
+
+    async fn forget_copy(&self, copy: &Entry) -> Result<(), Unsynced> {
+        let order = copy.key.of_resource();
+        if let (Kind::Cancellation, Some(position)) = (copy.key.kind, &copy.position) {
+            // First the order: a number without its cancellation looks like one that is to be cancelled yet.
+            Box::pin(self.sync(&order, &position.store)).await?;
+        }
+        tracing::info!(key = %copy.key, "forgetting an entry that was forgotten through another cluster");
+        self.copy.remove(copy).await.map(drop).map_err(|error| Unsynced::Copy(causes(&error)))
+    }
+
+    /// None where somebody else was faster, or there is more to do.
     pub(crate) async fn carry_out(&self, copy: &Entry, step: Merge) -> Result<Option<Entry>, Unsynced> {
         let next = match step {
             Merge::Nothing(entry) => return Ok(Some(entry)),
+            Merge::Forget => return self.forget_copy(copy).await.map(|()| None),
             Merge::Import(next) => next,
             Merge::Store(next) => {
                 let sequence = next.position.as_ref().map_or(0, |position| position.sequence);

@@ -89,8 +89,15 @@ impl<C: CopyTarget> ObjectStoreLedger<C> {
                 let at = Position { sequence: newest, ..last.clone() };
                 let stored = self.0.objects.read(key, newest).await.map_err(|error| said(&error))?;
                 let stored = stored.ok_or_else(|| said(&"was deleted just now"))?;
-                match merge(&copy, &stored, &at) {
+                let step = if is_here {
+                    self.0.step(&copy, &stored, remembered, &at).await.map_err(|error| said(&error))?
+                } else {
+                    merge(&copy, &stored, &at)
+                };
+                match step {
                     Merge::Store(next) => Merge::Store(after(&last, next)),
+                    // What was forgotten there may be known here for a reason: it is no copy of that one.
+                    Merge::Forget if !is_here => Merge::Store(after(&last, copy.clone())),
                     step => step,
                 }
             } else if copy.version.is_some() && belongs_outside(&copy.state()) {

@@ -210,3 +210,89 @@ async fn p26_a_name_that_was_forgotten_orders_again_once() {
     assert!(!cluster.ledger.remove(&stale).await.unwrap());
     assert_eq!(cluster.get("o").state().attempt(), Some(&attempt("b")));
 }
+
+/// An order that was placed and assigned by one cluster, and that the other one has a copy of without a resource.
+async fn known_to_both(store: &Faulty) -> (Cluster, Cluster, Entry) {
+    let (one, other) = (Cluster::opened(store).await, Cluster::opened(store).await);
+    one.append("o", intended("a")).await.unwrap();
+    one.append("o", accepted("a")).await.unwrap();
+    let entry = one.append("o", assigned("a")).await.unwrap();
+    assert!(other.ledger.open().await);
+    assert_eq!(other.get("o").state(), entry.state());
+    (one, other, entry)
+}
+
+#[tokio::test]
+async fn p26_p27_an_order_that_is_forgotten_is_forgotten_by_every_cluster() {
+    let store = Faulty::default();
+    let (one, other, entry) = known_to_both(&store).await;
+    assert!(one.ledger.remove(&entry).await.unwrap());
+    assert!(other.ledger.open().await);
+    assert_eq!(other.get("o").version, None);
+    assert!(one.ledger.open().await);
+    assert_eq!(one.ledger.read(&key("o")).await.unwrap().version, None);
+}
+
+#[tokio::test]
+async fn p12_p26_p27_an_order_after_one_that_was_forgotten_is_not_mixed_with_it() {
+    let store = Faulty::default();
+    let (one, other, entry) = known_to_both(&store).await;
+    assert!(one.ledger.remove(&entry).await.unwrap());
+    one.append("o", intended("b")).await.unwrap();
+    one.append("o", accepted("b")).await.unwrap();
+    for cluster in [&other, &one] {
+        assert!(cluster.ledger.open().await);
+        assert_eq!(cluster.ledger.trouble(), None);
+    }
+    for cluster in [&one, &other] {
+        let state = cluster.get("o").state();
+        assert_eq!(state.attempt(), Some(&attempt("b")));
+        assert_eq!((state.strays.len(), state.number), (0, None));
+    }
+}
+
+/// An order without its cancellation looks like one whose number is to be cancelled yet.
+#[tokio::test]
+async fn p16_p26_p27_a_cancellation_is_not_forgotten_before_its_order() {
+    let store = Faulty::default();
+    let (one, other, order) = known_to_both(&store).await;
+    let cancellation = key("o").of(Kind::Cancellation);
+    for event in [intended("c"), accepted("c")] {
+        one.ledger.append(&one.copies.get(&cancellation), &[event]).await.unwrap();
+    }
+    assert!(other.ledger.open().await);
+    assert!(other.copies.get(&cancellation).version.is_some());
+    for entry in [order, one.copies.get(&cancellation)] {
+        assert!(one.ledger.remove(&entry).await.unwrap());
+    }
+    assert_eq!(other.ledger.read(&cancellation).await.unwrap().version, None);
+    assert_eq!(other.get("o").version, None);
+}
+
+#[tokio::test]
+async fn p27_what_the_cluster_that_forgets_did_not_know_is_kept() {
+    let store = Faulty::default();
+    let (one, other) = (Cluster::opened(&store).await, Cluster::opened(&store).await);
+    one.append("o", intended("a")).await.unwrap();
+    let entry = one.append("o", accepted("a")).await.unwrap();
+    other.ledger.read(&key("o")).await.unwrap();
+    // A push that the store does not have yet.
+    other.store.set_away(true);
+    other.append("o", assigned("a")).await.unwrap();
+    other.store.set_away(false);
+    assert!(one.ledger.remove(&entry).await.unwrap());
+    assert!(other.ledger.open().await);
+    assert!(one.ledger.read(&key("o")).await.unwrap().state().number.is_some());
+}
+
+#[tokio::test]
+async fn p27_a_request_in_flight_is_not_forgotten_because_another_cluster_forgets_it() {
+    let store = Faulty::default();
+    let (one, other) = (Cluster::opened(&store).await, Cluster::opened(&store).await);
+    other.append("o", intended("a")).await.unwrap();
+    let entry = one.ledger.read(&key("o")).await.unwrap();
+    assert!(one.ledger.remove(&entry).await.unwrap());
+    other.ledger.open().await;
+    assert_eq!(other.get("o").state().attempt(), Some(&attempt("a")));
+    assert!(matches!(one.append("o", intended("b")).await, Err(AppendError::Conflict(_))));
+}
