@@ -46,6 +46,8 @@ async fn p03_p16_what_became_of_a_lost_cancellation_is_said_by_a_person() {
     let number = assigned(&w).await;
     plugin.run(&["cancel", "pno/o", "--phone-number", &number, "--yes"]).await.done();
     let status = w.order_at("o", OrderState::OutcomeUnknown).await.status.unwrap();
+    let again = plugin.run(&["cancel", "pno/o", "--phone-number", &number, "--yes"]).await.ended(1);
+    assert!(again.contains("OutcomeUnknown; nothing was changed, and nothing more is sent"), "{again}");
     let (of_order, of_cancel) = (status.attempt.unwrap(), status.cancellation.unwrap().attempt.unwrap());
     let other = plugin.run(&["retry", "pno/o", "--attempt", &of_order, "--yes"]).await.ended(1);
     assert!(other.contains(&format!("the latest attempt of pno/o is {of_cancel}")), "{other}");

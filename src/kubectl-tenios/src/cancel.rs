@@ -48,6 +48,14 @@ pub(super) async fn run(options: &CancelOptions, cluster: &Cluster) -> Result<()
             "{target} is already cancelled as of {date}; nothing was changed"
         )));
     }
+    if done.is_none() && target::text(&before, "/spec/cancel/phoneNumber").is_some() {
+        let state = out::sanitize(target::text(&before, "/status/state").unwrap_or("not reconciled yet"));
+        return Err(Failure::Failed(format!(
+            "spec.cancel of {target} is set already, and its state is {state}; nothing was changed, and nothing more is \
+             sent. To see what to do, run: kubectl describe pno {} -n {}",
+            target.name, cluster.namespace
+        )));
+    }
     if done.is_none() {
         ask::confirm(
             &format!(

@@ -58,21 +58,26 @@ const PERSON: &str = "a person";
 const ALSO_IN_THE_LEDGER: [&str; 6] =
     ["AwaitingApproval", "AwaitingNumber", "Cancelled", "NumberAssigned", "OutcomeUnknown", "Refused"];
 
+/// None, and a word about it, where it can't be read.
+async fn entry_of(ledger: &KubernetesLedger, key: &Key) -> Option<Entry> {
+    match ledger.find(key).await {
+        Ok(found) => found.map(|(_, entry)| entry),
+        Err(error) => {
+            eprintln!(
+                "The history is shown without the ledger entry {key}, from the resource and its Events, which Kubernetes keeps for an hour only: {}",
+                causes(&error)
+            );
+            None
+        }
+    }
+}
+
 pub(super) async fn run(options: &HistoryOptions, cluster: &Cluster) -> Result<(), Failure> {
     let target = &options.target;
     let resource = target.api(cluster).get_opt(&target.name).await?;
     let key = Key { kind: target.kind, namespace: cluster.namespace.clone(), name: target.name.clone() };
     let ledger = KubernetesLedger::new(&cluster.client, &options.operator_namespace);
-    let entry = match ledger.find(&key).await {
-        Ok(found) => found.map(|(_, entry)| entry),
-        Err(error) => {
-            eprintln!(
-                "The history is shown without the ledger, from the resource and its Events, which Kubernetes keeps for an hour only: {}",
-                causes(&error)
-            );
-            None
-        }
-    };
+    let entry = entry_of(&ledger, &key).await;
     if resource.is_none() && entry.is_none() {
         return Err(Failure::Failed(format!(
             "{target} in namespace {} does not exist, and no ledger entry of it can be read",
@@ -82,10 +87,9 @@ pub(super) async fn run(options: &HistoryOptions, cluster: &Cluster) -> Result<(
     let events = events(cluster, target).await;
     let mut history = rows(target.kind, resource.as_ref(), entry.as_ref(), &events);
     let cancellation = match key.kind {
-        Kind::Order => ledger.find(&key.of(Kind::Cancellation)).await.ok().flatten(),
+        Kind::Order => entry_of(&ledger, &key.of(Kind::Cancellation)).await,
         _ => None,
     };
-    let cancellation = cancellation.map(|(_, entry)| entry);
     if let Some(entry) = &cancellation {
         history.extend(entry.history().lines().iter().map(|line| row(Kind::Cancellation, line)));
         history.sort_by_key(|row| row.time);
