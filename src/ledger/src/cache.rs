@@ -232,6 +232,17 @@ impl LedgerCache {
         }
     }
 
+    /// The same about what follows up on this resource. What another cluster has followed up on, it has recorded before,
+    /// though perhaps after this one had asked.
+    pub async fn ask_both(&self, key: &Key, follow_up: &Key) {
+        self.ask_once(follow_up).await;
+        let is_known = |key: &Key| self.index.lock().get(key).is_some();
+        if is_known(follow_up) && !is_known(key) {
+            self.forget_asked(key);
+            self.ask_once(key).await;
+        }
+    }
+
     /// Those that it was asked about.
     #[must_use]
     pub fn asked(&self) -> Vec<Key> {

@@ -57,7 +57,7 @@ pub(super) async fn reconcile<K: Reconciled>(
     loop {
         let Ok(resource) = &object.0 else { return report_unreadable(context, key, &object).await };
         if let Some(kind) = K::FOLLOW_UP.filter(|_| K::asks_more(resource.spec())) {
-            context.ledger.ask_once(&key.of(kind)).await;
+            context.ledger.ask_both(key, &key.of(kind)).await;
         }
         let summary = match run_to_rest(context, key, &object, resource, &mut rounds).await {
             Ended::Rests(summary) => summary,
