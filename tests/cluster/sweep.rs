@@ -9,7 +9,7 @@ use tenios_api::order::OrderState;
 use tenios_api::verification::VerificationState;
 use tenios_ledger::VERIFICATIONS_KEPT;
 
-use crate::testbed::{PATIENCE, Testbed, VERIFICATION};
+use crate::testbed::{CANCEL, PATIENCE, Testbed, VERIFICATION};
 use harness::wait;
 
 async fn only(w: &Testbed, expected: &[&str]) {
@@ -65,6 +65,25 @@ async fn p26_what_was_refused_leaves_nothing_either() {
     let api: Api<PhoneVerification> = w.namespaces.api();
     api.delete(&verification.name_any(), &DeleteParams::default()).await.unwrap();
     only(&w, &[]).await;
+}
+
+/// Nothing is sent for such a manifest, and a person is asked.
+#[tokio::test]
+async fn p16_p26_adopt_cancel_delete_repeat_leaves_nothing() {
+    let w = Testbed::new("adopt-cancel").await;
+    for n in 0..5 {
+        let (name, number) = (format!("o{n}"), format!("+492215550{n:03}"));
+        let spec = json!({"verificationId": "v", "adopt": {"phoneNumber": number}, "cancel": {"phoneNumber": number}});
+        w.order(&name, spec).await;
+        w.order_at(&name, OrderState::OutcomeUnknown).await;
+        if n % 2 == 0 {
+            w.patch_order(&name, json!({"spec": {"cancel": {"done": "2027-01-31"}}})).await.unwrap();
+            w.order_at(&name, OrderState::Cancelled).await;
+        }
+        w.delete_order(&name).await;
+    }
+    only(&w, &[]).await;
+    assert_eq!(w.requests(CANCEL), 0);
 }
 
 #[tokio::test]

@@ -174,7 +174,7 @@ impl<C: CopyTarget> Shared<C> {
             base.position = self.first_of(&base.key, id, events).await?;
         }
         let (base, next) = (&base, base.with(events, WriterId::random()));
-        if !belongs_outside(&next.state()) {
+        if !belongs_outside(&next) {
             return self.copy.put(base, &next).await;
         }
         match (access, self.closed()) {
@@ -325,7 +325,7 @@ impl<C: CopyTarget> Shared<C> {
         let may_wait = match (&next.position, self.access()) {
             (Some(_), _) => true,
             // The ledger in the cluster, which a person has not copied yet.
-            (None, Access::Barred(Trouble::NotCopied { .. })) => belongs_outside(&base.state()),
+            (None, Access::Barred(Trouble::NotCopied { .. })) => belongs_outside(base),
             (None, _) => false,
         };
         if !can_wait(events) || !may_wait {

@@ -18,15 +18,21 @@ pub enum Merge {
 /// Whether an entry goes to the store. What was only adopted cost nothing, and could be made and deleted without
 /// end, but the store keeps everything.
 #[must_use]
-pub fn belongs_outside(state: &State) -> bool {
-    state.attempts > 0 || state.may_have_placed()
+pub fn belongs_outside(entry: &Entry) -> bool {
+    let state = entry.state();
+    state.attempts > 0 || is_about_money(entry.key.kind, &state)
+}
+
+/// A person's word that a number is cancelled has an account where the number was paid for.
+fn is_about_money(kind: Kind, state: &State) -> bool {
+    state.may_have_placed() || (kind == Kind::Cancellation && state.account.is_some())
 }
 
 /// Whether the copy knows what the store does not.
 #[must_use]
 pub fn is_ahead(copy: &Entry) -> bool {
     let stored = copy.position.as_ref().map_or(0, |position| position.revision);
-    copy.version.is_some() && copy.revision > stored && belongs_outside(&copy.state())
+    copy.version.is_some() && copy.revision > stored && belongs_outside(copy)
 }
 
 /// Whether the operator has forgotten what was here.
@@ -43,7 +49,7 @@ pub fn may_be_forgotten(copy: &Entry) -> bool {
     let state = copy.state();
     copy.version.is_some()
         && copy.key.kind != Kind::Verification
-        && state.may_have_placed()
+        && is_about_money(copy.key.kind, &state)
         && !matches!(state.phase, Phase::Open { .. })
 }
 
@@ -74,7 +80,7 @@ pub fn merge(copy: &Entry, newest: &Entry, at: &Position) -> Merge {
         return match &copy.version {
             None => Merge::Nothing(Entry { position: Some(nothing_yet), ..Entry::empty(copy.key.clone()) }),
             // Another cluster's resource is gone, but not this one's.
-            Some(_) if belongs_outside(&copy.state()) => Merge::Store(after(&nothing_yet, copy.clone())),
+            Some(_) if belongs_outside(copy) => Merge::Store(after(&nothing_yet, copy.clone())),
             Some(_) => Merge::Import(Entry { position: Some(nothing_yet), ..copy.clone() }),
         };
     }

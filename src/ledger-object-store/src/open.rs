@@ -28,7 +28,7 @@ impl Copied {
         Self {
             store: copy.position.as_ref().map(|position| position.store.clone()),
             sequence: copy.position.as_ref().map_or(0, |position| position.sequence),
-            belongs: belongs_outside(&copy.state()),
+            belongs: belongs_outside(copy),
             is_ahead: is_ahead(copy),
         }
     }

@@ -131,7 +131,7 @@ fn position(copy: &Entry, id: &str) -> Result<Position, Unsynced> {
             remembered: position.store.clone(),
             found: id.to_owned(),
         })),
-        None if copy.version.is_some() && belongs_outside(&copy.state()) => {
+        None if copy.version.is_some() && belongs_outside(copy) => {
             Err(Unsynced::Trouble(Trouble::NotCopied { key: copy.key.clone() }))
         }
         None => Ok(Position { store: id.to_owned(), sequence: 0, revision: 0 }),

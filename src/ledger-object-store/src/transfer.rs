@@ -100,7 +100,7 @@ impl<C: CopyTarget> ObjectStoreLedger<C> {
                     Merge::Forget if !is_here => Merge::Store(after(&last, copy.clone())),
                     step => step,
                 }
-            } else if copy.version.is_some() && belongs_outside(&copy.state()) {
+            } else if copy.version.is_some() && belongs_outside(&copy) {
                 Merge::Store(after(&last, copy.clone()))
             } else if copy.position.is_some() {
                 Merge::Import(Entry { position: None, ..copy.clone() })
@@ -146,7 +146,7 @@ impl<C: CopyTarget> ObjectStoreLedger<C> {
         let stored = if newest > 0 { self.0.objects.read(&copy.key, newest).await? } else { None };
         let is_copied = copy.version.is_some();
         Ok(match stored.filter(|stored| !is_forgotten(stored)) {
-            None if is_copied && belongs_outside(&copy.state()) => Difference::NotStored,
+            None if is_copied && belongs_outside(copy) => Difference::NotStored,
             None => Difference::None,
             Some(_) if !is_copied => Difference::NotCopied,
             Some(stored) => match copy.lineage(&stored) {

@@ -1,6 +1,7 @@
 //! At the start: whether this is the ledger that the cluster remembers.
 
-use tenios_ledger::{AppendError, Entry, LedgerStore};
+use jiff::SignedDuration;
+use tenios_ledger::{Account, AppendError, AttemptId, Budget, Budgets, Entry, LedgerCache, LedgerStore};
 
 use super::faulty::{Fate, Faulty};
 use super::*;
@@ -78,6 +79,71 @@ async fn p26_what_was_only_adopted_leaves_nothing_in_the_store() {
     assert_eq!(entry.position, None);
     assert!(cluster.ledger.remove(&entry).await.unwrap());
     assert_eq!(store.contents().await, before);
+}
+
+fn cancellation() -> tenios_ledger::Key {
+    key("o").of(tenios_ledger::Kind::Cancellation)
+}
+
+#[tokio::test]
+async fn p26_what_a_person_is_asked_about_a_number_that_nobody_paid_for_leaves_nothing_in_the_store() {
+    let store = Faulty::default();
+    let cluster = Cluster::opened(&store).await;
+    let before = store.contents().await;
+    let asked = AttemptId::asked(&"0".repeat(32));
+    let mut entry = Entry::empty(cancellation());
+    for event in [
+        tenios_ledger::Event::Unknown { attempt: asked, at: at(1), why: "it may have been sent".into() },
+        said_to_be_cancelled(None),
+        said_to_be_cancelled(None),
+    ] {
+        entry = cluster.ledger.append(&entry, &[event]).await.unwrap();
+    }
+    assert_eq!((entry.position.clone(), entry.state().may_have_placed()), (None, false));
+    assert!(cluster.ledger.remove(&entry).await.unwrap());
+    assert_eq!(store.contents().await, before);
+}
+
+/// Two clusters begin with the same manifests at the same time, and one of them is the first to order and to cancel.
+#[tokio::test]
+async fn p13_p27_who_finds_a_cancellation_finds_the_order_that_it_asked_about_too_early() {
+    let store = Faulty::default();
+    let (one, other) = (Cluster::opened(&store).await, Cluster::opened(&store).await);
+    let budget = Budget { requests: 10, window: SignedDuration::from_hours(1) };
+    let budgets = Budgets { operator: budget, namespace: budget, cancel: budget };
+    let cache = LedgerCache::new(Arc::new(other.ledger), budgets).0;
+    cache.ask_once(&key("o")).await;
+    assert_eq!(cache.known(&key("o")).state.attempts, 0);
+    for event in [intended("a"), accepted("a"), assigned("a")] {
+        one.append("o", event).await.unwrap();
+    }
+    let cancelled =
+        [intended("c"), Event::Accepted { attempt: attempt("c"), at: at(4), id: "2027-01-31".into() }];
+    one.ledger.append(&Entry::empty(cancellation()), &cancelled).await.unwrap();
+    cache.ask_both(&key("o"), &cancellation()).await;
+    assert_eq!(cache.known(&cancellation()).state.id(), Some("2027-01-31"));
+    assert_eq!(cache.known(&key("o")).state.id(), Some("300000"));
+}
+
+fn said_to_be_cancelled(account: Option<Account>) -> tenios_ledger::Event {
+    tenios_ledger::Event::Adopted {
+        at: at(2),
+        id: Some("2027-01-31".into()),
+        number: None,
+        account,
+        own: true,
+    }
+}
+
+#[tokio::test]
+async fn p13_p27_what_a_person_says_of_a_number_that_was_paid_for_is_known_to_every_cluster() {
+    let store = Faulty::default();
+    let (one, other) = (Cluster::opened(&store).await, Cluster::opened(&store).await);
+    let word = said_to_be_cancelled(Some(Account::recorded("k1")));
+    one.ledger.append(&Entry::empty(cancellation()), &[word]).await.unwrap();
+    assert!(other.ledger.open().await);
+    let known = other.ledger.read(&cancellation()).await.unwrap();
+    assert_eq!(known.state().id(), Some("2027-01-31"));
 }
 
 /// Whether nothing is sent, what is said, and whether what happens is still recorded.
