@@ -87,13 +87,14 @@ impl Receivers {
     /// One that is missing says nothing: it may be replaced just now, or its name may be a mistake, and what it is to say
     /// would go to a wrong receiver or to none.
     fn found(&self, name: &str, found: Option<ConfigMap>) {
-        match found {
-            Some(found) => self.take_in(name, found.data.unwrap_or_default()),
-            None => tracing::warn!(
+        if let Some(found) = found {
+            self.take_in(name, found.data.unwrap_or_default());
+        } else {
+            tracing::warn!(
                 name,
-                "the ConfigMap of --relay-config-map does not exist; what was read of it before stands, and without that the events wait. \
-                Create it, also without entries"
-            ),
+                "the ConfigMap of --relay-config-map does not exist; what was read from it before still applies, and \
+                if nothing was, events wait. Create it, if need be without entries"
+            );
         }
     }
 
