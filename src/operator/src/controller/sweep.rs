@@ -19,26 +19,27 @@ use tenios_ledger::Entry;
 /// What is deleted in a row is swept together.
 const COLLECTED: Duration = Duration::from_secs(1);
 
-/// How often refused requests are looked at, which count for a budget until their time is over, and what
-/// could not be deleted before.
+/// How often refused requests are looked at, which count for a budget until their time is over.
 const EVERY: Duration = Duration::from_secs(600);
 
 const AT_ONCE: usize = 8;
 
-/// Sweeps when resources went, until `stop`.
+/// Sweeps when resources went, until `stop`. What could not be deleted is tried again, less and less often.
 pub(super) async fn run(context: Arc<Context>, stop: CancellationToken) {
-    let mut pause = COLLECTED;
+    let mut failed_after = None;
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = context.gone.notified() => {}
-            () = tokio::time::sleep(EVERY) => {}
+        let next = async {
+            let Some(pause) = failed_after else {
+                let _ = tokio::time::timeout(EVERY, context.gone.notified()).await;
+                return tokio::time::sleep(COLLECTED).await;
+            };
+            tokio::time::sleep(pause).await;
+        };
+        if stop.run_until_cancelled(next).await.is_none() {
+            return;
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-        pause = if sweep(&context).await { COLLECTED } else { EVERY };
+        let longer = failed_after.map_or(COLLECTED, |pause| (2 * pause).min(EVERY));
+        failed_after = if sweep(&context).await { None } else { Some(longer) };
     }
 }
 
