@@ -20,7 +20,7 @@ use tenios_ledger::Entry;
 const COLLECTED: Duration = Duration::from_secs(1);
 
 /// How often refused requests are looked at, which count for a budget until their time is over.
-const EVERY: Duration = Duration::from_secs(600);
+const EVERY: Duration = Duration::from_secs(60);
 
 const AT_ONCE: usize = 8;
 
