@@ -20,8 +20,8 @@ use tenios_api::causes;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
-    AppendError, Applied, Bid, CachedEntry, Change, Entry, Event, Index, Key, LedgerStore, Payer, Purse,
-    ReadError, Recording, Rival, recording,
+    AppendError, Applied, Bid, CachedEntry, Change, Entry, Event, Index, Key, Kind, LedgerStore, Payer,
+    Purse, ReadError, Recording, Rival, recording,
 };
 pub use forget::VERIFICATIONS_KEPT;
 pub use news::{LedgerChange, Origin};
@@ -369,9 +369,12 @@ impl LedgerCache {
         }
     }
 
-    fn longest_window(&self) -> SignedDuration {
+    /// Of the budgets in which requests of this kind count.
+    fn longest_window(&self, kind: Kind) -> SignedDuration {
         let Budgets { operator, namespace, cancel } = self.budgets;
-        operator.window.max(namespace.window).max(cancel.window)
+        let own = if kind == Kind::Cancellation { cancel.window } else { operator.window };
+        // Refusals of each kind count for the namespace.
+        own.max(namespace.window)
     }
 
     /// A place in the budgets in which a request for this entry counts, or whose is spent.

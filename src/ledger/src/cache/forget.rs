@@ -18,7 +18,7 @@ impl LedgerCache {
     /// The entries that need not be kept once their resource is gone, as far as it is.
     #[must_use]
     pub fn forgettable(&self, now: Timestamp, is_gone: impl Fn(&Key) -> bool) -> Vec<Arc<Entry>> {
-        let since = now.checked_sub(self.longest_window()).unwrap_or(Timestamp::MIN);
+        let since = |kind| now.checked_sub(self.longest_window(kind)).unwrap_or(Timestamp::MIN);
         let index = self.index.lock();
         // Whoever re-creates both finds that it was approved.
         let ordered_with = index.ordered_with();
@@ -27,7 +27,7 @@ impl LedgerCache {
         let goes_with_an_order =
             |key: &Key| key.kind == Kind::Cancellation && index.worth_of(&key.of_resource()).is_some();
         let may_go = |(key, worth): &(&Key, &Worth)| {
-            (cost_nothing(key, worth, since) && !goes_with_an_order(key))
+            (cost_nothing(key, worth, since(key.kind)) && !goes_with_an_order(key))
                 || (was_submitted(key, worth) && !ordered_with.contains(key))
         };
         let candidates: Vec<(Key, Worth)> =
