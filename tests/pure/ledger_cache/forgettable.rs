@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use tenios_ledger::{Change, Entry, Event, Key, Kind, Refusal, Terms, VERIFICATIONS_KEPT, WriterId, terms};
+use jiff::SignedDuration;
+use tenios_ledger::{
+    Budget, Budgets, Change, Entry, Event, Key, Kind, LedgerCache, Refusal, Terms, VERIFICATIONS_KEPT,
+    WriterId, terms,
+};
 
 use super::{accepted, at, attempt, cache, following, intended, key, run, unknown};
 use crate::in_memory_ledger::InMemoryLedger;
@@ -97,6 +101,19 @@ fn p26_what_is_in_flight_of_unknown_outcome_an_order_or_what_was_ordered_with_st
         Kind::Order,
         &[intended("a1"), unknown("a1"), Event::NotPlaced { attempt: attempt("a1"), at: at(3) }],
     );
+}
+
+#[test]
+fn p26_a_refused_order_is_kept_for_the_window_of_its_own_budget_however_long_that_of_cancellations_is() {
+    let (ledger, key) = (Arc::new(InMemoryLedger::new(key("o"))), key("o"));
+    let budget = Budget { requests: 10, window: SignedDuration::from_hours(1) };
+    let cancel = Budget { window: SignedDuration::from_hours(24), ..budget };
+    let cache = LedgerCache::new(ledger, Budgets { operator: budget, namespace: budget, cancel }).0;
+    let refusal = Refusal { code: "X".into(), message: String::new(), fields: vec![], can_pass: false };
+    let refused = Event::Refused { attempt: attempt("a1"), at: at(1), refusal };
+    run(cache.append(&cache.known(&key).entry, &[intended("a1"), refused])).unwrap();
+    assert!(cache.forgettable(at(3599), |_| true).is_empty());
+    assert_eq!(cache.forgettable(at(3601), |_| true).len(), 1);
 }
 
 #[test]
