@@ -68,17 +68,22 @@ fn p07_p16_the_not_placed_annotation_names_the_cancellation_and_works_once() {
     assert_eq!(stray.rests().warning.unwrap().reason, "AnnotationIgnored");
 }
 
-#[test]
-fn p13_p16_a_number_that_comes_with_its_cancellation_is_asked_about_before_anything_is_sent() {
-    let adopting = json!({"adopt": {"orderId": "300000", "phoneNumber": NUMBER}});
-    let mut given = Given { order: State::default(), ..Given::new(&adopting, &[]) };
+/// First a person is asked, then the number is recorded, and nothing is sent.
+fn is_asked_about_and_adopted(given: &mut Given) {
     let (of, event) = records(given.decide());
     assert!(of == Kind::Cancellation && matches!(event, Event::Unknown { .. }), "{event:?}");
     given.cancellation = after(&[event]);
     let (of, adopted) = records(given.decide());
     assert!(of == Kind::Order && matches!(adopted, Event::Adopted { .. }), "{adopted:?}");
-    given.order = after(&[adopted]);
+    given.order = given.order.clone().then(&adopted);
     assert_eq!(given.rests().state, OrderState::OutcomeUnknown);
+}
+
+#[test]
+fn p13_p16_a_number_that_comes_with_its_cancellation_is_asked_about_before_anything_is_sent() {
+    let adopting = json!({"adopt": {"orderId": "300000", "phoneNumber": NUMBER}});
+    let mut given = Given { order: State::default(), ..Given::new(&adopting, &[]) };
+    is_asked_about_and_adopted(&mut given);
     assert_eq!(given.shown().phone_number.as_deref(), Some(NUMBER));
 
     given.spec = spec(
@@ -111,13 +116,7 @@ fn p13_p16_a_number_that_is_adopted_after_its_order_id_is_asked_about_as_well() 
     });
     for order in [after(&[id]), refused_before] {
         let mut given = Given { order, ..Given::new(&adopting, &[]) };
-        let (of, event) = records(given.decide());
-        assert!(of == Kind::Cancellation && matches!(event, Event::Unknown { .. }), "{event:?}");
-        given.cancellation = after(&[event]);
-        let (of, adopted) = records(given.decide());
-        assert!(of == Kind::Order && matches!(adopted, Event::Adopted { .. }), "{adopted:?}");
-        given.order = given.order.clone().then(&adopted);
-        assert_eq!(given.rests().state, OrderState::OutcomeUnknown);
+        is_asked_about_and_adopted(&mut given);
         let mut done = adopting.clone();
         done["cancel"] = json!({"phoneNumber": NUMBER, "done": "2027-01-31"});
         given.spec = spec(&done);
