@@ -17,14 +17,18 @@ use tenios_simulator::{Action, Millis};
 use tokio::net::TcpListener;
 
 use crate::testbed::{ORDER, PATIENCE, PDF, Testbed};
-use harness::wait;
+use harness::{Scratch, wait};
 
 /// The reconcile that sent it has ended by then.
 const LATE: Millis = Millis(1000);
 
 /// What arrived at `/v1/traces`, one span each.
 #[derive(Clone, Default)]
-pub struct Collector(Arc<Mutex<Vec<Value>>>);
+pub struct Collector {
+    spans: Arc<Mutex<Vec<Value>>>,
+    /// The header `api-key` of each export.
+    keys: Arc<Mutex<Vec<Option<String>>>>,
+}
 
 impl Collector {
     /// Listens; the endpoint.
@@ -44,22 +48,24 @@ impl Collector {
 
     async fn take(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
         assert_eq!(request.uri().path(), "/v1/traces");
+        let key = request.headers().get("api-key").map(|key| key.to_str().unwrap().to_owned());
+        self.keys.lock().unwrap().push(key);
         let body = request.into_body().collect().await.unwrap().to_bytes();
         let body: Value = serde_json::from_slice(&body).unwrap();
         let resource = body["resourceSpans"][0]["resource"]["attributes"].as_array().unwrap();
         assert!(resource.iter().any(|attribute| attribute["key"] == "service.instance.id"), "{resource:?}");
         let scope = &body["resourceSpans"][0]["scopeSpans"][0];
-        self.0.lock().unwrap().extend(scope["spans"].as_array().unwrap().clone());
+        self.spans.lock().unwrap().extend(scope["spans"].as_array().unwrap().clone());
         Ok(Response::new(Full::default()))
     }
 
     /// All of it, as text.
     pub fn text(&self) -> String {
-        serde_json::to_string(&*self.0.lock().unwrap()).unwrap()
+        serde_json::to_string(&*self.spans.lock().unwrap()).unwrap()
     }
 
     fn named(&self, name: &str) -> Vec<Value> {
-        self.0.lock().unwrap().iter().filter(|span| span["name"] == name).cloned().collect()
+        self.spans.lock().unwrap().iter().filter(|span| span["name"] == name).cloned().collect()
     }
 }
 
@@ -141,12 +147,36 @@ async fn p21_an_order_is_one_trace_from_the_reconcile_to_the_provider_and_its_lo
     // The numbers of `Span.SpanKind`: internal, server, client.
     assert_eq!([&parent["kind"], &push["kind"], &call["kind"]], [1_i64, 2, 3]);
     let ours = ["reconcile", "provider_call", "push"].map(|name| collector.named(name).len());
-    assert_eq!(ours.iter().sum::<usize>(), collector.0.lock().unwrap().len(), "spans of other crates");
+    assert_eq!(ours.iter().sum::<usize>(), collector.spans.lock().unwrap().len(), "spans of other crates");
     let all = collector.text();
     let document = String::from_utf8_lossy(PDF);
     for secret in ["test-key", "Domkloster", "push-key-for-tests", &document[..8]] {
         assert!(!all.contains(secret), "{secret}");
     }
+}
+
+#[tokio::test]
+async fn p21_a_collector_gets_the_key_of_the_file_as_it_is_now_and_nobody_else_does() {
+    let collector = Collector::default();
+    let endpoint = collector.listen().await;
+    let files = Scratch::new();
+    files.write("headers", "api-key: first-key-of-the-collector\n");
+    let headers = format!("--otlp-headers-file={}", files.path().join("headers").display());
+    let w = Testbed::with("traces-key", |o| o.args([format!("--otlp-endpoint={endpoint}"), headers])).await;
+    let arrived = async |key: &str| {
+        let sent = || collector.keys.lock().unwrap().iter().any(|sent| sent.as_deref() == Some(key));
+        wait::until(key, PATIENCE, async || sent().then_some(())).await;
+    };
+    w.plain_order("o").await;
+    arrived("first-key-of-the-collector").await;
+    files.write("headers", "api-key: second-key-of-the-collector\n");
+    w.plain_order("other").await;
+    arrived("second-key-of-the-collector").await;
+    files.write("headers", "a-key-alone-of-the-collector\n");
+    w.plain_order("last").await;
+    let told = async || w.operator.log().contains("line 1 is not a header").then_some(());
+    wait::until("the word that traces are lost", PATIENCE, told).await;
+    assert!(!w.operator.log().contains("-of-the-collector"), "{}", w.operator.log());
 }
 
 #[tokio::test]

@@ -288,6 +288,13 @@ fn others() -> Vec<Row> {
         named("--refusal-retry-min", DURATION),
         Row { with: &["--refusal-retry-min=1s"], ..named("--refusal-retry-max", DURATION) },
         named("--otlp-endpoint", URL),
+        Row {
+            with: &["--otlp-headers-file=headers"],
+            good: &["https://collector.example"],
+            bad: &["http://collector.example:4318"],
+            ..named("--otlp-endpoint", Row::default())
+        },
+        Row { with: &["--otlp-endpoint=https://collector.example"], ..named("--otlp-headers-file", FILE) },
         Row { with: &["--provider-timeout=1s", "--send-within=1s"], ..named("--drain-timeout", DURATION) },
         named("--termination-log", FILE),
     ]

@@ -11,7 +11,7 @@ use crate::controller::{self, Context, skew};
 use crate::options::{LedgerPlace, RunOptions};
 use crate::push::{PushKeys, PushSigner, Receiver};
 use crate::relay::{Post, Receivers, Relay, SigningKeyFile};
-use crate::telemetry::{self, Counted, Metrics, health};
+use crate::telemetry::{self, Counted, Metrics, OtlpHeadersFile, health};
 use futures::FutureExt;
 use futures::future::{BoxFuture, join};
 use kube::Client;
@@ -43,7 +43,10 @@ pub async fn run(options: RunOptions) -> Result<(), Failure> {
     options.check().map_err(Failure::Configuration)?;
     // First: whatever is begun below also has to end well.
     let terminated = terminated();
-    let (traces, exporter) = options.otlp_endpoint.as_ref().map(telemetry::traces).unzip();
+    let otlp_headers = options.otlp_headers_file.as_deref().map(OtlpHeadersFile::new).transpose();
+    let otlp_headers = otlp_headers.map_err(|e| flag("--otlp-headers-file", causes(&e)))?;
+    let traces = options.otlp_endpoint.as_ref().map(|endpoint| telemetry::traces(endpoint, otlp_headers));
+    let (traces, exporter) = traces.unzip();
     telemetry::init(options.log_format, options.log.clone(), traces);
     let traces_end = CancellationToken::new();
     let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(traces_end.clone())));

@@ -46,7 +46,7 @@ pub struct RunOptions {
     /// Base URL of the TENIOS API.
     #[arg(long, env = "TENIOS_URL", default_value = "https://api.tenios.com/", value_parser = tenios_url)]
     pub tenios_url: BaseUrl,
-    /// Allow http:// for --tenios-url, --push-base-url, the URLs of the relay and the object storage of --ledger.
+    /// Allow http:// for --tenios-url, --push-base-url, the URLs of the relay, the object storage of --ledger, and --otlp-endpoint with --otlp-headers-file.
     #[arg(long, env = "TENIOS_ALLOW_HTTP", default_value = "false", default_missing_value = "true", num_args = 0..=1, action = ArgAction::Set, value_parser = switch)]
     pub allow_http: bool,
     /// Extra trust roots for the TENIOS API, as PEM; read again when they change.
@@ -149,6 +149,9 @@ pub struct RunOptions {
     /// Base URL of an OpenTelemetry collector for traces, as OTLP/HTTP in JSON. Without it, nothing is traced.
     #[arg(long, env = "TENIOS_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<BaseUrl>,
+    /// File with headers for that collector, such as its key, as NAME: VALUE, one per line; read again for each export.
+    #[arg(long, env = "TENIOS_OTLP_HEADERS_FILE", requires = "otlp_endpoint", value_parser = Trimmed(PathBufValueParser::new()))]
+    pub otlp_headers_file: Option<PathBuf>,
     /// How long shutdown waits for requests in flight to finish and be recorded.
     #[arg(long, env = "TENIOS_DRAIN_TIMEOUT", default_value = "80s", value_parser = duration)]
     pub drain_timeout: Duration,
@@ -198,6 +201,11 @@ impl RunOptions {
         }
         if self.has_relay() && self.relay_key_file.is_none() {
             return Err("--relay-key-file: required with --relay-url and --relay-config-map".into());
+        }
+        if self.otlp_headers_file.is_some() && self.otlp_endpoint.as_ref().is_some_and(plain) {
+            return Err(
+                "--otlp-endpoint: http:// together with --otlp-headers-file needs --allow-http".into()
+            );
         }
         if self.push_base_url.is_some() && self.push_key_file.is_none() {
             return Err("--push-key-file: required with --push-base-url".into());

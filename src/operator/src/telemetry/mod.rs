@@ -7,6 +7,7 @@ mod lines;
 mod logs;
 mod metrics;
 mod otlp;
+mod otlp_headers;
 mod resources;
 mod traces;
 
@@ -15,6 +16,7 @@ pub use labels::{AppendResult, PushResult, ReconcileError, RelayResult, RequestO
 pub use logs::{LogFilter, LogFormat, init};
 pub use metrics::Metrics;
 pub use otlp::Exporter;
+pub use otlp_headers::OtlpHeadersFile;
 pub use resources::TrackedResource;
 pub use traces::{Traces, traced, traceparent, traces};
 

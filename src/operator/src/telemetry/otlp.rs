@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::otlp_headers::OtlpHeadersFile;
 use tenios_api::causes;
 use tenios_net::BaseUrl;
 
@@ -24,6 +25,7 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// Sends what [`super::Traces`] hands over.
 pub struct Exporter {
     url: String,
+    headers: Option<OtlpHeadersFile>,
     /// Tells the spans of one process from those of another.
     instance: Uuid,
     spans: mpsc::Receiver<Value>,
@@ -35,9 +37,14 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    pub(super) fn new(endpoint: &BaseUrl, spans: mpsc::Receiver<Value>, dropped: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(
+        endpoint: &BaseUrl,
+        headers: Option<OtlpHeadersFile>,
+        spans: mpsc::Receiver<Value>,
+        dropped: Arc<AtomicU64>,
+    ) -> Self {
         let (url, instance) = (endpoint.join("/v1/traces"), Uuid::new_v4());
-        Self { url, instance, spans, dropped, lost: 0, under_way: 0 }
+        Self { url, headers, instance, spans, dropped, lost: 0, under_way: 0 }
     }
 
     /// Exports until `stop`, then what is left, for two seconds at most. A collector that is away costs spans and
@@ -93,7 +100,10 @@ impl Exporter {
             "resource": {"attributes": resource.map(|(name, value)| attribute(name, value))},
             "scopeSpans": [{"scope": {"name": env!("CARGO_CRATE_NAME")}, "spans": spans}],
         }]});
-        let request = http.post(&self.url).header(http::header::CONTENT_TYPE, "application/json");
+        let headers = self.headers.as_ref().map(OtlpHeadersFile::read).transpose();
+        let headers = headers.map_err(|e| causes(&e))?.unwrap_or_default();
+        let request = http.post(&self.url).headers(headers);
+        let request = request.header(http::header::CONTENT_TYPE, "application/json");
         let answer = request.body(body.to_string()).send().await.map_err(|e| causes(&e))?;
         if answer.status().is_success() { Ok(()) } else { Err(answer.status().to_string()) }
     }

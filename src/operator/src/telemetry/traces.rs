@@ -22,6 +22,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::OWN;
 use super::otlp::{Exporter, attribute};
+use super::otlp_headers::OtlpHeadersFile;
 use tenios_api::digest::hex;
 use tenios_net::BaseUrl;
 
@@ -173,10 +174,10 @@ impl SpanRecord {
     }
 }
 
-/// The two halves, for a collector at this base URL.
+/// The two halves, for a collector at this base URL, and what it wants to see besides.
 #[must_use]
-pub fn traces(endpoint: &BaseUrl) -> (Traces, Exporter) {
+pub fn traces(endpoint: &BaseUrl, headers: Option<OtlpHeadersFile>) -> (Traces, Exporter) {
     let (sender, spans) = mpsc::channel(WAITING);
     let dropped = Arc::new(AtomicU64::new(0));
-    (Traces { spans: sender, dropped: dropped.clone() }, Exporter::new(endpoint, spans, dropped))
+    (Traces { spans: sender, dropped: dropped.clone() }, Exporter::new(endpoint, headers, spans, dropped))
 }
