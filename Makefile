@@ -105,7 +105,7 @@ figures: build control-plane ## Print what the release build costs: requests, la
 	TENIOS_OPERATOR=$(CURDIR)/target/release/tenios-operator $(CARGO) test --quiet --locked --test cluster cost:: -- --nocapture --test-threads=1
 
 .PHONY: bench
-bench: control-plane ## Measure speed and cost against a client that does the least, and write docs/performance.md; QUICK=1 for 5 minutes
+bench: control-plane s3 ## Measure speed and cost against a client that does the least, and write docs/performance.md; QUICK=1 for 5 minutes
 	$(CARGO) bench --quiet --locked --package tests --bench bench
 
 .PHONY: control-plane

@@ -11,6 +11,7 @@ mod burst;
 mod grown;
 mod measure;
 mod neighbour;
+mod outside;
 mod plan;
 mod plot;
 mod report;
@@ -65,6 +66,8 @@ async fn measure(plan: &Plan) -> Result<Measured> {
     let small = bursts(&stage, plan.small, Begins::Created).await?;
     eprintln!("one order at a time");
     let single = single::run(&stage, plan.single).await?;
+    eprintln!("one order at a time, with the ledger on object storage");
+    let outside = outside::run(&stage, plan.outside).await?;
     let slow = bursts(&stage, plan.slow, Begins::Created).await?;
     let few_slots = bursts(&stage, plan.few_slots, Begins::Created).await?;
     let many_slots = bursts(&stage, plan.many_slots, Begins::Created).await?;
@@ -95,6 +98,7 @@ async fn measure(plan: &Plan) -> Result<Measured> {
         small,
         slow,
         single,
+        outside,
         neighbour,
         throttled,
         grown,

@@ -48,6 +48,8 @@ pub struct Plan {
     pub slow: (Load, usize),
     /// Orders one at a time.
     pub single: usize,
+    /// The same with the ledger on object storage.
+    pub outside: usize,
     /// Orders at a provider that throttles.
     pub throttled: usize,
     /// Orders that are finished when the operator starts.
@@ -92,6 +94,7 @@ impl Plan {
             small: (Load::new(100, 64, 200), 5),
             slow: (Load::new(100, 16, 1000), 5),
             single: 200,
+            outside: 100,
             throttled: 150,
             finished: &[0, 100, 1000, 10_000, 50_000],
             kept: 10_000,
@@ -112,6 +115,7 @@ impl Plan {
             small: (Load::new(100, 64, 200), 1),
             slow: (Load::new(48, 16, 1000), 1),
             single: 30,
+            outside: 20,
             throttled: 40,
             finished: &[0, 100, 1000],
             kept: 1000,

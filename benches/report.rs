@@ -6,6 +6,7 @@ use crate::burst::{Ran, as_f64};
 use crate::grown::Grown;
 use crate::measure;
 use crate::neighbour;
+use crate::outside::Outside;
 use crate::plan::{Load, Plan};
 use crate::plot::{Line, Plot};
 use crate::single::Waits;
@@ -30,6 +31,7 @@ pub struct Measured {
     pub small: Bursts,
     pub slow: Bursts,
     pub single: [Waits; 2],
+    pub outside: Outside,
     pub neighbour: neighbour::Waits,
     pub throttled: Throttled,
     pub grown: Grown,
@@ -66,6 +68,7 @@ impl Measured {
         self.requests(&mut table);
         self.memory(&mut table);
         self.waits(&mut table);
+        self.outside(&mut table);
         self.neighbour(&mut table);
         let Throttled { orders, share, turned_away } = self.throttled;
         table.row(
@@ -235,6 +238,30 @@ impl Measured {
             &operator.request,
         );
         row("a push leaves until its number is in the status, idle", &bare.number, &operator.number);
+    }
+
+    fn outside(&self, table: &mut Table) {
+        let each: Vec<_> =
+            self.outside.requests.iter().map(|(method, each)| format!("{each:.2} {method}")).collect();
+        table.fact("the ledger on object storage: requests to it for an order", each.join(", "));
+        let [in_cluster, outside] = &self.outside.waits;
+        let mut row = |figure: &str, in_cluster: &Figures, outside: &Figures| {
+            let [half, most] = [0.5, 0.99].map(|share| outside.quantile(share) - in_cluster.quantile(share));
+            table.fact(
+                format!("the ledger on object storage, on the same machine: {figure}"),
+                format!(
+                    "p50 {half:.1} ms, p99 {most:.1} ms over {:.1} and {:.1} ms with the ledger in the cluster",
+                    in_cluster.median(),
+                    in_cluster.quantile(0.99)
+                ),
+            );
+        };
+        row(
+            "an order's creation until its request is at the provider, idle",
+            &in_cluster.request,
+            &outside.request,
+        );
+        row("a push leaves until its number is in the status, idle", &in_cluster.number, &outside.number);
     }
 
     fn neighbour(&self, table: &mut Table) {

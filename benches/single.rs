@@ -12,7 +12,7 @@ use tenios_api::PhoneNumberOrder;
 use tokio::sync::mpsc;
 
 use crate::burst::order;
-use crate::stage::{Stage, Who, alternated};
+use crate::stage::{Contender, Stage, Who, alternated};
 use crate::stats::Figures;
 use harness::{Mark, Requests, Result};
 
@@ -34,22 +34,25 @@ pub struct Waits {
 
 /// So many by each, alternated: those of the bare client, and the operator's.
 pub async fn run(stage: &Stage, orders: usize) -> Result<[Waits; 2]> {
-    let document = stage.provider.reset(ANSWER, PUSH).await?;
     let bare = stage.contender(Who::Bare, 16).await?;
     let operator = stage.contender(Who::Operator, 16).await?;
-    let mut singly = [&bare, &operator].map(|who| Orderer::new(who.namespaces.api(), &document));
+    between(stage, [bare, operator], orders).await
+}
+
+/// So many by each of two, alternated; then both are stopped.
+pub async fn between(stage: &Stage, contenders: [Contender; 2], orders: usize) -> Result<[Waits; 2]> {
+    let document = stage.provider.reset(ANSWER, PUSH).await?;
+    let mut singly = contenders.each_ref().map(|who| Orderer::new(who.namespaces.api(), &document));
     let mark = stage.plane.audit().mark();
     for who in alternated(orders) {
         singly[usize::from(who == Who::Operator)].orders().await?;
         tokio::time::sleep(BETWEEN).await;
     }
-    let [by_bare, by_operator] = &singly;
-    let waits = [
-        waits(stage, &bare.namespaces.namespace, by_bare.made, mark).await?,
-        waits(stage, &operator.namespaces.namespace, by_operator.made, mark).await?,
-    ];
-    bare.stop().await;
-    operator.stop().await;
+    let [first, second] = &contenders;
+    let of = async |who: &Contender, by: &Orderer| waits(stage, &who.namespaces.namespace, by.made, mark).await;
+    let waits = [of(first, &singly[0]).await?, of(second, &singly[1]).await?];
+    first.stop().await;
+    second.stop().await;
     Ok(waits)
 }
 

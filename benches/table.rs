@@ -16,19 +16,26 @@ struct Row {
     figure: String,
     measured: String,
     goal: String,
-    reached: bool,
+    /// None where there is no goal.
+    reached: Option<bool>,
 }
 
 impl Table {
     /// One figure.
     pub fn row(&mut self, figure: impl Into<String>, measured: impl Into<String>, goal: &str, reached: bool) {
         let (figure, measured, goal) = (figure.into(), measured.into(), goal.to_owned());
-        self.rows.push(Row { figure, measured, goal, reached });
+        self.rows.push(Row { figure, measured, goal, reached: Some(reached) });
+    }
+
+    /// One figure that has no goal.
+    pub fn fact(&mut self, figure: impl Into<String>, measured: impl Into<String>) {
+        let (figure, measured, goal) = (figure.into(), measured.into(), "–".to_owned());
+        self.rows.push(Row { figure, measured, goal, reached: None });
     }
 
     /// The goals that are not.
     pub fn missed(&self) -> usize {
-        self.rows.iter().filter(|row| !row.reached).count()
+        self.rows.iter().filter(|row| row.reached == Some(false)).count()
     }
 }
 
@@ -36,7 +43,7 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "| figure | measured | goal | |\n|---|---|---|---|")?;
         self.rows.iter().try_for_each(|Row { figure, measured, goal, reached }| {
-            let judged = if *reached { "pass" } else { "FAIL" };
+            let judged = reached.map_or("–", |reached| if reached { "pass" } else { "FAIL" });
             writeln!(f, "| {figure} | {measured} | {goal} | {judged} |")
         })
     }
