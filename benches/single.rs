@@ -49,7 +49,8 @@ pub async fn between(stage: &Stage, contenders: [Contender; 2], orders: usize) -
         tokio::time::sleep(BETWEEN).await;
     }
     let [first, second] = &contenders;
-    let of = async |who: &Contender, by: &Orderer| waits(stage, &who.namespaces.namespace, by.made, mark).await;
+    let of =
+        async |who: &Contender, by: &Orderer| waits(stage, &who.namespaces.namespace, by.made, mark).await;
     let waits = [of(first, &singly[0]).await?, of(second, &singly[1]).await?];
     first.stop().await;
     second.stop().await;

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::bare::Arguments;
 use harness::{
-    ControlPlane, Operator, OperatorOptions, Process, Program, Result, TestNamespaces, http, ports, wait,
+    ControlPlane, Operator, OperatorOptions, Process, Program, Result, TestNamespaces, http, ports, program,
+    wait,
 };
 
 const KEY: &str = "test-key";
@@ -61,7 +62,11 @@ impl Stage {
     pub fn options(&self, slots: u16) -> OperatorOptions {
         let slots = format!("--provider-concurrency={slots}");
         let budgets = ["--order-budget=1000000/24h", "--order-budget-per-namespace=1000000/24h"];
-        OperatorOptions::new(&self.provider.url())
+        program::image_environment()
+            .into_iter()
+            .fold(OperatorOptions::new(&self.provider.url()), |options, (name, value)| {
+                options.env(&name, &value)
+            })
             .args(budgets)
             .args(["--log=info", "--log-format=json"])
             .args([slots])

@@ -259,6 +259,8 @@ fn the_dockerfile_says_what_the_packed_image_says() {
     assert_eq!(packed["User"], said("USER "));
     assert_eq!(packed["WorkingDir"], said("WORKDIR "));
     assert_eq!(packed["Entrypoint"], serde_json::from_str::<Value>(&said("ENTRYPOINT ")).unwrap());
+    let environment: Value = said("ENV ").split(' ').map(Value::from).collect();
+    assert_eq!(packed["Env"], environment);
     let exposed: Value = said("EXPOSE ").split(' ').map(|port| (port.to_owned(), json!({}))).collect();
     assert_eq!(packed["ExposedPorts"], exposed);
     let labels = said("LABEL ");

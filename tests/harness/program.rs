@@ -61,6 +61,14 @@ impl Program {
     }
 }
 
+/// What the image sets in the environment: the allocator's settings.
+pub fn image_environment() -> Vec<(String, String)> {
+    let dockerfile = std::fs::read_to_string(checkout("deploy/image/Dockerfile")).expect("the Dockerfile");
+    let set = dockerfile.lines().filter_map(|line| line.strip_prefix("ENV ")).flat_map(str::split_whitespace);
+    let pairs = set.filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
 /// The operator under test: another one where `TENIOS_OPERATOR` names it, such as the release build.
 pub fn operator_under_test() -> PathBuf {
     std::env::var_os("TENIOS_OPERATOR").map_or_else(|| Program::Operator.path(), PathBuf::from)

@@ -94,6 +94,44 @@ async fn p03_an_id_under_a_status_that_denies_it_is_unknown_and_shown(
     assert!(why.contains(r#"yet with order_id; the answer says: {"order_id":"900004"}"#), "{why}");
 }
 
+/// So is one that nobody can read as the documented answer: it must not be taken for a refusal, after which the same
+/// would be ordered again.
+#[rstest]
+#[case::warnings_around("<br />Notice: x\n{\"order_id\":\"900004\"}".into())]
+#[case::listed(r#"{"order_id":["900004"]}"#.into())]
+#[case::with_a_blank(r#"{"order_id":"900 004"}"#.into())]
+#[case::within(r#"{"data":{"order_id":"900004"}}"#.into())]
+#[case::in_a_list(r#"[{"order_id":900004}]"#.into())]
+#[case::in_other_letters(r#"{"orderId" : "900004"}"#.into())]
+#[case::cut(r#"{"order_id":"9000"#.into())]
+#[case::too_long(format!(r#"{{"order_id":"900004","more":"{}"}}"#, "x".repeat(70_000)).into())]
+#[case::xml("<answer><order_id>900004</order_id></answer>".into())]
+#[case::form("order_id=900004&x=1".into())]
+#[case::printed_by_php("Array\n(\n    [order_id] => 900004\n)".into())]
+#[case::cut_gzip(gzip(br#"{"order_id":"900004","rest":"0123456789"}"#)[..40].to_vec())]
+#[tokio::test]
+async fn p03_an_id_in_any_shape_under_a_status_that_denies_it_is_unknown(
+    #[case] body: Vec<u8>,
+    #[values((404, ""), (429, "retry-after: 1\r\n"), (503, "retry-after: 1\r\n"))] answer: (u16, &str),
+) {
+    let url = answering(head(answer.0, answer.1, &body), true).await;
+    let Outcome::Unknown { why } = send(&url, &order()).await else { panic!("it is known") };
+    assert!(why.contains("yet with order_id"), "{why}");
+}
+
+#[rstest]
+#[case::null(r#"{"error_code":"BAD_CREDENTIALS","order_id":null}"#)]
+#[case::empty(r#"{"error_code":"BAD_CREDENTIALS","order_id":""}"#)]
+#[case::nothing_within(r#"{"error_code":"BAD_CREDENTIALS","order_id":{}}"#)]
+#[case::named(r#"{"error_code":"BAD_CREDENTIALS","error_message":"no order_id","fields":["order_id"]}"#)]
+#[case::another_id(r#"{"error_code":"BAD_CREDENTIALS","verification_id":"6a1f"}"#)]
+#[tokio::test]
+async fn a_refusal_that_has_no_id_is_one(#[case] body: &str) {
+    let url = answering(head(400, "", body.as_bytes()), true).await;
+    let outcome = send(&url, &order()).await;
+    assert!(matches!(&outcome, Outcome::Refused(refusal) if refusal.can_pass), "{outcome:?}");
+}
+
 /// Each of these says `BAD_CREDENTIALS`, which is tried again by itself.
 #[rstest]
 #[case::fields_null(r#"{"error_code":"BAD_CREDENTIALS","error_message":"No.","fields":null}"#.into(), "No.", &[])]
@@ -110,6 +148,16 @@ async fn p03_an_id_under_a_status_that_denies_it_is_unknown_and_shown(
 #[case::other_names(r#"{"errorCode":"BAD_CREDENTIALS","message":"No."}"#.into(), "No.", &[])]
 #[case::nested(r#"{"error":{"code":"BAD_CREDENTIALS","message":"No."}}"#.into(), "No.", &[])]
 #[case::listed(r#"{"errors":[{"code":"BAD_CREDENTIALS","message":"No.","field":"zip"}]}"#.into(), "No.", &["zip"])]
+#[case::an_empty_envelope_within(r#"{"code":"BAD_CREDENTIALS","message":"No.","data":{}}"#.into(), "No.", &[])]
+#[case::something_else_within(r#"{"errorCode":"BAD_CREDENTIALS","message":"No.","data":{"request_id":"x"}}"#.into(), "No.", &[])]
+#[case::fields_within(r#"{"code":"BAD_CREDENTIALS","message":"No.","errors":[{"field":"zip"}]}"#.into(), "No.", &["zip"])]
+#[case::less_within(r#"{"code":"BAD_CREDENTIALS","message":"No.","errors":[{"field":"zip","message":"x"}]}"#.into(), "No.", &["zip"])]
+#[case::status_around(r#"{"code":400,"message":"Bad.","errors":[{"code":"BAD_CREDENTIALS","message":"No."}]}"#.into(), "No.", &[])]
+#[case::in_capitals(r#"{"ErrorCode":"BAD_CREDENTIALS","Message":"No.","Fields":["zip"]}"#.into(), "No.", &["zip"])]
+#[case::as_a_result(r#"{"result":{"error_code":"BAD_CREDENTIALS","error_message":"No."}}"#.into(), "No.", &[])]
+#[case::json_in_json(r#""{\"error_code\":\"BAD_CREDENTIALS\",\"error_message\":\"No.\"}""#.into(), "No.", &[])]
+#[case::a_stack_trace_before("#0 {main} thrown\n{\"error_code\":\"BAD_CREDENTIALS\",\"error_message\":\"No.\"}".into(), "No.", &[])]
+#[case::taken_for_latin1("{\"error_code\":\"BAD_CREDENTIALS\",\"error_message\":\"isn\u{92}t\"}".into(), "isn t", &[])]
 #[case::warnings_around(
     "<br /><b>Warning</b>: x in y\n{\"error_code\":\"BAD_CREDENTIALS\",\"error_message\":\"No.\"}\n<br />".into(),
     "No.",
@@ -168,6 +216,22 @@ async fn a_whole_answer_on_a_connection_that_stays_open_has_its_id(
         (Outcome::Unknown { .. }, None) => {}
         (outcome, _) => panic!("{outcome:?}"),
     }
+}
+
+/// Nobody said how long it would be, and its end does not come as it should.
+#[rstest]
+#[case::whole(r#"{"order_id":"900004"}"#, true)]
+#[case::cut(r#"{"order_id":"9000"#, false)]
+#[tokio::test]
+async fn p03_an_answer_in_chunks_without_the_last_one_has_an_id_if_it_is_whole(
+    #[case] body: &str,
+    #[case] whole: bool,
+) {
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let bytes = format!("{head}{:x}\r\n{body}\r\n", body.len()).into_bytes();
+    let outcome = send(&answering(bytes, true).await, &order()).await;
+    assert_eq!(outcome == Outcome::Accepted { id: "900004".into() }, whole, "{outcome:?}");
+    assert_eq!(matches!(outcome, Outcome::Unknown { .. }), !whole, "{outcome:?}");
 }
 
 /// More was promised than came: what is there may be the half of something else.

@@ -16,10 +16,20 @@ const LAYERS: usize = 2;
 pub fn text(bytes: &[u8], limit: usize) -> Option<String> {
     let plain = decompressed(bytes, limit)?;
     let text = decoded(&plain);
-    // Text has no others; what was compressed in a way that nobody knows here is full of them.
-    let readable =
-        !text.contains(|c: char| c.is_control() && !matches!(c, '\u{7}'..='\r' | '\u{1b}' | '\u{85}'));
+    // Text has no others; what was compressed in a way that nobody knows here is full of them. From 0x7f on they come
+    // from a text that was taken for Latin-1 on its way.
+    let readable = !text.contains(|c: char| c < ' ' && !matches!(c, '\u{7}'..='\r' | '\u{1b}'));
     readable.then(|| text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').to_owned())
+}
+
+/// What can be read of a body that may be no text, too long, or broken off: to look for something in it.
+#[must_use]
+pub fn as_far_as_it_goes(bytes: &[u8], limit: usize) -> String {
+    if let Some(plain) = decompressed(bytes, limit) {
+        return decoded(&plain);
+    }
+    let begun = [begun(MultiGzDecoder::new(bytes), limit), begun(ZlibDecoder::new(bytes), limit)];
+    decoded(begun.iter().find(|begun| !begun.is_empty()).map_or(bytes, Vec::as_slice))
 }
 
 /// The digits of a whole number. JavaScript and PHP make `300000.0` of some of them.
@@ -59,6 +69,13 @@ fn decompressed(bytes: &[u8], limit: usize) -> Option<Cow<'_, [u8]>> {
 /// Whether a text may begin with this byte, in UTF-8, UTF-16 or Latin-1.
 fn is_text(byte: u8) -> bool {
     matches!(byte, 0 | b'\t' | b'\n' | b'\r' | b' '..=b'~' | 0xef | 0xfe | 0xff)
+}
+
+/// As much as there is until it breaks off.
+fn begun(from: impl Read, limit: usize) -> Vec<u8> {
+    let mut plain = Vec::new();
+    let _ = from.take(limit as u64).read_to_end(&mut plain);
+    plain
 }
 
 fn bounded(from: impl Read, limit: usize) -> Option<Vec<u8>> {

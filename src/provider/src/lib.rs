@@ -187,12 +187,19 @@ async fn read(response: &mut reqwest::Response, patience: &mut Patience) -> Body
                     break End::TooLarge;
                 }
             }
+            // Some servers end TLS, or a body in chunks, without a word.
+            Some(Err(_)) if declared.is_none() && is_whole(&bytes) => break End::LeftOpen,
             Some(Err(error)) => break End::Broken(causes(&error)),
             None if declared.is_none() => break End::LeftOpen,
             None => break End::Broken("it timed out".into()),
         }
     };
     Body { bytes, end }
+}
+
+fn is_whole(bytes: &[u8]) -> bool {
+    decode::text(bytes, ANSWER_LIMIT)
+        .is_some_and(|text| serde_json::from_str::<Map<String, Value>>(&text).is_ok())
 }
 
 /// How long an answer may take. When that is over, whoever waits looks once more: while this process stood still,

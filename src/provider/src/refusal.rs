@@ -20,7 +20,7 @@ const MESSAGE: [&str; 8] = [
 ];
 const FIELDS: [&str; 4] = ["fields", "field", "invalid_fields", "invalidFields"];
 /// What holds all of it where it is not at the top.
-const WRAPPERS: [&str; 4] = ["error", "errors", "response", "data"];
+const WRAPPERS: [&str; 5] = ["error", "errors", "response", "result", "data"];
 /// The name of the field, where each comes as an object.
 const NAME: [&str; 5] = ["field", "name", "property", "path", "param"];
 
@@ -33,7 +33,10 @@ pub(super) fn refusal(answer: &Answer) -> Refusal {
     let said = json.as_ref().and_then(|json| object(json, DEPTH));
     let code = said.and_then(|said| first(said, &CODE, |value| plain(value, DEPTH)));
     let message = said.and_then(|said| first(said, &MESSAGE, message));
-    let fields = said.and_then(|said| first(said, &FIELDS, |value| Some(fields(value, DEPTH))));
+    let fields = said.and_then(|said| {
+        let named = first(said, &FIELDS, |value| Some(fields(value, DEPTH)));
+        named.or_else(|| first(said, &WRAPPERS, named_within))
+    });
     let (code, oddity) = match code {
         Some(code) if is_code(&code) => (code, None),
         other => (format!("HTTP_{}", answer.status), other),
@@ -57,10 +60,20 @@ pub(super) fn refusal(answer: &Answer) -> Refusal {
     }
 }
 
-/// The JSON that a text is, or that a program wrote its warnings around.
+/// Where a program wrote its warnings around JSON, it begins at one of the first of these braces.
+const BRACES: usize = 16;
+
+/// The JSON that a text is, or that a program wrote its warnings around, perhaps as a text of its own.
 fn json(text: &str) -> Option<Value> {
-    let within = || text.get(text.find('{')?..=text.rfind('}')?);
-    serde_json::from_str(text).ok().or_else(|| serde_json::from_str(within()?).ok())
+    let read = |text: &str| match serde_json::from_str(text).ok()? {
+        Value::String(text) => serde_json::from_str(&text).ok(),
+        json => Some(json),
+    };
+    let within = || {
+        let end = text.rfind('}')?;
+        text.match_indices('{').take(BRACES).find_map(|(start, _)| read(text.get(start..=end)?))
+    };
+    read(text).or_else(within)
 }
 
 /// A refusal as it may be recorded and shown. `redact` takes what the provider quoted of the request out of
@@ -92,7 +105,8 @@ pub(super) fn shown(text: &str, limit: usize, redact: impl Fn(&str) -> String) -
     redacted[..redacted.len().saturating_sub(CUT_OFF)].iter().take(limit).collect()
 }
 
-/// The object that speaks of the error: the outermost one that has a documented name, else one within it.
+/// The object that speaks of the error: the outermost one that has a documented name, else the innermost one of those
+/// that say most.
 fn object(json: &Value, depth: usize) -> Option<&Map<String, Value>> {
     if depth == 0 {
         return None;
@@ -100,18 +114,56 @@ fn object(json: &Value, depth: usize) -> Option<&Map<String, Value>> {
     match json {
         Value::Array(items) => items.iter().find_map(|item| object(item, depth - 1)),
         Value::Object(map) => {
-            let own = map.contains_key("error_code") || map.contains_key("error_message");
-            let inner =
-                || WRAPPERS.iter().filter_map(|name| map.get(*name)).find_map(|v| object(v, depth - 1));
-            if own { Some(map) } else { inner().or(Some(map)) }
+            let inner = named(map, &WRAPPERS).filter_map(|value| object(value, depth - 1));
+            let inner = inner.max_by_key(|inner| says(inner));
+            Some(inner.filter(|inner| says(map) <= says(inner).min(Says::Code)).unwrap_or(map))
         }
         _ => None,
     }
 }
 
+/// What can be read of an object itself, in order.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Says {
+    Nothing,
+    /// A message, or a number, which may repeat the status.
+    Something,
+    Code,
+    /// By its documented name.
+    Documented,
+}
+
+fn says(map: &Map<String, Value>) -> Says {
+    let own = |names: &[&str]| -> Option<String> {
+        let names: Vec<&str> = names.iter().copied().filter(|name| !WRAPPERS.contains(name)).collect();
+        first(map, &names, |value| plain(value, 0))
+    };
+    if named(map, &["error_code", "error_message"]).next().is_some() {
+        return Says::Documented;
+    }
+    match own(&CODE) {
+        Some(code) if code.contains(char::is_alphabetic) => Says::Code,
+        None if own(&MESSAGE).is_none() => Says::Nothing,
+        _ => Says::Something,
+    }
+}
+
+/// The values of these names, however they are capitalised.
+fn named<'a>(map: &'a Map<String, Value>, names: &[&str]) -> impl Iterator<Item = &'a Value> {
+    let of = |name: &&str| map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    names.iter().filter_map(of).collect::<Vec<_>>().into_iter()
+}
+
 /// The first of these names whose value can be read.
 fn first<T>(map: &Map<String, Value>, names: &[&str], read: impl Fn(&Value) -> Option<T>) -> Option<T> {
-    names.iter().filter_map(|name| map.get(*name)).find_map(read)
+    named(map, names).find_map(read)
+}
+
+/// The fields that a list of errors names.
+fn named_within(errors: &Value) -> Option<Vec<String>> {
+    let of = |error: &Value| first(error.as_object()?, &NAME, |value| value.as_str().map(str::to_owned));
+    let fields: Vec<String> = errors.as_array()?.iter().filter_map(of).collect();
+    Some(fields).filter(|fields| !fields.is_empty())
 }
 
 /// A value that is a text, or stands for one.

@@ -1,21 +1,83 @@
 //! What a push says, as far as it can be used. TENIOS documents one shape and promises none.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::de::{Error, MapAccess, Visitor};
+use serde_json::Value;
 
 use super::BODY_LIMIT;
 use tenios_api::PhoneNumber;
 use tenios_provider::decode;
 
+/// The documented name of each field, and other spellings of it.
+const NUMBER: [&str; 3] = ["phonenumber", "phone_number", "phoneNumber"];
+const ORDER_ID: [&str; 2] = ["order_id", "orderId"];
+const SECRET: [&str; 2] = ["push_secret", "pushSecret"];
+
+/// How deep within an envelope a push is looked for.
+const ENVELOPES: usize = 2;
+
 /// A body that looks like a push: a secret, and whatever came with it.
-#[derive(Deserialize)]
 pub(super) struct Push {
-    #[serde(default, alias = "phone_number", alias = "phoneNumber")]
     phonenumber: Value,
-    #[serde(default, alias = "orderId")]
     order_id: Value,
-    #[serde(rename = "push_secret", alias = "pushSecret")]
     secret: String,
+}
+
+/// An object, or a form, as it came. Twice the same name is an error: nobody knows which one is meant.
+struct Fields(BTreeMap<String, Value>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self(BTreeMap::new()))
+    }
+}
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
+        while let Some((name, value)) = map.next_entry()? {
+            self.add(name, value).ok_or_else(|| A::Error::custom("a name stands twice"))?;
+        }
+        Ok(self)
+    }
+}
+
+impl Fields {
+    fn add(&mut self, name: String, value: Value) -> Option<()> {
+        self.0.insert(name, value).is_none().then_some(())
+    }
+
+    /// What a form sends: any content type is taken, and these two are the others that such calls are made with.
+    fn of_form(text: &str) -> Option<Self> {
+        let form = match parts(text) {
+            Some(parts) => parts,
+            None => url::form_urlencoded::parse(text.as_bytes()).into_owned().collect(),
+        };
+        let mut fields = Self(BTreeMap::new());
+        form.into_iter().try_for_each(|(name, value)| fields.add(name, Value::String(value)))?;
+        Some(fields)
+    }
+
+    fn of_json(text: &str) -> Option<Self> {
+        let one = || serde_json::from_str::<[Self; 1]>(text).ok().map(|[fields]| fields);
+        let quoted = || serde_json::from_str(&serde_json::from_str::<String>(text).ok()?).ok();
+        serde_json::from_str(text).ok().or_else(one).or_else(quoted)
+    }
+
+    /// The value of a field, where all of its spellings agree; null otherwise.
+    fn value(&self, spellings: &[&str]) -> Value {
+        let mut values = spellings.iter().filter_map(|name| self.0.get(*name));
+        let first = values.next().unwrap_or(&Value::Null);
+        if values.all(|other| text(other) == text(first)) { first.clone() } else { Value::Null }
+    }
 }
 
 /// What is usable of it.
@@ -31,24 +93,23 @@ impl Push {
     /// None where the body is no push.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
         let text = decode::text(body, BODY_LIMIT)?;
-        let one = || serde_json::from_str::<[Self; 1]>(&text).ok().map(|[push]| push);
-        serde_json::from_str(&text).ok().or_else(one).or_else(|| Self::of_form(&text))
+        let fields = Fields::of_json(&text).or_else(|| Fields::of_form(&text))?;
+        Self::within(&fields, ENVELOPES)
     }
 
-    /// What a form sends: any content type is taken, and these two are the others that such calls are made with.
-    fn of_form(text: &str) -> Option<Self> {
-        let form = match parts(text) {
-            Some(parts) => parts,
-            None => url::form_urlencoded::parse(text.as_bytes()).into_owned().collect(),
-        };
-        let mut fields = Map::new();
-        for (name, value) in form {
-            // Twice the same name is no more a push than in JSON.
-            if fields.insert(name, Value::String(value)).is_some() {
-                return None;
-            }
+    /// The push that these are, or that one of them holds.
+    fn within(fields: &Fields, depth: usize) -> Option<Self> {
+        if let Value::String(secret) = fields.value(&SECRET) {
+            let [phonenumber, order_id] = [&NUMBER[..], &ORDER_ID].map(|spellings| fields.value(spellings));
+            return Some(Self { phonenumber, order_id, secret: secret.trim().to_owned() });
         }
-        serde_json::from_value(Value::Object(fields)).ok()
+        let inner = |value: &Value| match value {
+            Value::Object(_) => serde_json::from_value(value.clone()).ok(),
+            Value::String(text) if text.trim_start().starts_with('{') => serde_json::from_str(text).ok(),
+            _ => None,
+        };
+        let depth = depth.checked_sub(1)?;
+        fields.0.values().filter_map(inner).find_map(|inner| Self::within(&inner, depth))
     }
 
     pub(super) fn secret(&self) -> &[u8] {
@@ -77,12 +138,17 @@ impl Push {
 
 /// The fields of `multipart/form-data` (RFC 7578), such as PHP makes of an array. Its first line is what parts them.
 fn parts(text: &str) -> Option<Vec<(String, String)>> {
-    let (boundary, _) =
-        text.split_once("\r\n").filter(|(line, _)| line.len() > 2 && line.starts_with("--"))?;
-    let parts = text.split(boundary).filter_map(|part| part.split_once("\r\n\r\n"));
+    let (line, _) = text.split_once('\n')?;
+    let boundary = Some(line.trim_end()).filter(|line| line.len() > 2 && line.starts_with("--"))?;
+    let parts = text.split(boundary).filter_map(|part| {
+        let blank = |line_end: &str| part.split_once(line_end);
+        blank("\r\n\r\n").or_else(|| blank("\n\n"))
+    });
     let field = |(head, value): (&str, &str)| {
-        let name = head.split_once("name=\"")?.1.split_once('"')?.0;
-        Some((name.to_owned(), value.strip_suffix("\r\n")?.to_owned()))
+        let mut parameters = head.split([';', '\r', '\n']).map(str::trim);
+        let name = parameters.find_map(|parameter| parameter.strip_prefix("name="))?;
+        let value = value.strip_suffix('\n')?;
+        Some((name.trim_matches('"').to_owned(), value.strip_suffix('\r').unwrap_or(value).to_owned()))
     };
     parts.map(field).collect()
 }
@@ -212,6 +278,27 @@ mod tests {
                 Some("+491"),
                 None,
             ),
+            (
+                "--x\nContent-Disposition: form-data; filename=\"a\"; name=push_secret\n\na\n--x\n\
+                 Content-Disposition: form-data; name=phonenumber\n\n+491\n--x--\n",
+                Some("+491"),
+                None,
+            ),
+            (
+                r#"{"push_secret":"","pushSecret":"","phonenumber":"+491","phone_number":"+491","order_id":7,"orderId":"7"}"#,
+                Some("+491"),
+                Some("7"),
+            ),
+            (
+                r#"{"push_secret":"","phonenumber":"+491","phone_number":"+492","order_id":"7"}"#,
+                None,
+                Some("7"),
+            ),
+            (r#"{"data":{"push_secret":"","phonenumber":"+491"},"event":"number"}"#, Some("+491"), None),
+            (r#"{"a":{},"event":{"data":"{\"push_secret\":\"\",\"order_id\":7}"}}"#, None, Some("7")),
+            (r#""{\"push_secret\":\"\",\"order_id\":7}""#, None, Some("7")),
+            ("payload=%7B%22push_secret%22%3A%22%22%2C%22order_id%22%3A7%7D", None, Some("7")),
+            ("{\"push_secret\":\"\",\"note\":\"it\u{92}s\",\"order_id\":7}", None, Some("7")),
         ] {
             let content = Push::read(body.as_bytes()).map(|push| push.content());
             let content = content.map(|content| (content.number.map(|n| n.to_string()), content.order_id));
@@ -227,6 +314,8 @@ mod tests {
             r#"[{"push_secret":""},{"push_secret":""}]"#,
             "--x\r\nContent-Disposition: form-data; name=\"push_secret\"\r\n\r\na",
             "--x\r\n",
+            r#"{"push_secret":"a","pushSecret":"b"}"#,
+            r#"{"a":{"b":{"c":{"push_secret":""}}}}"#,
             "order_id=7",
         ] {
             assert!(Push::read(body.as_bytes()).is_none(), "{body}");

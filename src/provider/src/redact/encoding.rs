@@ -6,7 +6,6 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::reading::Reading;
 use crate::decode::to_windows_1252;
 
 /// A character and where in the text it stands, however it is written there.
@@ -152,11 +151,40 @@ fn named(name: &str) -> Option<(char, usize)> {
     Some((letter, 1 + accent.len()))
 }
 
+/// `u00f6`, whose backslash a program took for one that quotes, and .NET's `_x00F6_`.
+pub(super) fn bare_escapes(pieces: &[Piece]) -> Vec<Piece> {
+    let mut undone = Vec::with_capacity(pieces.len());
+    let mut rest = pieces;
+    while let Some(first) = rest.first() {
+        let behind = |mark: usize| {
+            let (number, digits) = hex_number(rest.get(mark..)?, 4, 4)?;
+            Some((char::from_u32(number)?, mark + digits))
+        };
+        let is = |n: usize, c: char| rest.get(n).is_some_and(|piece| piece.c == c);
+        let read = match first.c {
+            'u' => behind(1),
+            '_' if is(1, 'x') => behind(2).filter(|(_, end)| is(*end, '_')).map(|(c, end)| (c, end + 1)),
+            _ => None,
+        };
+        let (c, length) = read.unwrap_or((first.c, 1));
+        undone.push(Piece { c, at: first.at.start..rest[length - 1].at.end });
+        rest = &rest[length..];
+    }
+    undone
+}
+
 /// Each run of hexadecimal digits, with or without something between the bytes, as the bytes it stands for.
 pub(super) fn hex(pieces: &[Piece]) -> Vec<Piece> {
+    // `0x34, 0x63` and `U+0034 U+0063`.
+    let marks = |n: &usize| {
+        let pair = |n: usize| Some((pieces.get(n)?.c, pieces.get(n + 1)?.c));
+        let is_mark = |n| matches!(pair(n), Some(('0', 'x' | 'X') | ('U' | 'u', '+')));
+        is_mark(*n) || n.checked_sub(1).is_some_and(is_mark)
+    };
+    let pieces: Vec<Piece> = (0..pieces.len()).filter(|n| !marks(n)).map(|n| pieces[n].clone()).collect();
     let mut bytes = Vec::new();
     for run in
-        pieces.split(|piece| !(piece.c.is_ascii_hexdigit() || matches!(piece.c, ' ' | ':' | '-' | ',')))
+        pieces.split(|piece| !(piece.c.is_ascii_hexdigit() || matches!(piece.c, ' ' | ':' | '-' | ',' | ';')))
     {
         let digits: Vec<&Piece> = run.iter().filter(|piece| piece.c.is_ascii_hexdigit()).collect();
         // A run may begin with a digit that belongs to no byte of it.
@@ -166,19 +194,21 @@ pub(super) fn hex(pieces: &[Piece]) -> Vec<Piece> {
                 let c = char::from_u32(high * 16 + low).unwrap_or_default();
                 bytes.push(Piece { c, at: pair[0].at.start..pair[1].at.end });
             }
-            bytes.push(Piece { c: '\0', at: 0..0 });
+            let end = digits.last().map_or(0, |piece| piece.at.end);
+            bytes.push(Piece { c: '\0', at: end..end });
         }
     }
-    merged(&bytes)
+    bytes
 }
 
-/// Each number that a byte may have, as that byte: some print an array of them.
+/// Each number that a byte may have, as that byte: some print an array of them, and Java does so with a sign.
 pub(super) fn decimal(pieces: &[Piece]) -> Vec<Piece> {
-    let numbers = pieces.split(|piece| !piece.c.is_ascii_digit()).filter(|run| (1..=3).contains(&run.len()));
+    let numbers = pieces.split(|piece| !(piece.c.is_ascii_digit() || piece.c == '-'));
     let bytes = numbers.filter_map(|run| {
-        let number =
-            run.iter().filter_map(|piece| piece.c.to_digit(10)).fold(0, |number, digit| number * 10 + digit);
-        let c = char::from(u8::try_from(number).ok()?);
+        let text: String = run.iter().map(|piece| piece.c).collect();
+        let number: i16 = text.parse().ok()?;
+        let byte = if number < 0 { number + 256 } else { number };
+        let c = char::from(u8::try_from(byte).ok()?);
         Some(Piece { c, at: run.first()?.at.start..run.last()?.at.end })
     });
     let bytes: Vec<Piece> = bytes.collect();
@@ -212,9 +242,9 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What each word that may be base64 says, in each alignment, and where the word stands.
-pub(super) fn base64_words(pieces: &[Piece]) -> Vec<(Reading, Range<usize>)> {
-    let mut readings = Vec::new();
+/// What each word that may be base64 says, in each alignment; every character stands where the word does.
+pub(super) fn base64_words(pieces: &[Piece]) -> Vec<Vec<Piece>> {
+    let mut decoded = Vec::new();
     // `key=` and the like stand before a value, and a padding ends it.
     let values =
         words(pieces, 4).flat_map(|word| word.split(|piece| piece.c == '=')).filter(|value| value.len() > 3);
@@ -224,14 +254,8 @@ pub(super) fn base64_words(pieces: &[Piece]) -> Vec<(Reading, Range<usize>)> {
             // One character more than whole groups says nothing.
             let whole = shifted.len() - usize::from(shifted.len() % 4 == 1);
             let Ok(bytes) = LENIENT.decode(&shifted[..whole]) else { continue };
-            let bytes: Vec<Piece> =
-                bytes.iter().map(|byte| Piece { c: char::from(*byte), at: 0..0 }).collect();
-            for decoded in [merged(&bytes), merged(&undone(&bytes, '%'))] {
-                let reading = Reading::new(&decoded);
-                readings.push((reading.transliterated(), at.clone()));
-                readings.push((reading, at.clone()));
-            }
+            decoded.push(bytes.iter().map(|byte| Piece { c: char::from(*byte), at: at.clone() }).collect());
         }
     }
-    readings
+    decoded
 }

@@ -61,19 +61,56 @@ fn quotes(plain: &[Piece], secrets: &[Secret]) -> Vec<(Range<usize>, RequestFiel
             found.extend(secret.find_in(&reading).into_iter().map(|at| (at, secret.field())));
         }
     }
-    // A slash of base64 is escaped in JSON, and its other signs in a URL.
-    let undone = encoding::undone(plain, '%');
-    let words = [plain, &undone].into_iter().flat_map(encoding::base64_words);
-    for (reading, at) in words {
-        if let Some(secret) = secrets.iter().find(|secret| secret.is_in(&reading)) {
-            found.push((at, secret.field()));
+    for word in words(plain) {
+        let hex = encoding::hex(&word);
+        let once_more = encoding::base64_words(&word).into_iter().chain([hex]);
+        let readings = once_more.flat_map(|word| reading::of_word(&word)).chain(reading::of_word(&word));
+        let [start, end] = [word.first(), word.last()].map(|piece| piece.map(|piece| piece.at.clone()));
+        let at = start.unwrap_or_default().start..end.unwrap_or_default().end;
+        for reading in readings {
+            if let Some(secret) = secrets.iter().find(|secret| secret.is_in(&reading)) {
+                found.push((at.clone(), secret.field()));
+            }
         }
     }
     found
 }
 
-/// The words that hold a piece of the document, in base64 of either alphabet as it was sent.
+/// What may be base64, decoded. A slash of base64 is escaped in JSON, and its other signs in a URL.
+fn words(plain: &[Piece]) -> Vec<Vec<Piece>> {
+    let (undone, hex) = (encoding::undone(plain, '%'), encoding::hex(plain));
+    [plain, &undone, &hex].into_iter().flat_map(encoding::base64_words).collect()
+}
+
+/// Where the text has a piece of the document: as it is, in hexadecimal digits, or in base64 wherever its groups begin.
 fn pieces(plain: &[Piece], document: &[u8]) -> Vec<Range<usize>> {
+    let bytes: Vec<Piece> = plain
+        .iter()
+        .flat_map(|piece| {
+            let mut bytes = [0; 4];
+            let bytes = piece.c.encode_utf8(&mut bytes).bytes().collect::<Vec<_>>();
+            bytes.into_iter().map(|byte| Piece { c: char::from(byte), at: piece.at.clone() })
+        })
+        .collect();
+    let mut texts = words(plain);
+    texts.extend([bytes, encoding::hex(plain)]);
+    let texts: Vec<(Vec<u8>, &Vec<Piece>)> = texts
+        .iter()
+        .map(|text| (text.iter().map(|piece| u8::try_from(piece.c).unwrap_or_default()).collect(), text))
+        .collect();
+    // Of all at once: a document has a million pieces, and a text may have tens of thousands.
+    let asked: HashSet<&[u8]> = texts.iter().flat_map(|(bytes, _)| bytes.windows(PIECE)).collect();
+    let quoted: HashSet<&[u8]> = document.windows(PIECE).filter(|piece| asked.contains(piece)).collect();
+    let mut found = words_as_sent(plain, document);
+    for (bytes, pieces) in &texts {
+        let windows = bytes.windows(PIECE).enumerate().filter(|(_, piece)| quoted.contains(piece));
+        found.extend(windows.map(|(n, _)| pieces[n].at.start..pieces[n + PIECE - 1].at.end));
+    }
+    found
+}
+
+/// The words that hold a piece of the document, in base64 of either alphabet as it was sent.
+fn words_as_sent(plain: &[Piece], document: &[u8]) -> Vec<Range<usize>> {
     let undone = encoding::undone(plain, '%');
     let words = [plain, &undone].into_iter().flat_map(|pieces| encoding::words(pieces, PIECE));
     let words: Vec<(String, Range<usize>)> = words.map(encoding::base64_word).collect();

@@ -22,10 +22,11 @@ pub(super) struct Reading {
 /// Every reading of a text: as it is, with its encodings undone, and each of them with `ae` for `ä` and the like
 /// made alike.
 pub(super) fn of(plain: &[Piece]) -> Vec<Reading> {
-    let mut stages =
-        vec![plain.to_vec(), encoding::merged(plain), encoding::hex(plain), encoding::decimal(plain)];
+    let mut stages = vec![plain.to_vec(), encoding::merged(plain), encoding::decimal(plain)];
+    stages.push(encoding::merged(&encoding::hex(plain)));
     // Quoted-printable marks its bytes with what everybody else puts before a value.
     stages.push(encoding::merged(&encoding::undone(plain, '=')));
+    stages.push(encoding::bare_escapes(plain));
     let mut stage = plain.to_vec();
     for _ in 0..LAYERS {
         let next = encoding::merged(&encoding::undone(&stage, '%'));
@@ -35,6 +36,13 @@ pub(super) fn of(plain: &[Piece]) -> Vec<Reading> {
         stages.push(next.clone());
         stage = next;
     }
+    let readings = stages.iter().map(|pieces| Reading::new(pieces));
+    readings.flat_map(|reading| [reading.transliterated(), reading]).collect()
+}
+
+/// The readings of a word that was decoded.
+pub(super) fn of_word(bytes: &[Piece]) -> Vec<Reading> {
+    let stages = [encoding::merged(bytes), encoding::merged(&encoding::undone(bytes, '%'))];
     let readings = stages.iter().map(|pieces| Reading::new(pieces));
     readings.flat_map(|reading| [reading.transliterated(), reading]).collect()
 }

@@ -47,7 +47,11 @@ fn percent(text: &str) -> String {
 }
 
 fn hex(text: &str) -> String {
-    text.bytes().fold(String::new(), |text, byte| format!("{text}{byte:02X}"))
+    hex_of(text.as_bytes())
+}
+
+fn hex_of(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02X}"))
 }
 
 fn each(parts: impl Iterator<Item = String>) -> String {
@@ -111,6 +115,29 @@ fn quoted(value: &str) -> Vec<(&'static str, String)> {
         ("hex in small letters", hex(value).to_lowercase()),
         ("hex with colons", spaced.join(":")),
         ("hex with blanks", spaced.join(" ")),
+        ("hex with semicolons", spaced.join(";")),
+        ("Go's bytes", each(spaced.iter().map(|byte| format!("0x{}, ", byte.to_lowercase())))),
+        ("code points", each(value.chars().map(|c| format!("U+{:04X} ", u32::from(c))))),
+        ("array of signed bytes", each(value.bytes().map(|byte| format!("{}, ", byte.cast_signed())))),
+        (
+            "escaped without a backslash",
+            each(
+                value
+                    .chars()
+                    .map(|c| if c.is_ascii() { c.to_string() } else { format!("u{:04x}", u32::from(c)) }),
+            ),
+        ),
+        (
+            ".NET's",
+            each(
+                value
+                    .chars()
+                    .map(|c| if c.is_ascii() { c.to_string() } else { format!("_x{:04X}_", u32::from(c)) }),
+            ),
+        ),
+        ("base64 of base64", STANDARD.encode(STANDARD.encode(value))),
+        ("base64 of hex", STANDARD.encode(hex(value))),
+        ("hex of base64", hex(&STANDARD.encode(value))),
     ];
     for before in ["", "a", "ab", "key:"] {
         for after in ["", "z", "yz"] {
@@ -224,6 +251,10 @@ fn p21_a_piece_of_the_document_is_taken_out() {
         (format!("bad: ({})", &url[3..300]), "bad: (<document_data>)"),
         (format!("bad: {}", standard[3..300].replace('/', "\\/")), "bad: <document_data>"),
         (format!("{}\n{}", &standard[..76], &standard[76..152]), "<document_data>\n<document_data>"),
+        ("not PDF/A: yxwvutsrqponml…".into(), "not PDF/A: <document_data>…"),
+        (format!("bad: {}", hex_of(&document()[20..60])), "bad: <document_data>"),
+        (format!("bad: {}", STANDARD.encode(&document()[20..59])), "bad: <document_data>"),
+        (format!("bad: {}", STANDARD.encode(&document()[21..60])), "bad: <document_data>"),
     ] {
         assert_eq!(shown(&text), expected);
     }
