@@ -45,7 +45,9 @@ async fn an_order_in_a_burst_costs_hardly_more_than_one_alone() {
     w.namespaces.quiet().await;
     let made = w.namespaces.control_plane.requests_since(mark).await.by(&user);
     let mut waits = Waits::default();
-    orders.iter().for_each(|order| waits.add(order, &made));
+    for order in &orders {
+        waits.add(order, &made);
+    }
     let own_lease = |r: &Request| r.resource == "leases" && r.namespace == w.namespaces.operator_namespace;
     let reads = made
         .clone()

@@ -139,7 +139,7 @@ const URL: Row = Row {
 
 /// Every flag.
 pub fn rows() -> Vec<Row> {
-    [provider_and_push(), others()].into_iter().flatten().collect()
+    [provider_and_push(), others(), waits_and_traces()].into_iter().flatten().collect()
 }
 
 fn named(flag: &'static str, kind: Row) -> Row {
@@ -283,6 +283,11 @@ fn others() -> Vec<Row> {
             ],
             ..Row::default()
         },
+    ]
+}
+
+fn waits_and_traces() -> Vec<Row> {
+    vec![
         Row { with: &["--retry-max=30s"], ..named("--retry-min", DURATION) },
         named("--retry-max", DURATION),
         named("--refusal-retry-min", DURATION),

@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn a_line_is_a_header_as_curl_takes_it() {
-        let read = headers("\u{feff}Authorization: Bearer a:b=\r\n\r\n x-tenant :shop\r\n").unwrap();
+        let read =
+            headers("\u{feff}Authorization: Bearer a:b=\r\n\r\n x-tenant :shop\r\n").unwrap_or_default();
         assert_eq!(read["authorization"], "Bearer a:b=");
         assert_eq!(read["x-tenant"], "shop");
         assert_eq!(read.len(), 2);
@@ -92,7 +93,7 @@ mod tests {
             ("Content-Type: text/plain", 1),
             ("host: other", 1),
         ] {
-            assert_eq!(headers(wrong).unwrap_err(), line, "{wrong:?}");
+            assert_eq!(headers(wrong).err(), Some(line), "{wrong:?}");
         }
     }
 }
